@@ -1,0 +1,7 @@
+//! Trajectories: native messages in, a normalised view beside them, turns, facts. Imports only `tokens`.
+
+mod hash;
+mod message;
+
+pub use hash::{HashError, OriginalHash};
+pub use message::{Block, Call, Image, Message, Observation, Origin, Role, WireFormat};

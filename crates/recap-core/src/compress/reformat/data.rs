@@ -86,7 +86,14 @@ pub(super) fn push_quoted(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c < ' ' => {
+                out.push_str("\\u00");
+                out.extend(
+                    [u32::from(c) >> 4, u32::from(c) & 15]
+                        .into_iter()
+                        .filter_map(|digit| char::from_digit(digit, 16)),
+                );
+            }
             c => out.push(c),
         }
     }

@@ -17,6 +17,7 @@ pub(super) fn restore(text: &str) -> Option<String> {
 }
 
 /// Returns the text with each JSON document minified.
+#[cfg(test)]
 pub(super) fn minify(text: &str) -> Option<String> {
     replace(text, Data::read_json, minified)
 }
@@ -26,7 +27,8 @@ pub(super) fn write_lines(text: &str) -> Option<String> {
     let mut records = Vec::new();
     for line in text.trim_end_matches('\n').split('\n') {
         let mut scanner = Scanner::new(line);
-        let record = Data::read_json(&mut scanner).filter(|data| matches!(data, Data::Record(_)))?;
+        let record =
+            Data::read_json(&mut scanner).filter(|data| matches!(data, Data::Record(_)))?;
         scanner.skip_space();
         if !scanner.rest().is_empty() {
             return None;
@@ -39,10 +41,13 @@ pub(super) fn write_lines(text: &str) -> Option<String> {
 /// Returns the JSON lines that [`write_lines`] wrote.
 pub(super) fn restore_lines(text: &str) -> Option<String> {
     let mut scanner = Scanner::new(text);
-    let Data::List(records) = read::read(&mut scanner)? else { return None };
-    scanner.rest().is_empty().then(|| {
-        records.iter().map(minified).collect::<Vec<_>>().join("\n")
-    })
+    let Data::List(records) = read::read(&mut scanner)? else {
+        return None;
+    };
+    scanner
+        .rest()
+        .is_empty()
+        .then(|| records.iter().map(minified).collect::<Vec<_>>().join("\n"))
 }
 
 fn minified(data: &Data<'_>) -> String {

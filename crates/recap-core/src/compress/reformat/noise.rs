@@ -10,11 +10,14 @@ use super::scan::Scanner;
 
 const BLANK_RUN: usize = 3;
 
+/// Returns the text without one kind of noise, or `None` if it holds none.
+type Pass = fn(&str) -> Option<String>;
+
 /// Returns the text without noise and the steps that removed something, in order.
 pub(super) fn strip(text: &str) -> (String, Vec<Step>) {
     let mut steps = Vec::new();
     let mut clean = text.to_owned();
-    let passes: [(Step, fn(&str) -> Option<String>); 4] = [
+    let passes: [(Step, Pass); 4] = [
         (Step::Ansi, strip_ansi),
         (Step::Redraws, collapse_redraws),
         (Step::TrailingSpace, trim_lines),
@@ -91,7 +94,9 @@ fn collapse_redraws(text: &str) -> Option<String> {
             out.push('\n');
         }
         let mut states = line.split('\r').filter(|state| !state.trim().is_empty());
-        let Some(mut last) = states.next() else { continue };
+        let Some(mut last) = states.next() else {
+            continue;
+        };
         for state in states {
             if !overwrites(last, state) {
                 out.push_str(last);
@@ -107,9 +112,9 @@ fn collapse_redraws(text: &str) -> Option<String> {
 /// Tells whether two texts are states of one progress line: the earlier draws something (a figure, a bar,
 /// a spinner) and both start with the same word, or with none.
 fn overwrites(earlier: &str, later: &str) -> bool {
-    let draws = earlier
-        .chars()
-        .any(|c| c.is_ascii_digit() || matches!(c, '#' | '=' | '|' | '/' | '-' | '\\' | '.') || !c.is_ascii());
+    let draws = earlier.chars().any(|c| {
+        c.is_ascii_digit() || matches!(c, '#' | '=' | '|' | '/' | '-' | '\\' | '.') || !c.is_ascii()
+    });
     draws && first_word(earlier) == first_word(later)
 }
 
@@ -143,7 +148,11 @@ fn fold_blank_lines(text: &str) -> Option<String> {
     while !scanner.rest().is_empty() {
         out.push_str(scanner.take_while(|c| c != '\n'));
         let feeds = scanner.take_while(|c| c == '\n');
-        out.push_str(if feeds.len() > BLANK_RUN { "\n\n" } else { feeds });
+        out.push_str(if feeds.len() > BLANK_RUN {
+            "\n\n"
+        } else {
+            feeds
+        });
     }
     Some(out)
 }

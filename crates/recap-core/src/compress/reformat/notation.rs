@@ -22,7 +22,7 @@ use super::table::{self, Row};
 /// A line is broken before the next entry once it is this long, in bytes.
 const LINE_BYTES: usize = 120;
 /// A string that JSON escapes would lengthen by this many bytes stands verbatim between tags.
-const BLOCK_SAVES: usize = 12;
+const BLOCK_SAVES: usize = 8;
 
 /// Returns a value in the record notation.
 pub(super) fn write(data: &Data<'_>) -> String {
@@ -77,9 +77,17 @@ impl Writer {
 
     fn record(&mut self, entries: &Entries<'_>) {
         self.out.push('{');
-        if entries.iter().all(|(_, value)| matches!(value, Data::Record(_))) {
-            let rows: Vec<Row<'_, '_>> =
-                entries.iter().map(|(key, value)| Row { label: Some(key), value }).collect();
+        if entries
+            .iter()
+            .all(|(_, value)| matches!(value, Data::Record(_)))
+        {
+            let rows: Vec<Row<'_, '_>> = entries
+                .iter()
+                .map(|(key, value)| Row {
+                    label: Some(key),
+                    value,
+                })
+                .collect();
             if table::pays(&rows) {
                 self.rows(&rows);
                 self.out.push('}');
@@ -103,9 +111,14 @@ impl Writer {
 
     fn list(&mut self, items: &[Data<'_>]) {
         self.out.push('[');
-        let containers = items.iter().all(|item| matches!(item, Data::List(_) | Data::Record(_)));
+        let containers = items
+            .iter()
+            .all(|item| matches!(item, Data::List(_) | Data::Record(_)));
         if containers && items.len() > 1 {
-            let rows: Vec<Row<'_, '_>> = items.iter().map(|value| Row { label: None, value }).collect();
+            let rows: Vec<Row<'_, '_>> = items
+                .iter()
+                .map(|value| Row { label: None, value })
+                .collect();
             self.rows(&rows);
         } else {
             for item in items {
@@ -156,7 +169,9 @@ pub(super) fn inline(data: &Data<'_>) -> String {
 pub(super) fn push_key(out: &mut String, key: &str) {
     let plain = !key.is_empty()
         && !key.chars().any(|c| {
-            c.is_whitespace() || c.is_control() || matches!(c, ':' | '{' | '}' | '[' | ']' | '(' | ')' | '"')
+            c.is_whitespace()
+                || c.is_control()
+                || matches!(c, ':' | '{' | '}' | '[' | ']' | '(' | ')' | '"')
         });
     if plain {
         out.push_str(key);
@@ -167,7 +182,10 @@ pub(super) fn push_key(out: &mut String, key: &str) {
 
 /// Tells whether a string stands verbatim between tags.
 pub(super) fn is_block(text: &str) -> bool {
-    let escapes = text.bytes().filter(|b| matches!(b, b'"' | b'\\' | b'\n')).count();
+    let escapes = text
+        .bytes()
+        .filter(|b| matches!(b, b'"' | b'\\' | b'\n'))
+        .count();
     let writable = |c: char| c == '\n' || c == '\t' || !c.is_control();
     escapes >= BLOCK_SAVES && text.chars().all(writable) && noise::is_clean(&format!("\n{text}\n"))
 }
@@ -177,14 +195,19 @@ fn is_bare(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with(['"', '{', '[', '(', '<'])
         && !text.ends_with(['{', '['])
-        && !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '}' | ']' | ')'))
+        && !text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '}' | ']' | ')'))
         && !matches!(text, "true" | "false" | "null")
         && !is_number(text)
 }
 
 /// Returns a tag that is no line of the text.
 fn free_tag(text: &str) -> String {
-    let taken: HashSet<&str> = text.split('\n').filter(|line| line.starts_with("END")).collect();
+    let taken: HashSet<&str> = text
+        .split('\n')
+        .filter(|line| line.starts_with("END"))
+        .collect();
     let mut tags = (2..).map(|n| format!("END{n}"));
     let mut tag = "END".to_owned();
     while taken.contains(tag.as_str()) {

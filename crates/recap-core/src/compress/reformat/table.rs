@@ -6,8 +6,10 @@ use std::borrow::Cow;
 use super::data::{Data, Entries};
 use super::notation::{inline, is_block, push_key};
 
-/// The farthest that a value may stand from the start of its key, in bytes.
-pub(super) const REACH: usize = 160;
+/// The farthest that a value's end may stand from the start of its key, in bytes.
+pub(super) const REACH: usize = 320;
+/// The farthest that a value's end may stand from its header's end, in bytes: the header's words stay in sight.
+const ROWS_BYTES: usize = 180;
 /// Row counts that a group may have.
 const GROUP_ROWS: [usize; 9] = [2, 3, 4, 6, 8, 12, 16, 24, 32];
 /// A record with more leaves than this makes no row.
@@ -44,12 +46,17 @@ pub(super) fn group(rows: &[Row<'_, '_>]) -> Option<Group> {
     let mut lines = vec![line(rows.first()?, first)?];
     for count in GROUP_ROWS {
         for row in rows.get(lines.len()..count).unwrap_or_default() {
-            match record(row).filter(|entries| same_shape(first, entries)).and_then(|entries| line(row, entries)) {
+            match record(row)
+                .filter(|entries| same_shape(first, entries))
+                .and_then(|entries| line(row, entries))
+            {
                 Some(line) => lines.push(line),
                 None => break,
             }
         }
-        let Some(taken) = lines.get(..count) else { break };
+        let Some(taken) = lines.get(..count) else {
+            break;
+        };
         match lay_out(first, taken) {
             Some(text) => best = Some(Group { text, rows: count }),
             None => break,
@@ -100,7 +107,9 @@ fn line(row: &Row<'_, '_>, entries: &Entries<'_>) -> Option<Line> {
     let mut cells = Vec::new();
     push_cells(entries, &mut cells)?;
     // A first cell that opens a bracket would read as a record of its own.
-    let opens = cells.first().is_none_or(|cell| cell.starts_with(['{', '[']));
+    let opens = cells
+        .first()
+        .is_none_or(|cell| cell.starts_with(['{', '[']));
     (row.label.is_some() || !opens).then_some(Line { label, cells })
 }
 
@@ -112,7 +121,7 @@ fn push_cells(entries: &Entries<'_>, cells: &mut Vec<String>) -> Option<()> {
         match (inner(value), value) {
             (Some(columns), _) => push_cells(columns, cells)?,
             (None, Data::List(items)) => cells.push(list_cell(items)?),
-            (None, Data::Text(text)) if text.len() > REACH || is_block(text) => return None,
+            (None, Data::Text(text)) if text.len() > ROWS_BYTES || is_block(text) => return None,
             (None, scalar) => cells.push(inline(scalar)),
         }
     }
@@ -145,10 +154,21 @@ struct Header<'l> {
 
 /// Returns the group's text, or `None` if a value is out of reach of its key or nothing is saved.
 fn lay_out(first: &Entries<'_>, lines: &[Line]) -> Option<String> {
-    let mut header = Header { lines, text: String::from("("), columns: Vec::new(), plain_bytes: 0 };
+    let mut header = Header {
+        lines,
+        text: String::from("("),
+        columns: Vec::new(),
+        plain_bytes: 0,
+    };
     header.columns_of(first);
-    let Header { mut text, columns, plain_bytes, .. } = header;
+    let Header {
+        mut text,
+        columns,
+        plain_bytes,
+        ..
+    } = header;
     text.push(')');
+    let rows_at = text.len();
     for line in lines {
         text.push('\n');
         text.push_str(&line.label);
@@ -160,12 +180,16 @@ fn lay_out(first: &Entries<'_>, lines: &[Line]) -> Option<String> {
                 text.push(' ');
             }
             text.push_str(cell);
-            if text.len() - key_at > REACH {
+            if text.len() - key_at > REACH || text.len() - rows_at > ROWS_BYTES {
                 return None;
             }
         }
     }
-    let cells: usize = lines.iter().flat_map(|line| &line.cells).map(|cell| cell.len() + 1).sum();
+    let cells: usize = lines
+        .iter()
+        .flat_map(|line| &line.cells)
+        .map(|cell| cell.len() + 1)
+        .sum();
     (text.len() < plain_bytes * lines.len() + cells).then_some(text)
 }
 
@@ -197,7 +221,10 @@ impl Header<'_> {
     fn shared_cell(&self) -> Option<String> {
         let index = self.columns.len();
         let cell = self.lines.first()?.cells.get(index)?;
-        let all = self.lines.iter().all(|line| line.cells.get(index) == Some(cell));
+        let all = self
+            .lines
+            .iter()
+            .all(|line| line.cells.get(index) == Some(cell));
         (all && index > 0).then(|| cell.clone())
     }
 }

@@ -1,11 +1,10 @@
 //! Admission: what is decided about a message once, before it is served for the first time.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::compress::reformat;
 use crate::tokens::TokenCounter;
-use crate::trajectory::{Block, Message, count_message};
+use crate::trajectory::{Block, Edits, Message, count_message};
 
 /// A message with its counts and the lossless form of its observations.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,12 +15,20 @@ pub struct Admitted {
     pub tokens: u32,
     /// Tokens of the message as served: at most `tokens`.
     pub served_tokens: u32,
-    /// Lossless forms of blocks, by block index; only where they are smaller.
-    pub reformatted: BTreeMap<usize, Arc<str>>,
+    /// Lossless forms of observations, only where they are smaller.
+    pub reformatted: Option<Edits>,
     /// Pictures whose tokens are not known.
     pub unknown_images: u32,
     /// Whether somebody pinned it.
     pub pinned: bool,
+}
+
+impl Admitted {
+    /// Returns the lossless form of a block, if it has one.
+    #[must_use]
+    pub fn reformatted_text(&self, block: usize) -> Option<&Arc<str>> {
+        self.reformatted.as_ref()?.texts.get(&block)
+    }
 }
 
 /// Whether observations are rewritten losslessly on admission.
@@ -41,7 +48,7 @@ pub fn admit(message: Message, counter: &dyn TokenCounter, reformatting: Reforma
         message,
         tokens: counted.tokens,
         served_tokens: counted.tokens,
-        reformatted: BTreeMap::new(),
+        reformatted: None,
         unknown_images: counted.unknown_images,
         pinned: false,
     };
@@ -58,7 +65,7 @@ fn reformat_observations(admitted: &mut Admitted, counter: &dyn TokenCounter) {
         let (before, after) = (counter.count(&observation.text), counter.count(&smaller.text));
         if after < before {
             admitted.served_tokens = admitted.served_tokens.saturating_sub(before - after);
-            admitted.reformatted.insert(at, smaller.text.into());
+            admitted.reformatted.get_or_insert_default().texts.insert(at, smaller.text.into());
         }
     }
 }

@@ -225,7 +225,7 @@ fn digest_turn(number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn
         let said = admitted.message.role == Role::Assistant;
         for (at, block) in admitted.message.blocks.iter().enumerate() {
             let Some(original) = original_text(block) else { continue };
-            let served = admitted.reformatted.get(&at).unwrap_or(original);
+            let served = admitted.reformatted_text(at).unwrap_or(original);
             push_lines(&mut turn, original, served, said, counter);
         }
     }

@@ -55,7 +55,7 @@ pub fn count_message(message: &Message, counter: &dyn TokenCounter) -> MessageTo
                     .for_each(|image| sum.add_image(image));
             }
             Block::Other(json) if is_media(json) => {
-                sum.unknown_images = sum.unknown_images.saturating_add(1)
+                sum.unknown_images = sum.unknown_images.saturating_add(1);
             }
             Block::Other(json) => sum.add(counter.count(json)),
         }

@@ -126,7 +126,7 @@ fn parse_one(
         faults.add("expected an object whose strings are Unicode text".to_owned());
         return None;
     };
-    let (role, parts) = match format {
+    let (role, parts): (Role, Vec<Part>) = match format {
         WireFormat::OpenAi => openai::read(&fields, faults)?,
         WireFormat::Anthropic => anthropic::read(&fields, faults)?,
     };
@@ -177,6 +177,18 @@ pub(super) enum Slot {
     ToolCall(usize),
     /// A part inside of a result that has a block of its own; never replaced.
     Inside,
+}
+
+/// Returns where each block of a message stands in its native JSON, in the order of `message.blocks`.
+pub(super) fn slots(message: &Message) -> Vec<Slot> {
+    let mut faults = Faults::at("");
+    let parts = Fields::parse(&message.native).and_then(|fields| match message.format {
+        WireFormat::OpenAi => openai::read(&fields, &mut faults),
+        WireFormat::Anthropic => anthropic::read(&fields, &mut faults),
+    });
+    parts
+        .map(|(_, parts)| parts.into_iter().map(|part| part.slot).collect())
+        .unwrap_or_default()
 }
 
 /// Faults being gathered, with the pointer of the value that is being read.

@@ -15,7 +15,11 @@ const MAX_INT_DIGITS: usize = 4300;
 ///
 /// Booleans and nulls do not count. Of a repeated key the last value counts. A lone surrogate becomes U+FFFD.
 pub(super) fn scalars_of_text(text: &str) -> Option<Vec<String>> {
-    let mut reader = Reader { bytes: text.as_bytes(), text, at: 0 };
+    let mut reader = Reader {
+        bytes: text.as_bytes(),
+        text,
+        at: 0,
+    };
     reader.space();
     let tree = reader.value(0)?;
     reader.space();
@@ -142,7 +146,11 @@ fn float(x: f64) -> String {
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
     let plain = format!("{x}");
-    if plain.contains('.') { plain } else { plain + ".0" }
+    if plain.contains('.') {
+        plain
+    } else {
+        plain + ".0"
+    }
 }
 
 /// What a JSON text holds, reduced to what counts.
@@ -181,7 +189,10 @@ impl Reader<'_> {
     }
 
     fn eat(&mut self, literal: &str) -> bool {
-        let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(literal.as_bytes()));
+        let found = self
+            .bytes
+            .get(self.at..)
+            .is_some_and(|rest| rest.starts_with(literal.as_bytes()));
         if found {
             self.at += literal.len();
         }
@@ -287,7 +298,9 @@ impl Reader<'_> {
             b't' => '\t',
             b'u' => {
                 let unit = self.hex()?;
-                self.low_surrogate(unit).or_else(|| char::from_u32(unit)).unwrap_or('\u{fffd}')
+                self.low_surrogate(unit)
+                    .or_else(|| char::from_u32(unit))
+                    .unwrap_or('\u{fffd}')
             }
             _ => return None,
         })
@@ -295,7 +308,9 @@ impl Reader<'_> {
 
     fn hex(&mut self) -> Option<u32> {
         let digits = self.bytes.get(self.at..self.at + 4)?;
-        let unit = digits.iter().try_fold(0, |n, b| Some(n * 16 + char::from(*b).to_digit(16)?))?;
+        let unit = digits
+            .iter()
+            .try_fold(0, |n, b| Some(n * 16 + char::from(*b).to_digit(16)?))?;
         self.at += 4;
         Some(unit)
     }
@@ -365,8 +380,17 @@ mod tests {
     #[test]
     fn floats_print_as_python_prints_them() {
         let cases = [
-            (1.0, "1.0"), (0.1, "0.1"), (-0.0, "-0.0"), (1e16, "1e+16"), (1.5e16, "1.5e+16"), (123_456_789.0, "123456789.0"),
-            (1e15, "1000000000000000.0"), (0.0001, "0.0001"), (0.00001, "1e-05"), (1e-7, "1e-07"), (1e300, "1e+300"),
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (-0.0, "-0.0"),
+            (1e16, "1e+16"),
+            (1.5e16, "1.5e+16"),
+            (123_456_789.0, "123456789.0"),
+            (1e15, "1000000000000000.0"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (1e-7, "1e-07"),
+            (1e300, "1e+300"),
         ];
         for (x, text) in cases {
             assert_eq!(float(x), text);
@@ -378,27 +402,54 @@ mod tests {
         let text = r#" {"a": [12345678901234567890123, 2.50, " x\u00e9\ud83d\ude00 ", true, null], "b": {"c": -0}, "a2": 1E5} "#;
         let mut got = scalars_of_text(text).unwrap();
         got.sort();
-        assert_eq!(got, ["0", "100000.0", "12345678901234567890123", "2.5", "xé😀"]);
+        assert_eq!(
+            got,
+            ["0", "100000.0", "12345678901234567890123", "2.5", "xé😀"]
+        );
     }
 
     #[test]
     fn the_last_of_a_repeated_key_counts() {
-        assert_eq!(scalars_of_text(r#"{"a": "one", "a": "two"}"#).unwrap(), ["two"]);
+        assert_eq!(
+            scalars_of_text(r#"{"a": "one", "a": "two"}"#).unwrap(),
+            ["two"]
+        );
     }
 
     #[test]
     fn what_python_refuses_is_no_json() {
-        let bad = ["", "01", "1.", "-", "{\"a\":1,}", "[1,]", "\"a\nb\"", "'a'", "\u{feff}1", "\"\\x\"", "nul", "1 2", "{1:2}", "\"\\u12\""];
+        let bad = [
+            "",
+            "01",
+            "1.",
+            "-",
+            "{\"a\":1,}",
+            "[1,]",
+            "\"a\nb\"",
+            "'a'",
+            "\u{feff}1",
+            "\"\\x\"",
+            "nul",
+            "1 2",
+            "{1:2}",
+            "\"\\u12\"",
+        ];
         for text in bad {
             assert!(scalars_of_text(text).is_none(), "{text:?}");
         }
         assert!(scalars_of_text(&"[".repeat(100_000)).is_none());
         assert!(scalars_of_text(&"1".repeat(4301)).is_none());
-        assert_eq!(scalars_of_text("[NaN, -Infinity, \"\\ud800\"]").unwrap(), ["nan", "-inf", "\u{fffd}"]);
+        assert_eq!(
+            scalars_of_text("[NaN, -Infinity, \"\\ud800\"]").unwrap(),
+            ["nan", "-inf", "\u{fffd}"]
+        );
     }
 
     #[test]
     fn dumps_is_ascii_with_spaces() {
-        assert_eq!(dumps(&json!({"a": [1, 2.0, "é😀\n"], "b": null})), r#"{"a": [1, 2.0, "\u00e9\ud83d\ude00\n"], "b": null}"#);
+        assert_eq!(
+            dumps(&json!({"a": [1, 2.0, "é😀\n"], "b": null})),
+            r#"{"a": [1, 2.0, "\u00e9\ud83d\ude00\n"], "b": null}"#
+        );
     }
 }

@@ -69,10 +69,17 @@ impl Recorded {
         }
         let facts: Vec<_> = messages.iter().map(|m| Arc::new(Facts::of(m))).collect();
         let head = head_of(&messages);
-        let instructions = messages.iter().zip(&facts).take(head).filter(|(m, _)| is_instruction(m));
+        let instructions = messages
+            .iter()
+            .zip(&facts)
+            .take(head)
+            .filter(|(m, _)| is_instruction(m));
         let system_tokens = instructions.map(|(_, f)| f.tokens).sum();
         let steps = steps_of(&messages, &facts, head);
-        let peak = messages.iter().zip(prefix_sums(&facts)).filter(|(m, _)| role(m) == "assistant");
+        let peak = messages
+            .iter()
+            .zip(prefix_sums(&facts))
+            .filter(|(m, _)| role(m) == "assistant");
         Ok(Recorded {
             full_peak: peak.map(|(_, before)| before).max().unwrap_or(0) - system_tokens,
             body_tokens: facts.iter().skip(head).map(|f| f.tokens).sum(),
@@ -141,31 +148,55 @@ impl Body {
         let (flat, plain) = (self.flat.as_bytes(), self.plain.as_bytes());
         let values = used_values(message).into_iter();
         let found = values.filter(|v| !contains(pinned.as_bytes(), v) && contains(flat, v));
-        found.map(|value| {
-            let far = !contains(last, &value);
-            let first = far && !contains(self.said.as_bytes(), &value);
-            let lines = if first { bare_lines(flat, &value) } else { Vec::new() };
-            Needed { words: near_words(flat, plain, &value), far, first, lines, value }
-        })
-        .collect()
+        found
+            .map(|value| {
+                let far = !contains(last, &value);
+                let first = far && !contains(self.said.as_bytes(), &value);
+                let lines = if first {
+                    bare_lines(flat, &value)
+                } else {
+                    Vec::new()
+                };
+                Needed {
+                    words: near_words(flat, plain, &value),
+                    far,
+                    first,
+                    lines,
+                    value,
+                }
+            })
+            .collect()
     }
 }
 
 fn steps_of(messages: &[Value], facts: &[Arc<Facts>], head: usize) -> Vec<Step> {
-    let pinned = facts.iter().take(head).map(|f| f.flat.as_str()).collect::<Vec<_>>().join("\n");
+    let pinned = facts
+        .iter()
+        .take(head)
+        .map(|f| f.flat.as_str())
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut sized = facts.iter().zip(prefix_sums(facts)).enumerate().skip(head);
     let mut body = Body::default();
     let mut steps = Vec::new();
-    let mut turn_start = 0;
-    let sums = prefix_sums(facts);
-    for ((at, (message, facts)), tokens_before) in messages.iter().zip(facts).enumerate().zip(sums).skip(head) {
-        if role(message) == "assistant" {
-            let last = &body.flat.as_bytes()[turn_start..];
-            let needed = body.needed(message, &pinned, last);
-            steps.push(Step { at, tokens_out: facts.tokens, tokens_before, needed });
+    let mut last_turn = 0;
+    // An assistant message always opens a turn, so what stands before it ends with the turn before.
+    for turn in turns_of(&messages[head..]) {
+        let turn_start = body.starts.len();
+        for (message, (at, (facts, tokens_before))) in turn.iter().zip(&mut sized) {
+            if role(message) == "assistant" {
+                let last = body.flat.as_bytes().get(last_turn..).unwrap_or_default();
+                let needed = body.needed(message, &pinned, last);
+                steps.push(Step {
+                    at,
+                    tokens_out: facts.tokens,
+                    tokens_before,
+                    needed,
+                });
+            }
+            body.push(facts, role(message));
         }
-        body.push(facts, role(message));
-        let last_turn = turns_of(&messages[head..=at]).last().map_or(0, |turn| turn.len());
-        turn_start = body.starts.get(body.starts.len() - last_turn).copied().unwrap_or(0);
+        last_turn = body.starts.get(turn_start).copied().unwrap_or_default();
     }
     steps
 }

@@ -59,7 +59,7 @@ pub(super) struct Needed {
 }
 
 impl Recorded {
-    /// Reads a trajectory's OpenAI chat messages.
+    /// Reads a trajectory's `OpenAI` chat messages.
     ///
     /// # Errors
     /// If a message is not an object with a role.

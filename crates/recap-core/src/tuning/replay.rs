@@ -22,7 +22,7 @@ pub struct Replay {
 /// What a context server answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServedContext {
-    /// The context, as OpenAI chat messages.
+    /// The context, as `OpenAI` chat messages.
     pub messages: Vec<Value>,
     /// Whether the budget was refused as too small and this context was made for the budget that the refusal named.
     pub refused: bool,

@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    reason = "tests"
+)]
 
 use serde_json::json;
 

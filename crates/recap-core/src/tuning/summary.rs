@@ -125,11 +125,13 @@ fn pick(state: &mut u64, n: usize) -> usize {
         .wrapping_mul(6_364_136_223_846_793_005)
         .wrapping_add(1_442_695_040_888_963_407);
     let upper = *state >> 32;
-    usize::try_from(upper * n as u64 >> 32).unwrap_or(0)
+    usize::try_from((upper * n as u64) >> 32).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "tests")]
+
     use super::*;
 
     fn score(need: usize, bound: usize) -> TrajectoryScore {

@@ -81,6 +81,8 @@ fn call_ids(message: &Value) -> Option<HashSet<&Value>> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use serde_json::json;
 
     use super::*;
@@ -153,8 +155,8 @@ mod tests {
             json!({"role": "user", "content": "u"}),
         );
         let why = Some("the system prompt or the task was changed or dropped".to_owned());
-        assert_eq!(invalid(&[other.clone()], &[task.clone()], 1), why);
-        assert_eq!(invalid(&[], &[task.clone()], 1), why);
+        assert_eq!(invalid(from_ref(&other), from_ref(&task), 1), why);
+        assert_eq!(invalid(&[], from_ref(&task), 1), why);
         assert_eq!(invalid(&[task.clone(), other], &[task], 1), None);
     }
 }

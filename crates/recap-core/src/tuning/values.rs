@@ -36,7 +36,7 @@ fn pattern(source: &str) -> Regex {
     Regex::new(source).expect("a valid pattern")
 }
 
-/// Returns the values that an assistant message (OpenAI chat shape) uses.
+/// Returns the values that an assistant message (`OpenAI` chat shape) uses.
 ///
 /// Of tool calls: the scalars of their arguments of 4 to 80 characters that hold a digit or one of `_@/#-`, and
 /// the value-like tokens of longer ones. Of a message without calls: those of its fenced commands, from 5 characters.
@@ -52,7 +52,9 @@ pub fn used_values(message: &Value) -> BTreeSet<String> {
                 .unwrap_or_else(|| vec![super::python_json::strip(text).to_owned()]),
             Some(other) => scalars_of_value(other),
         };
-        scalars.into_iter().for_each(|s| add_scalar(s, &mut values));
+        for scalar in scalars {
+            add_scalar(scalar, &mut values);
+        }
     }
     if !called {
         for block in COMMANDS

@@ -110,6 +110,15 @@ impl Digest {
         self.turns.get(..end).unwrap_or_default()
     }
 
+    /// Marks a turn as holding pinned words, or not.
+    pub fn set_pinned(&mut self, number: u32, pinned: bool) {
+        if let Ok(at) = self.turns.binary_search_by_key(&number, |turn| turn.turn)
+            && let Some(turn) = self.turns.get_mut(at)
+        {
+            turn.pinned = pinned || turn.kind == TurnKind::Said;
+        }
+    }
+
     /// Returns where a value was seen.
     #[must_use]
     pub fn sightings(&self, fact: FactKey) -> Sightings {

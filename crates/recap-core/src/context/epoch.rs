@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::receipt::PieceKind;
 use crate::trajectory::OriginalHash;
 
+/// Addresses that a section lists at most; `turns` says what else it stands for.
+pub const MOST_ORIGINALS: usize = 256;
+
 /// One epoch of one line, complete: with it and the messages the same bytes are served after a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
@@ -23,12 +26,21 @@ pub struct EpochRecord {
     pub room: u32,
     /// The parts of the block after the task, in order.
     pub sections: Vec<Section>,
-    /// Texts that stand instead of a turn's own, by message and block; frozen until the epoch's end.
-    pub edits: BTreeMap<usize, BTreeMap<usize, Arc<str>>>,
+    /// Messages of which texts are shortened, by their place in the trajectory; frozen until the epoch's end.
+    pub edits: BTreeMap<usize, EditedMessage>,
     /// Hash of the code and configuration that wrote it (law 12).
     pub maker: String,
     /// Why it began: `start`, `room`, `asked`, `restored`, `settings`.
     pub cause: String,
+}
+
+/// A message with shorter texts instead of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EditedMessage {
+    /// Its tokens with them.
+    pub tokens: u32,
+    /// The texts by block.
+    pub texts: BTreeMap<usize, Arc<str>>,
 }
 
 /// A part of the block that stands for covered turns.
@@ -44,7 +56,7 @@ pub struct Section {
     pub turns: [u32; 2],
     /// Tokens of these turns as sent.
     pub full_tokens: u32,
-    /// What it stands for.
+    /// What it stands for, the newest at most [`MOST_ORIGINALS`].
     pub originals: Vec<OriginalHash>,
     /// Turns of which lines were left out.
     pub cuts: Vec<Cut>,

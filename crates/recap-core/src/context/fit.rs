@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::admit::Admitted;
+use super::epoch::EditedMessage;
 use crate::compress::{Elide, RulesMatcher, cut_head_tail, elide};
 use crate::tokens::TokenCounter;
 use crate::trajectory::{Block, OriginalHash, Role};
@@ -14,8 +15,8 @@ use crate::trajectory::{Block, OriginalHash, Role};
 /// A text longer than this is cut to head and tail in a skeleton (API.md, *The context*), in tokens.
 pub const SKELETON_TOKENS: u32 = 150;
 
-/// Replacements by message (place in the turn) and block.
-pub type TurnEdits = BTreeMap<usize, BTreeMap<usize, Arc<str>>>;
+/// Shortened messages by their place in the turn.
+pub type TurnEdits = BTreeMap<usize, EditedMessage>;
 
 /// A turn that was made to fit.
 pub struct Fitted {
@@ -66,7 +67,7 @@ pub fn fit_turn(turn: &[Admitted], cap: u32, terms: &FitTerms<'_>) -> Fitted {
     let level = water_level(&observations, cap.saturating_sub(fixed));
     for part in &observations {
         if part.tokens > level {
-            elide_part(part, level.max(SKELETON_TOKENS), terms, &mut fitted);
+            elide_part(turn, part, level.max(SKELETON_TOKENS), terms, &mut fitted);
         }
     }
     if fitted.tokens > cap {
@@ -88,7 +89,7 @@ fn skeleton(turn: &[Admitted], parts: &[Part<'_>], counter: &dyn TokenCounter) -
             PartKind::Arguments => cut_arguments(part.text, counter),
             PartKind::Observation | PartKind::Words => cut_head_tail(part.text, SKELETON_TOKENS, counter),
         };
-        replace(part, text, counter, &mut fitted);
+        replace(turn, part, text, counter, &mut fitted);
     }
     fitted
 }
@@ -110,7 +111,7 @@ fn water_level(parts: &[&Part<'_>], room: u32) -> u32 {
     u32::MAX
 }
 
-fn elide_part(part: &Part<'_>, budget_tokens: u32, terms: &FitTerms<'_>, fitted: &mut Fitted) {
+fn elide_part(turn: &[Admitted], part: &Part<'_>, budget_tokens: u32, terms: &FitTerms<'_>, fitted: &mut Fitted) {
     let elided = elide(&Elide {
         text: part.text,
         original: OriginalHash::of(part.original),
@@ -120,16 +121,21 @@ fn elide_part(part: &Part<'_>, budget_tokens: u32, terms: &FitTerms<'_>, fitted:
         rules: terms.rules,
     });
     if let Some(elided) = elided {
-        replace(part, elided.text, terms.counter, fitted);
+        replace(turn, part, elided.text, terms.counter, fitted);
     }
 }
 
-fn replace(part: &Part<'_>, text: String, counter: &dyn TokenCounter, fitted: &mut Fitted) {
+fn replace(turn: &[Admitted], part: &Part<'_>, text: String, counter: &dyn TokenCounter, fitted: &mut Fitted) {
     let tokens = counter.count(&text);
-    if tokens < part.tokens {
-        fitted.tokens = fitted.tokens - part.tokens + tokens;
-        fitted.edits.entry(part.message).or_default().insert(part.block, text.into());
+    if tokens >= part.tokens {
+        return;
     }
+    let saved = part.tokens - tokens;
+    fitted.tokens = fitted.tokens.saturating_sub(saved);
+    let whole = turn.get(part.message).map_or(0, |message| message.served_tokens);
+    let edited = fitted.edits.entry(part.message).or_insert_with(|| EditedMessage { tokens: whole, texts: BTreeMap::new() });
+    edited.tokens = edited.tokens.saturating_sub(saved);
+    edited.texts.insert(part.block, text.into());
 }
 
 fn parts_of<'a>(turn: &'a [Admitted], counter: &dyn TokenCounter) -> Vec<Part<'a>> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use super::digest::{Digest, TurnDigest};
-use super::epoch::{Cut, Section};
+use super::epoch::{Cut, MOST_ORIGINALS, Section};
 use super::receipt::PieceKind;
 use super::worth::{FactWorths, Weights};
 use crate::compress::UnitRole;
@@ -82,7 +82,8 @@ pub fn write_recap(source: &RecapSource<'_>, target: u32, counter: &dyn TokenCou
 
 fn originals(turns: &[TurnDigest]) -> Vec<OriginalHash> {
     let mut seen = HashSet::new();
-    turns.iter().flat_map(|turn| &turn.sources).map(|source| source.original).filter(|hash| seen.insert(*hash)).collect()
+    let newest = turns.iter().rev().flat_map(|turn| &turn.sources).map(|source| source.original);
+    newest.filter(|hash| seen.insert(*hash)).take(MOST_ORIGINALS).collect()
 }
 
 /// Chosen lines by turn.

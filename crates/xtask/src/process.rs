@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -168,7 +168,7 @@ impl Run {
     ///
     /// Fails when it cannot start, ends with another code than 0, or this program was told to stop.
     pub fn show(mut self) -> Result<()> {
-        println!("$ {}", self.line);
+        eprintln!("$ {}", self.line);
         let mut child = Guard::spawn(&mut self.command, &self.line)?;
         let status = child.0.wait()?;
         drop(child);
@@ -182,21 +182,30 @@ impl Run {
     /// As [`Run::show`], and when the output is not UTF-8.
     pub fn stdout(mut self) -> Result<String> {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let output = self
-            .command
-            .output()
-            .with_context(|| format!("cannot run `{}`", self.line))?;
+        let mut child = Guard::spawn(&mut self.command, &self.line)?;
+        let mut errors = child.0.stderr.take().context("no pipe")?;
+        let errors = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            errors.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let mut bytes = Vec::new();
+        child
+            .0
+            .stdout
+            .take()
+            .context("no pipe")?
+            .read_to_end(&mut bytes)?;
+        let status = child.0.wait()?;
         check_interrupted()?;
-        if !output.status.success() {
+        if !status.success() {
+            let errors = errors.join().unwrap_or_else(|_| Ok(Vec::new()))?;
             bail!(
-                "`{}`: {}\n{}",
+                "`{}`: {status}\n{}",
                 self.line,
-                output.status,
-                String::from_utf8_lossy(&output.stderr).trim_end()
+                String::from_utf8_lossy(&errors).trim_end()
             );
         }
-        String::from_utf8(output.stdout)
-            .with_context(|| format!("`{}` printed no UTF-8", self.line))
+        String::from_utf8(bytes).with_context(|| format!("`{}` printed no UTF-8", self.line))
     }
 
     /// Shows the command line, runs it and hands each line of standard output to `each` after passing it
@@ -206,7 +215,7 @@ impl Run {
     ///
     /// Fails when it cannot start, its output cannot be read, or this program was told to stop.
     pub fn lines(mut self, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
-        println!("$ {}", self.line);
+        eprintln!("$ {}", self.line);
         self.command.stdout(Stdio::piped());
         let mut child = Guard::spawn(&mut self.command, &self.line)?;
         let mut out = BufReader::new(child.0.stdout.take().context("no pipe")?);

@@ -37,6 +37,9 @@ pub struct Args {
     /// Folder with score/score.py and data/trajectories, relative to the workspace's root
     #[arg(long, default_value = SHARED)]
     shared: PathBuf,
+    /// Measures the daemon at this URL instead of building and starting one
+    #[arg(long)]
+    url: Option<String>,
     /// Prints the scorer's rows as one JSON array
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
@@ -51,6 +54,7 @@ impl Default for Args {
             fraction: FRACTIONS.to_vec(),
             limit: LIMIT,
             shared: SHARED.into(),
+            url: None,
             json: false,
             markdown: false,
         }
@@ -84,13 +88,22 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let files = data::trajectory_files(&shared.join("data").join("trajectories"))?;
     let python = scorer_python()?;
-    let daemon = server::Daemon::start()?;
+    let started = if args.url.is_none() {
+        Some(server::Daemon::start()?)
+    } else {
+        None
+    };
+    let url = args
+        .url
+        .as_deref()
+        .or(started.as_ref().map(server::Daemon::url))
+        .unwrap_or_default();
     let mut rows = Vec::new();
     for file in &files {
         eprintln!("scoring {}", file.display());
-        rows.extend(score_file(&python, &scorer, file, daemon.url(), args)?);
+        rows.extend(score_file(&python, &scorer, file, url, args)?);
     }
-    drop(daemon);
+    drop(started);
     print_rows(&rows, args)?;
     let faults = report::faults(&rows);
     if faults.is_empty() {

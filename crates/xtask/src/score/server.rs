@@ -27,7 +27,6 @@ impl Daemon {
     ///
     /// Fails when the build does, or when the daemon is not ready after a minute, with the end of its log.
     pub fn start() -> Result<Self> {
-        eprintln!("building recapd in release mode");
         Run::cargo([
             "build",
             "--release",
@@ -35,7 +34,7 @@ impl Daemon {
             "recapd",
             "--all-features",
         ])?
-        .stdout()?;
+        .show()?;
         let program = workspace::target_dir()?.join("release").join("recapd");
         let data = tempfile::Builder::new()
             .prefix("recapd-score-")

@@ -164,3 +164,21 @@ fn large_awkward_inputs_end() {
         }
     }
 }
+
+#[test]
+fn values_in_tables_stay_near_their_header() {
+    let record = |n: usize| {
+        format!("{{\"name\": \"n{n}\", \"place\": \"p{n}\", \"size\": {n}, \"state\": \"open\"}}")
+    };
+    let text = format!(
+        "[{}]",
+        (1000..1400).map(record).collect::<Vec<_>>().join(", ")
+    );
+    let done = reformat(&text).unwrap();
+    for n in 1000..1400 {
+        let at = done.text.find(&format!("n{n} p{n} {n}")).expect("a row");
+        let (before, _) = done.text.split_at(at);
+        let header_end = before.rfind(')').expect("a header");
+        assert!(at - header_end <= 180, "{n}");
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::account::RULES;
 use super::admit::Admitted;
 use super::digest::Digest;
 use super::epoch::EpochRecord;
@@ -34,8 +35,29 @@ pub struct Settings {
     pub weights: Weights,
     /// Whether originals are stored, so that markers can name them.
     pub handles: Handles,
+    /// Set, kind and hash of the guideline behind `rules`, shown in receipts.
+    pub guideline: Option<String>,
     /// Hash of code and configuration (law 12).
     pub maker: String,
+}
+
+impl Settings {
+    /// Returns the defaults for a counter and a guideline's rules: no tools, originals stored.
+    #[must_use]
+    pub fn new(counter: Counter, rules: Arc<RulesMatcher>) -> Self {
+        Self {
+            counter,
+            tools_tokens: 0,
+            agent_kind: None,
+            marks: Marks::default(),
+            pinned_share: 0.3,
+            rules,
+            weights: Weights::default(),
+            handles: Handles::Shown,
+            guideline: None,
+            maker: RULES.to_owned(),
+        }
+    }
 }
 
 /// One trajectory, live.
@@ -207,21 +229,23 @@ impl Session {
     #[must_use]
     pub(super) fn last_servable(&self) -> (usize, bool) {
         let last = self.turns.len().saturating_sub(1);
-        let open = self.turns.last().is_some_and(|turn| turn.kind == TurnKind::Exchange && self.has_open_calls(turn));
+        let open = self.missing_results(last) > 0;
         if open { (last.saturating_sub(1), true) } else { (last, false) }
     }
 
-    fn has_open_calls(&self, turn: &Turn) -> bool {
+    /// How many calls of a turn have no result.
+    #[must_use]
+    pub(super) fn missing_results(&self, turn: usize) -> u32 {
         let mut calls: Vec<&str> = Vec::new();
-        for message in self.messages.get(turn.messages.clone()).unwrap_or_default() {
-            calls.extend(message.message.calls().map(|call| call.id.as_ref()));
-            for observation in message.message.observations() {
+        for admitted in self.turn_messages(turn) {
+            calls.extend(admitted.message.calls().map(|call| call.id.as_ref()));
+            for observation in admitted.message.observations() {
                 if let Some(at) = calls.iter().position(|id| *id == observation.call_id.as_ref()) {
                     calls.swap_remove(at);
                 }
             }
         }
-        !calls.is_empty()
+        u32::try_from(calls.len()).unwrap_or(u32::MAX)
     }
 
     /// The messages of a turn.

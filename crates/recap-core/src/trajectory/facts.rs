@@ -161,7 +161,7 @@ fn kind_of(value: &str) -> Option<FactKind> {
         return (shape.letters + shape.digits >= 3).then_some(FactKind::Path);
     }
     if shape.letters == 0 {
-        return number_or_date(value, &shape);
+        return number_or_date(&shape);
     }
     if shape.digits > 0 {
         return Some(if shape.under || shape.dot > 0 {
@@ -174,7 +174,7 @@ fn kind_of(value: &str) -> Option<FactKind> {
     joined.then_some(FactKind::Name)
 }
 
-fn number_or_date(value: &str, shape: &Shape) -> Option<FactKind> {
+fn number_or_date(shape: &Shape) -> Option<FactKind> {
     if shape.dash >= 2 || shape.colon >= 1 {
         return (shape.digits >= 4).then_some(FactKind::Date);
     }

@@ -128,6 +128,12 @@ impl Message {
         })
     }
 
+    /// Tells whether a provider's reasoning block is among the blocks.
+    #[must_use]
+    pub fn thinks(&self) -> bool {
+        self.blocks.iter().any(|block| matches!(block, Block::Thinking(_)))
+    }
+
     /// Returns the message's observations in order.
     pub fn observations(&self) -> impl Iterator<Item = &Observation> {
         self.blocks.iter().filter_map(|block| match block {

@@ -21,6 +21,14 @@ pub struct Limits {
     pub total_bytes: usize,
 }
 
+impl Limits {
+    /// Returns limits that only a machine's memory sets, for messages that recapd itself rendered.
+    #[must_use]
+    pub fn unbounded() -> Self {
+        Self { depth: 120, messages: usize::MAX, message_bytes: usize::MAX, total_bytes: usize::MAX }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -41,6 +41,19 @@ pub enum OutFormat {
     Text,
 }
 
+impl OutFormat {
+    /// Returns the name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Responses => "responses",
+            Self::Text => "text",
+        }
+    }
+}
+
 /// Words that take the place of a message's own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Edits {

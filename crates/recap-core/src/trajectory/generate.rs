@@ -68,9 +68,13 @@ pub fn tool_agent(format: WireFormat, mess: Mess) -> impl Strategy<Value = Gener
             natives: Vec::new(),
             calls: 0,
         };
-        system.iter().for_each(|text| log.say("system", text));
+        for text in &system {
+            log.say("system", text);
+        }
         log.say("user", &task);
-        events.into_iter().for_each(|event| log.add(event));
+        for event in events {
+            log.add(event);
+        }
         let natives = log.natives.iter().map(Value::to_string).collect();
         Generated {
             format,
@@ -139,23 +143,27 @@ fn event(mess: Mess) -> BoxedStrategy<Event> {
     }
 }
 
-fn call(mess: Mess) -> impl Strategy<Value = Call> {
+fn call(mess: Mess) -> BoxedStrategy<Call> {
     let name = prop::sample::select(vec!["read_file", "search", "run_tests", "book_flight"]);
-    let trouble = if mess == Mess::Real { 0.15 } else { 0.0 };
-    let result = prop::option::weighted(1.0 - trouble, observation());
-    let arguments = if mess == Mess::Real {
-        prop_oneof![6 => arguments(), 1 => any::<String>(), 1 => Just("{\"cut\": \"of".to_owned()), 1 => Just("[1]".to_owned())].boxed()
-    } else {
-        arguments().boxed()
-    };
-    let aside = prop::option::weighted(trouble, sentence());
-    (
-        prop::bool::weighted(trouble),
-        name,
-        arguments,
-        result,
-        aside,
-    )
+    if mess == Mess::None {
+        let clean = |(name, arguments, result): (&'static str, String, String)| Call {
+            repeats_id: false,
+            name,
+            arguments,
+            result: Some(result),
+            aside: None,
+        };
+        return (name, arguments(), observation()).prop_map(clean).boxed();
+    }
+    let arguments = prop_oneof![
+        6 => arguments(),
+        1 => any::<String>(),
+        1 => Just("{\"cut\": \"of".to_owned()),
+        1 => Just("[1]".to_owned()),
+    ];
+    let result = prop::option::weighted(0.85, observation());
+    let aside = prop::option::weighted(0.15, sentence());
+    (prop::bool::weighted(0.15), name, arguments, result, aside)
         .prop_map(|(repeats_id, name, arguments, result, aside)| Call {
             repeats_id,
             name,
@@ -163,6 +171,7 @@ fn call(mess: Mess) -> impl Strategy<Value = Call> {
             result,
             aside,
         })
+        .boxed()
 }
 
 fn arguments() -> impl Strategy<Value = String> {

@@ -111,11 +111,11 @@ impl Message {
     pub fn originals(&self) -> impl Iterator<Item = &Arc<str>> {
         self.blocks
             .iter()
-            .filter_map(|block| match block {
-                Block::Text(text) | Block::Thinking(text) | Block::Other(text) => Some(text),
-                Block::Call(call) => Some(&call.arguments),
-                Block::Observation(observation) => Some(&observation.text),
-                Block::Image(image) => Some(&image.json),
+            .map(|block| match block {
+                Block::Text(text) | Block::Thinking(text) | Block::Other(text) => text,
+                Block::Call(call) => &call.arguments,
+                Block::Observation(observation) => &observation.text,
+                Block::Image(image) => &image.json,
             })
             .filter(|text| !text.is_empty())
     }

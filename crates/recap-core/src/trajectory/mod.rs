@@ -16,7 +16,7 @@ mod render;
 mod tests;
 mod turns;
 
-pub use count::{MessageTokens, count_message};
+pub use count::{MessageTokens, RenderedTokens, count_message, count_rendered};
 pub use facts::{Fact, FactKey, FactKind, facts};
 pub use hash::{HashError, OriginalHash};
 pub use message::{Block, Call, Image, Message, Observation, Origin, Role, WireFormat};

@@ -108,6 +108,17 @@ pub fn parse_system(raw: &RawValue, limits: &Limits) -> Result<Message, Vec<Faul
         .ok_or(faults.list)
 }
 
+/// Reads JSON that was rendered here, in one of the formats that are also read.
+pub(super) fn parse_rendered(format: WireFormat, json: &str) -> Option<Message> {
+    let limits = Limits {
+        depth: 120,
+        messages: 1,
+        message_bytes: usize::MAX,
+        total_bytes: usize::MAX,
+    };
+    parse_one(format, json, &limits, &mut Faults::at(""))
+}
+
 fn parse_one(
     format: WireFormat,
     json: &str,

@@ -7,7 +7,7 @@ use super::images::anthropic_block;
 use super::plan::{Pairing, PlannedCall, Step};
 use super::source::Source;
 use super::{CONTINUES, EMPTY_TEXT, MISSING_RESULT, RepairKind, Sheet};
-use crate::trajectory::fields::{Fields, ObjectText, array, array_text, quote};
+use crate::trajectory::fields::{Fields, ObjectText, array, array_text, depth, quote};
 use crate::trajectory::message::{Block, Observation, Role, WireFormat};
 use crate::trajectory::parse::Slot;
 
@@ -194,10 +194,13 @@ fn call_block(source: &Source<'_>, call: &PlannedCall, natives: &Natives) -> Opt
     Some(block.raw("input", &input).finish())
 }
 
-/// Returns arguments as an object; what is none is wrapped.
+/// Nesting up to which arguments are taken as JSON.
+const ARGUMENT_DEPTH: usize = 64;
+
+/// Returns arguments as an object; what is none, or nests too deep, is wrapped as text.
 fn input(arguments: &str) -> String {
     let text = arguments.trim();
-    if Fields::parse(text).is_some() {
+    if depth(text) <= ARGUMENT_DEPTH && is_object(text) {
         return text.to_owned();
     }
     if text.is_empty() {
@@ -205,6 +208,10 @@ fn input(arguments: &str) -> String {
     } else {
         ObjectText::default().text("_raw", arguments).finish()
     }
+}
+
+fn is_object(text: &str) -> bool {
+    text.starts_with('{') && serde_json::from_str::<serde_json::Value>(text).is_ok()
 }
 
 fn result(source: &Source<'_>, i: usize, id: &str, sheet: &mut Sheet) -> String {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::trajectory::generate::{Generated, Mess, any_trajectory};
-use crate::trajectory::{Block, Limits, WireFormat, parse_messages};
+use crate::trajectory::{Block, Limits, WireFormat, count_message, count_rendered, parse_messages};
 
 const FORMATS: [OutFormat; 4] = [
     OutFormat::OpenAi,
@@ -155,6 +155,23 @@ proptest! {
     }
 
     #[test]
+    fn law_2_counts_what_is_rendered(log in any_trajectory(Mess::None)) {
+        let messages = log.messages();
+        let counter = crate::tokens::for_model(Some("gpt-4o"));
+        for format in FORMATS {
+            let rendered = render_sequence(&items(&messages), format);
+            let counted = count_rendered(&rendered, format, counter.as_ref());
+            prop_assert_eq!(counted.messages.len(), rendered.messages.len());
+            if format == OutFormat::OpenAi && log.format == WireFormat::OpenAi {
+                let each: Vec<_> = messages.iter().map(|message| count_message(message, counter.as_ref())).collect();
+                prop_assert_eq!(&counted.messages, &each);
+            }
+            let words = messages.iter().flat_map(Message::observations).map(|one| counter.count(&one.text));
+            prop_assert!(counted.total().tokens >= words.sum());
+        }
+    }
+
+    #[test]
     fn words_survive_from_format_to_format(log in any_trajectory(Mess::None)) {
         let messages = log.messages();
         let words = |messages: &[Message]| -> Vec<String> {
@@ -168,7 +185,7 @@ proptest! {
                     Block::Observation(observation) => Some(observation.text.to_string()),
                     _ => None,
                 })
-                .filter(|text| !text.trim().is_empty())
+                .filter(|text| !text.trim().is_empty() && text != EMPTY_TEXT)
                 .collect();
             words.sort();
             words

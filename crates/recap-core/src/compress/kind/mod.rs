@@ -245,7 +245,7 @@ fn worded_kind(sample: &Sample<'_>) -> Kind {
     }
     if code >= 2 && code * 10 >= plain * 7 && code >= markdown {
         Kind::Code
-    } else if markdown >= 3 && markdown * 5 >= plain {
+    } else if markdown >= 3 && markdown * 8 >= plain {
         Kind::Markdown
     } else {
         Kind::Prose

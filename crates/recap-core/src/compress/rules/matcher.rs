@@ -57,6 +57,12 @@ impl RulesMatcher {
         self.keys.verdict(name)
     }
 
+    /// Tells whether there are rules on keys.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        !(self.keys.keep.is_empty() && self.keys.drop.is_empty())
+    }
+
     /// Returns what the rules say of a heading (without its marks).
     #[must_use]
     pub fn section(&self, heading: &str) -> Verdict {

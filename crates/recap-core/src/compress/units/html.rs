@@ -18,12 +18,16 @@ const FIELDS: [&str; 5] = ["input", "button", "select", "option", "textarea"];
 /// The longest tag of a field that is kept whole, in bytes.
 const FIELD_BYTES: usize = 200;
 
+/// The longest link that is one unit with its text, in bytes.
+const LINK_BYTES: usize = 240;
+
 /// What the scan remembers between tags.
 #[derive(Default)]
 struct Place {
     heading: Option<u32>,
     in_heading: bool,
-    link: Option<u32>,
+    /// Where a link's address stands while its text has not come.
+    link: Option<Range<usize>>,
 }
 
 /// Cuts HTML.
@@ -58,15 +62,27 @@ fn push_text(builder: &mut Builder<'_>, range: Range<usize>, place: &mut Place) 
     let text = builder.text();
     for (span, line) in super::build::lines_in(text, range) {
         let start = span.end - line.trim_start().len();
-        let span = start..span.end;
+        let span = match place.link.take() {
+            Some(link) if span.end - link.start <= LINK_BYTES => link.start..span.end,
+            Some(link) => {
+                push_link(builder, link, place.heading);
+                start..span.end
+            }
+            None => start..span.end,
+        };
         if place.in_heading {
             place.heading = builder
                 .push(span, UnitRole::Heading, None)
                 .or(place.heading);
         } else {
-            builder.push(span, line_role(line), place.link.or(place.heading));
+            builder.push(span, line_role(line), place.heading);
         }
     }
+}
+
+/// Adds an address.
+fn push_link(builder: &mut Builder<'_>, link: Range<usize>, heading: Option<u32>) {
+    builder.push(link, UnitRole::Plain, heading);
 }
 
 /// Adds a tag: a link's address and a form field are content, the rest is boilerplate.
@@ -78,8 +94,8 @@ fn push_tag(
     place: &mut Place,
 ) {
     let closing = tag.starts_with("</");
-    if name == "a" {
-        place.link = None;
+    if let Some(link) = place.link.take() {
+        push_link(builder, link, place.heading);
     }
     if HEADINGS.contains(&name) {
         place.in_heading = !closing;
@@ -91,11 +107,12 @@ fn push_tag(
     let address = if closing { None } else { address_in(tag) };
     if let Some(inner) = address.map(|inner| span.start + inner.start..span.start + inner.end) {
         builder.push(span.start..inner.start, UnitRole::Boilerplate, None);
-        let unit = builder.push(inner.clone(), UnitRole::Plain, place.heading);
         if name == "a" {
-            place.link = unit;
+            place.link = Some(inner);
+        } else {
+            push_link(builder, inner, place.heading);
+            builder.push(builder.cursor()..span.end, UnitRole::Boilerplate, None);
         }
-        builder.push(inner.end..span.end, UnitRole::Boilerplate, None);
         return;
     }
     builder.push(span, UnitRole::Boilerplate, None);

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use super::render::marker_tokens;
 use super::worth::Worths;
 use crate::compress::units::Units;
 
@@ -13,7 +14,7 @@ const ANCESTORS: usize = 32;
 pub struct Pick {
     /// The unit's index.
     pub unit: usize,
-    /// Estimated tokens, this one included.
+    /// Estimated tokens, this one and what was taken with it included.
     pub spent: f64,
 }
 
@@ -83,8 +84,9 @@ pub fn order(cut: &Units, worths: &Worths, most: u32) -> Vec<Pick> {
             continue;
         }
         for taken in greedy.take(top.unit) {
-            let cheaper = children.get(taken).into_iter().flatten();
-            heap.extend(cheaper.filter_map(|child| greedy.candidate(*child)));
+            let below = children.get(taken).into_iter().flatten().copied();
+            let cheaper = below.chain([taken.saturating_sub(1), taken + 1]);
+            heap.extend(cheaper.filter_map(|unit| greedy.candidate(unit)));
         }
     }
     greedy.picks
@@ -118,7 +120,7 @@ impl Greedy<'_> {
             .sum();
         let beside: f64 = self.missing(unit).map(|above| self.cost(above)).sum();
         Some(Candidate {
-            density: (worth.own + fresh) / (worth.cost + beside + 3.0),
+            density: (worth.own + fresh) / (worth.cost + beside + self.seam(unit)),
             unit,
         })
     }
@@ -132,7 +134,7 @@ impl Greedy<'_> {
             if let Some(shown) = self.shown.get_mut(*taken) {
                 *shown = true;
             }
-            self.spent += self.cost(*taken);
+            self.spent += self.cost(*taken) + self.seam(*taken) / 2.0;
             for token in self
                 .worths
                 .units
@@ -144,11 +146,10 @@ impl Greedy<'_> {
                     *covered = true;
                 }
             }
-            self.picks.push(Pick {
-                unit: *taken,
-                spent: self.spent,
-            });
         }
+        let spent = self.spent;
+        self.picks
+            .extend(chain.iter().map(|unit| Pick { unit: *unit, spent }));
         chain
     }
 
@@ -164,6 +165,20 @@ impl Greedy<'_> {
         std::iter::successors(above(unit), move |at| above(*at))
             .take_while(|at| !self.is_shown(*at))
             .take(ANCESTORS)
+    }
+
+    /// Returns what the gaps beside a unit cost if it is taken: nearly nothing next to one that is shown.
+    fn seam(&self, unit: usize) -> f64 {
+        let beside = |at: Option<usize>| {
+            at.and_then(|at| self.shown.get(at))
+                .copied()
+                .unwrap_or(false)
+        };
+        if beside(unit.checked_sub(1)) || beside(unit.checked_add(1)) {
+            0.5
+        } else {
+            marker_tokens(self.cut.kind)
+        }
     }
 
     fn cost(&self, unit: usize) -> f64 {

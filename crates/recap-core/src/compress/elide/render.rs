@@ -6,8 +6,15 @@ use crate::compress::kind::Kind;
 use crate::compress::units::{Unit, UnitRole, Units};
 use crate::trajectory::OriginalHash;
 
-/// What a marker costs, in estimated tokens: a gap of fewer is shown instead.
-const MARKER_TOKENS: f64 = 7.0;
+/// Returns about how many tokens a marker costs: a gap of fewer is shown instead.
+pub fn marker_tokens(kind: Kind) -> f64 {
+    if matches!(kind, Kind::Json | Kind::Jsonl) {
+        3.0
+    } else {
+        6.0
+    }
+}
+
 /// The most blanks that are kept before a line.
 const INDENT_BYTES: usize = 40;
 
@@ -123,7 +130,7 @@ fn fill_cheap_gaps(plan: &Plan<'_>, shown: &mut [bool]) {
             let worths = telling
                 .clone()
                 .filter_map(|unit| plan.worths.units.get(unit));
-            if free && worths.map(|worth| worth.cost).sum::<f64>() <= MARKER_TOKENS {
+            if free && worths.map(|worth| worth.cost).sum::<f64>() <= marker_tokens(plan.cut.kind) {
                 for unit in telling {
                     if let Some(place) = shown.get_mut(unit) {
                         *place = true;
@@ -256,7 +263,7 @@ fn folded(plan: &Plan<'_>, before: Option<usize>, range: &std::ops::Range<usize>
         .then_some(dropped.len())
 }
 
-/// Counts what is cut of an array in elements, of an object in members.
+/// Counts the elements that are cut of an array; members of objects only leave dots.
 fn json_marker(plan: &Plan<'_>, range: std::ops::Range<usize>) -> String {
     let first = range.start;
     let (mut items, mut members) = (0, 0);
@@ -277,9 +284,9 @@ fn json_marker(plan: &Plan<'_>, range: std::ops::Range<usize>) -> String {
         }
     }
     match (items, members) {
-        (0, members) => counted(members, "key"),
+        (0, _) => "…".to_owned(),
         (items, 0) => counted(items, "item"),
-        (items, members) => format!("[… {members} keys, {items} items cut]"),
+        (items, _) => format!("… {}", counted(items, "item")),
     }
 }
 

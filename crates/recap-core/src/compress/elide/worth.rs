@@ -176,13 +176,12 @@ impl Words {
 
     fn number(&mut self, word: &str) -> u32 {
         let next = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
-        let id = match self.ids.get(word) {
-            Some(id) => *id,
-            None => {
-                self.ids.insert(word.to_owned(), next);
-                self.counts.push(0);
-                next
-            }
+        let id = if let Some(id) = self.ids.get(word) {
+            *id
+        } else {
+            self.ids.insert(word.to_owned(), next);
+            self.counts.push(0);
+            next
         };
         if let Some(count) = self.counts.get_mut(id as usize) {
             *count += 1;

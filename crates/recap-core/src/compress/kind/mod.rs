@@ -132,6 +132,9 @@ fn marked_kind(sample: &Sample<'_>) -> Option<Kind> {
     {
         return Some(Kind::Html);
     }
+    if sample.count(|line| line.starts_with("==") && line.contains(" test session starts ")) > 0 {
+        return Some(Kind::TestOutput);
+    }
     let tests = sample.share(is_test_row);
     if sample.count(is_test_summary) > 0 && tests > 0.0
         || sample.count(is_test_summary) > 1
@@ -195,6 +198,9 @@ fn row_kind(sample: &Sample<'_>) -> Option<Kind> {
     if listed >= 0.7 && (lines.len() >= 2 || sample.share(is_path) > 0.0) {
         return Some(Kind::Listing);
     }
+    if lines.len() >= 5 && sample.share(is_name) >= 0.85 {
+        return Some(Kind::Listing);
+    }
     (is_delimited(sample) || is_aligned(sample)).then_some(Kind::Table)
 }
 
@@ -202,6 +208,16 @@ fn row_kind(sample: &Sample<'_>) -> Option<Kind> {
 fn is_directory_line(line: &str) -> bool {
     line.strip_suffix(':')
         .is_some_and(|name| !name.is_empty() && !name.contains(' ') && name.contains(['/', '.']))
+}
+
+/// Tells a line that is one bare name.
+fn is_name(line: &str) -> bool {
+    let bare = line.trim_end_matches('/');
+    (3..=80).contains(&bare.len())
+        && line.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_'))
+        && bare
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
 }
 
 /// Tells whether most lines have the same number (two or more) of separated fields.
@@ -243,7 +259,7 @@ fn worded_kind(sample: &Sample<'_>) -> Kind {
             plain += 1;
         }
     }
-    if code >= 2 && code * 10 >= plain * 7 && code >= markdown {
+    if code >= 2 && code * 9 >= plain * 4 && code >= markdown {
         Kind::Code
     } else if markdown >= 3 && markdown * 8 >= plain {
         Kind::Markdown

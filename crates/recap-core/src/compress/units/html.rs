@@ -151,11 +151,10 @@ fn tag_end(bytes: &[u8]) -> usize {
         match (quote, byte) {
             (Some(open), byte) if open == *byte => quote = None,
             (Some(_), b'\n') => quote = None,
-            (Some(_), _) => {}
             (None, b'>') => return at + 1,
             (None, b'<') => return at,
             (None, b'"' | b'\'') if bytes.get(at - 1) == Some(&b'=') => quote = Some(*byte),
-            (None, _) => {}
+            _ => {}
         }
     }
     bytes.len()

@@ -211,10 +211,5 @@ fn scalar_end(bytes: &[u8], start: usize, outside: bool) -> usize {
         *byte == b'\n' || (!outside && matches!(byte, b',' | b':' | b']' | b'}' | b'[' | b'{'))
     };
     let rest = bytes.get(start + 1..).unwrap_or_default();
-    start
-        + 1
-        + rest
-            .iter()
-            .position(|byte| ends(byte))
-            .unwrap_or(rest.len())
+    start + 1 + rest.iter().position(ends).unwrap_or(rest.len())
 }

@@ -5,7 +5,6 @@ pub mod kind;
 pub mod reformat;
 pub mod rules;
 pub mod select;
-
 pub mod units;
 
 pub use elide::{Elide, Elided, cut_head_tail, elide};

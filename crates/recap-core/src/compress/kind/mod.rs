@@ -49,6 +49,9 @@ pub enum Kind {
 /// The longest body that is parsed whole to tell whether it is JSON, in bytes.
 const PARSED_BYTES: usize = 64 * 1024;
 
+/// The longest label before JSON, in bytes.
+const LABEL_BYTES: usize = 60;
+
 /// Returns the kind of a text; [`Kind::Prose`] when nothing else fits.
 ///
 /// Looks at windows of bounded size at the head, the middle and the tail, so its cost does not grow with
@@ -72,7 +75,8 @@ pub fn classify(text: &str) -> Kind {
 /// Tells JSON and JSON lines by their borders, and by parsing where the body is short.
 fn json_kind(body: &str) -> Option<Kind> {
     let body = body.trim();
-    let start = body.find(['{', '[']).filter(|at| is_label(body, *at))?;
+    let head = body.get(..body.floor_char_boundary(LABEL_BYTES + 4))?;
+    let start = head.find(['{', '[']).filter(|at| is_label(body, *at))?;
     let body = body.get(start..)?;
     let mut lines = body.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next()?;
@@ -92,7 +96,7 @@ fn json_kind(body: &str) -> Option<Kind> {
 fn is_label(body: &str, at: usize) -> bool {
     let before = body.get(..at).unwrap_or_default().trim_end();
     before.is_empty()
-        || (before.len() <= 60 && before.ends_with(':') && before.lines().count() <= 2)
+        || (before.len() <= LABEL_BYTES && before.ends_with(':') && before.lines().count() <= 2)
 }
 
 /// Tells whether a text starts with a bracket, goes on as a JSON container would, and ends with its closing bracket.

@@ -20,8 +20,8 @@ pub enum Verdict {
     Neutral,
 }
 
-/// Compiled rules.
-#[derive(Debug, Clone)]
+/// Compiled rules; the default has none.
+#[derive(Debug, Clone, Default)]
 pub struct RulesMatcher {
     keep: Lines,
     drop: Lines,
@@ -85,7 +85,7 @@ fn verdict(keep: bool, drop: impl FnOnce() -> bool) -> Verdict {
 }
 
 /// The patterns of one list.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Lines {
     words: Option<AhoCorasick>,
     expressions: RegexSet,
@@ -128,7 +128,7 @@ impl Lines {
 }
 
 /// The names of one pair of lists.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Names {
     keep: RegexSet,
     drop: RegexSet,

@@ -26,6 +26,8 @@ const LINK_BYTES: usize = 240;
 struct Place {
     heading: Option<u32>,
     in_heading: bool,
+    /// Names of silent elements that never close from here on.
+    unclosed: Vec<String>,
     /// Where a link's address stands while its text has not come.
     link: Option<Range<usize>>,
 }
@@ -45,13 +47,15 @@ pub fn cut(builder: &mut Builder<'_>) {
         };
         let tag = rest.get(..len).unwrap_or_default();
         let name = name_of(tag).to_ascii_lowercase();
-        let silent = SILENT.contains(&name.as_str()) && !tag.ends_with("/>");
-        let end = at
-            + if silent {
-                silent_len(rest, len, &name)
-            } else {
-                len
-            };
+        let silent =
+            SILENT.contains(&name.as_str()) && !tag.starts_with("</") && !tag.ends_with("/>");
+        let mut end = at + len;
+        if silent && !place.unclosed.contains(&name) {
+            match silent_len(rest, len, &name) {
+                Some(len) => end = at + len,
+                None => place.unclosed.push(name.clone()),
+            }
+        }
         push_tag(builder, at..end, tag, &name, &mut place);
         at = end;
     }
@@ -182,12 +186,10 @@ fn name_of(tag: &str) -> &str {
     inner.get(..end).unwrap_or_default()
 }
 
-/// Returns the length of an element without text for readers, its closing tag included; only its tag if it never closes.
-fn silent_len(rest: &str, open: usize, name: &str) -> usize {
-    let close = format!("</{name}");
-    let body = rest.get(open..).unwrap_or_default();
-    body.find(&close).map_or(open, |at| {
-        let tail = body.get(at..).unwrap_or_default();
-        open + at + tail.find('>').map_or(tail.len(), |end| end + 1)
-    })
+/// Returns the length of an element without text for readers, its closing tag included; `None` if it never closes.
+fn silent_len(rest: &str, open: usize, name: &str) -> Option<usize> {
+    let body = rest.get(open..)?;
+    let at = body.find(&format!("</{name}"))?;
+    let tail = body.get(at..)?;
+    Some(open + at + tail.find('>').map_or(tail.len(), |end| end + 1))
 }

@@ -1,10 +1,6 @@
 //! Trajectories as real agents write them, for property tests here and in other packages.
 
-#![allow(
-    clippy::missing_panics_doc,
-    clippy::expect_used,
-    reason = "only tests call this"
-)]
+#![allow(clippy::missing_panics_doc, clippy::expect_used, reason = "only tests call this")]
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -34,8 +30,7 @@ impl Generated {
             .map(|json| RawValue::from_string(json.clone()).expect("generated JSON is valid"))
             .collect();
         let raws: Vec<&RawValue> = raws.iter().map(AsRef::as_ref).collect();
-        parse_messages(self.format, &raws, &Limits::default())
-            .expect("generated messages are valid")
+        parse_messages(self.format, &raws, &Limits::default()).expect("generated messages are valid")
     }
 }
 
@@ -62,12 +57,7 @@ pub fn tool_agent(format: WireFormat, mess: Mess) -> impl Strategy<Value = Gener
     let system = vec(sentence(), 0..2);
     let events = vec(event(mess), 0..12);
     (system, sentence(), events).prop_map(move |(system, task, events)| {
-        let mut log = Log {
-            format,
-            mess,
-            natives: Vec::new(),
-            calls: 0,
-        };
+        let mut log = Log { format, mess, natives: Vec::new(), calls: 0 };
         for text in &system {
             log.say("system", text);
         }
@@ -76,39 +66,22 @@ pub fn tool_agent(format: WireFormat, mess: Mess) -> impl Strategy<Value = Gener
             log.add(event);
         }
         let natives = log.natives.iter().map(Value::to_string).collect();
-        Generated {
-            format,
-            kind: AgentKind::Tool,
-            natives,
-        }
+        Generated { format, kind: AgentKind::Tool, natives }
     })
 }
 
 /// Returns trajectories of an agent that writes its actions as text.
 pub fn text_agent() -> impl Strategy<Value = Generated> {
-    (
-        sentence(),
-        sentence(),
-        vec((sentence(), observation()), 2..12),
-    )
-        .prop_map(|(system, task, steps)| {
-            let mut natives = vec![
-                json!({"role": "system", "content": system}),
-                json!({"role": "user", "content": task}),
-            ];
-            for (thought, observation) in steps {
-                let action =
-                    format!("THOUGHT: {thought}\n\n```bash\ngrep -rn '{thought}' src/\n```");
-                natives.push(json!({"role": "assistant", "content": action}));
-                natives.push(json!({"role": "user", "content": observation}));
-            }
-            let natives = natives.iter().map(Value::to_string).collect();
-            Generated {
-                format: WireFormat::OpenAi,
-                kind: AgentKind::Text,
-                natives,
-            }
-        })
+    (sentence(), sentence(), vec((sentence(), observation()), 2..12)).prop_map(|(system, task, steps)| {
+        let mut natives = vec![json!({"role": "system", "content": system}), json!({"role": "user", "content": task})];
+        for (thought, observation) in steps {
+            let action = format!("THOUGHT: {thought}\n\n```bash\ngrep -rn '{thought}' src/\n```");
+            natives.push(json!({"role": "assistant", "content": action}));
+            natives.push(json!({"role": "user", "content": observation}));
+        }
+        let natives = natives.iter().map(Value::to_string).collect();
+        Generated { format: WireFormat::OpenAi, kind: AgentKind::Text, natives }
+    })
 }
 
 #[derive(Debug, Clone)]
@@ -129,8 +102,7 @@ struct Call {
 }
 
 fn event(mess: Mess) -> BoxedStrategy<Event> {
-    let exchange = (words(mess), vec(call(mess), 0..4))
-        .prop_map(|(text, calls)| Event::Exchange { text, calls });
+    let exchange = (words(mess), vec(call(mess), 0..4)).prop_map(|(text, calls)| Event::Exchange { text, calls });
     match mess {
         Mess::None => prop_oneof![8 => exchange, 1 => sentence().prop_map(Event::Said)].boxed(),
         Mess::Real => prop_oneof![
@@ -164,13 +136,7 @@ fn call(mess: Mess) -> BoxedStrategy<Call> {
     let result = prop::option::weighted(0.85, observation());
     let aside = prop::option::weighted(0.15, sentence());
     (prop::bool::weighted(0.15), name, arguments, result, aside)
-        .prop_map(|(repeats_id, name, arguments, result, aside)| Call {
-            repeats_id,
-            name,
-            arguments,
-            result,
-            aside,
-        })
+        .prop_map(|(repeats_id, name, arguments, result, aside)| Call { repeats_id, name, arguments, result, aside })
         .boxed()
 }
 
@@ -207,9 +173,7 @@ fn words(mess: Mess) -> BoxedStrategy<String> {
 /// Returns a tool's result: log, rows of JSON, listing, prose, nothing, or something giant.
 fn observation() -> impl Strategy<Value = String> {
     let log = vec((0..60_u32, path(), sentence()), 1..40).prop_map(|lines| {
-        let line = |(second, path, text): (u32, String, String)| {
-            format!("12:00:{second:02} INFO {path}: {text}")
-        };
+        let line = |(second, path, text): (u32, String, String)| format!("12:00:{second:02} INFO {path}: {text}");
         lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
     });
     let rows = vec(("[A-Z]{3}[0-9]{3}", 1..900_u32, sentence()), 0..20).prop_map(|rows| {
@@ -217,8 +181,7 @@ fn observation() -> impl Strategy<Value = String> {
         Value::from(rows.into_iter().map(row).collect::<Vec<Value>>()).to_string()
     });
     let listing = vec(path(), 1..60).prop_map(|paths| paths.join("\n"));
-    let giant =
-        (sentence(), 500..2000_usize).prop_map(|(text, times)| format!("{text}\n").repeat(times));
+    let giant = (sentence(), 500..2000_usize).prop_map(|(text, times)| format!("{text}\n").repeat(times));
     prop_oneof![
         6 => log,
         6 => rows,
@@ -258,10 +221,7 @@ impl Log {
             WireFormat::OpenAi => openai_call(text, calls, &ids, self.mess),
             WireFormat::Anthropic => anthropic_call(text, calls, &ids),
         });
-        let answered = calls
-            .iter()
-            .zip(ids)
-            .filter_map(|(call, id)| Some((id, call.result.clone()?)));
+        let answered = calls.iter().zip(ids).filter_map(|(call, id)| Some((id, call.result.clone()?)));
         let answered: Vec<(String, String)> = answered.collect();
         let aside = calls.iter().find_map(|call| call.aside.clone());
         if !answered.is_empty() {
@@ -277,29 +237,21 @@ impl Log {
     fn results(&mut self, results: Vec<(String, String)>, aside: Option<String>) {
         match self.format {
             WireFormat::OpenAi => {
-                let message =
-                    |(id, text)| json!({"role": "tool", "tool_call_id": id, "content": text});
+                let message = |(id, text)| json!({"role": "tool", "tool_call_id": id, "content": text});
                 self.natives.extend(results.into_iter().map(message));
             }
             WireFormat::Anthropic => {
                 let block = |(id, text)| json!({"type": "tool_result", "tool_use_id": id, "content": [{"type": "text", "text": text}]});
-                let aside = aside
-                    .into_iter()
-                    .map(|text| json!({"type": "text", "text": text}));
+                let aside = aside.into_iter().map(|text| json!({"type": "text", "text": text}));
                 let blocks: Vec<Value> = aside.chain(results.into_iter().map(block)).collect();
-                self.natives
-                    .push(json!({"role": "user", "content": blocks}));
+                self.natives.push(json!({"role": "user", "content": blocks}));
             }
         }
     }
 }
 
 fn openai_call(text: &str, calls: &[Call], ids: &[String], mess: Mess) -> Value {
-    let content = if text.is_empty() {
-        Value::Null
-    } else {
-        Value::from(text)
-    };
+    let content = if text.is_empty() { Value::Null } else { Value::from(text) };
     let call = |(call, id): (&Call, &String)| json!({"id": id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}});
     let calls: Vec<Value> = calls.iter().zip(ids).map(call).collect();
     if calls.is_empty() && mess == Mess::None {

@@ -9,8 +9,8 @@ pub use line::{
 };
 pub use sample::{Sample, unwrap};
 
-use line::{code_points, csv_fields, html_tags, is_aligned_row, is_path, is_test_row, markdown_points};
 use super::units::is_records;
+use line::{code_points, csv_fields, html_tags, is_aligned_row, is_path, is_test_row, markdown_points};
 use serde::{Deserialize, Serialize};
 
 /// The shape of a text.

@@ -92,5 +92,6 @@ pub fn is_records(text: &str) -> bool {
         && name > 0
         && !inner.starts_with(|c: char| c.is_ascii_digit())
         && text.ends_with(['}', ']', ')'])
-        && (matches!(joins, Some(':' | '{' | '[' | '(')) || text.lines().any(|line| line.starts_with('(') && line.ends_with(')')))
+        && (matches!(joins, Some(':' | '{' | '[' | '('))
+            || text.lines().any(|line| line.starts_with('(') && line.ends_with(')')))
 }

@@ -109,25 +109,23 @@ pub fn text_agent() -> impl Strategy<Value = Generated> {
 fn text_steps(
     steps: impl Strategy<Value = Vec<(String, String)>>,
 ) -> impl Strategy<Value = Generated> {
-    (sentence(), sentence(), steps)
-        .prop_map(|(system, task, steps)| {
-            let mut natives = vec![
-                json!({"role": "system", "content": system}),
-                json!({"role": "user", "content": task}),
-            ];
-            for (thought, observation) in steps {
-                let action =
-                    format!("THOUGHT: {thought}\n\n```bash\ngrep -rn '{thought}' src/\n```");
-                natives.push(json!({"role": "assistant", "content": action}));
-                natives.push(json!({"role": "user", "content": observation}));
-            }
-            let natives = natives.iter().map(Value::to_string).collect();
-            Generated {
-                format: WireFormat::OpenAi,
-                kind: AgentKind::Text,
-                natives,
-            }
-        })
+    (sentence(), sentence(), steps).prop_map(|(system, task, steps)| {
+        let mut natives = vec![
+            json!({"role": "system", "content": system}),
+            json!({"role": "user", "content": task}),
+        ];
+        for (thought, observation) in steps {
+            let action = format!("THOUGHT: {thought}\n\n```bash\ngrep -rn '{thought}' src/\n```");
+            natives.push(json!({"role": "assistant", "content": action}));
+            natives.push(json!({"role": "user", "content": observation}));
+        }
+        let natives = natives.iter().map(Value::to_string).collect();
+        Generated {
+            format: WireFormat::OpenAi,
+            kind: AgentKind::Text,
+            natives,
+        }
+    })
 }
 
 #[derive(Debug, Clone)]
@@ -273,7 +271,10 @@ fn bulky() -> BoxedStrategy<String> {
     });
     let one_line = (200..6000_usize, any::<u32>()).prop_map(|(words, seed)| {
         let mut seed = u64::from(seed);
-        (0..words).map(|_| word(&mut seed)).collect::<Vec<_>>().join(" ")
+        (0..words)
+            .map(|_| word(&mut seed))
+            .collect::<Vec<_>>()
+            .join(" ")
     });
     prop_oneof![8 => shaped, 3 => rows, 1 => one_line, 3 => observation()].boxed()
 }
@@ -285,19 +286,53 @@ const SHAPES: [Line; 5] = [
     |at, seed| {
         let level = if next(seed) % 9 == 0 { "ERROR" } else { "INFO" };
         let (file, what) = (word(seed), word(seed));
-        format!("2026-01-02T12:{:02}:00Z {level} src/{file}.rs:{at}: {what} took {} ms", at % 60, next(seed) % 900)
+        format!(
+            "2026-01-02T12:{:02}:00Z {level} src/{file}.rs:{at}: {what} took {} ms",
+            at % 60,
+            next(seed) % 900
+        )
     },
     |at, seed| match at % 6 {
-        0 => format!("def {}_{at}({}, limit={}):", word(seed), word(seed), next(seed) % 90),
+        0 => format!(
+            "def {}_{at}({}, limit={}):",
+            word(seed),
+            word(seed),
+            next(seed) % 90
+        ),
         5 => String::new(),
-        _ => format!("    {} = {}({}, {})", word(seed), word(seed), word(seed), next(seed) % 999),
+        _ => format!(
+            "    {} = {}({}, {})",
+            word(seed),
+            word(seed),
+            word(seed),
+            next(seed) % 999
+        ),
     },
-    |at, seed| format!("{}/{}_{}.{at:03}.csv", word(seed), word(seed), next(seed) % 99),
+    |at, seed| {
+        format!(
+            "{}/{}_{}.{at:03}.csv",
+            word(seed),
+            word(seed),
+            next(seed) % 99
+        )
+    },
     |_, seed| {
         let words: Vec<String> = (0..9).map(|_| word(seed)).collect();
-        format!("Die Prüfung von {} ergab {} für 日本 {}.", words.join(" "), next(seed) % 5000, word(seed))
+        format!(
+            "Die Prüfung von {} ergab {} für 日本 {}.",
+            words.join(" "),
+            next(seed) % 5000,
+            word(seed)
+        )
     },
-    |at, seed| format!("test {}::{} ... {}", word(seed), word(seed), if at % 7 == 3 { "FAILED" } else { "ok" }),
+    |at, seed| {
+        format!(
+            "test {}::{} ... {}",
+            word(seed),
+            word(seed),
+            if at % 7 == 3 { "FAILED" } else { "ok" }
+        )
+    },
 ];
 
 fn row(at: usize, seed: &mut u64) -> Value {
@@ -308,7 +343,8 @@ fn row(at: usize, seed: &mut u64) -> Value {
 /// Returns a word that looks like one.
 fn word(seed: &mut u64) -> String {
     const SYLLABLES: [&str; 16] = [
-        "ba", "ke", "lo", "mi", "nu", "ra", "sto", "ti", "ver", "za", "gon", "pel", "dri", "fa", "ho", "qu",
+        "ba", "ke", "lo", "mi", "nu", "ra", "sto", "ti", "ver", "za", "gon", "pel", "dri", "fa",
+        "ho", "qu",
     ];
     (0..2 + next(seed) % 3)
         .filter_map(|_| SYLLABLES.get(usize::try_from(next(seed) % 16).unwrap_or(0)))

@@ -89,7 +89,13 @@ pub fn case(share: Range<u32>) -> impl Strategy<Value = Case> {
         .prop_map(|(line, compact)| Read { line, compact });
     let step = (1..6_usize, vec(read, 1..4)).prop_map(|(messages, reads)| Step { messages, reads });
     let tools = prop_oneof![Just(0), 20..200_u32];
-    let parts = (log, vec(line, 1..4), vec(step, 4..16), vec(any::<Index>(), 0..3), tools);
+    let parts = (
+        log,
+        vec(line, 1..4),
+        vec(step, 4..16),
+        vec(any::<Index>(), 0..3),
+        tools,
+    );
     parts.prop_map(|(log, lines, steps, pins, tools_tokens)| {
         let whole: usize = log.natives.iter().map(|native| native.len() / 3).sum();
         let whole = u32::try_from(whole).unwrap();
@@ -109,7 +115,10 @@ pub fn case(share: Range<u32>) -> impl Strategy<Value = Case> {
         };
         Case {
             lines: lines.into_iter().map(request).collect(),
-            pins: pins.iter().map(|pin| pin.index(log.natives.len())).collect(),
+            pins: pins
+                .iter()
+                .map(|pin| pin.index(log.natives.len()))
+                .collect(),
             log,
             steps,
             tools_tokens,
@@ -185,7 +194,9 @@ impl Case {
             if chunk.is_empty() {
                 return Ok(());
             }
-            world.messages.extend(chunk.iter().map(|admitted| admitted.message.clone()));
+            world
+                .messages
+                .extend(chunk.iter().map(|admitted| admitted.message.clone()));
             world.session.append(chunk);
             for read in &step.reads {
                 let line = read.line.index(self.lines.len());
@@ -226,7 +237,9 @@ impl World {
     /// Returns the last turn that can be served: an exchange that still waits for results cannot.
     pub fn last_servable(&self) -> usize {
         let turns = self.turns();
-        let open = turns.last().is_some_and(|turn| !turn.open_calls(&self.messages).is_empty());
+        let open = turns
+            .last()
+            .is_some_and(|turn| !turn.open_calls(&self.messages).is_empty());
         (turns.len() - 1).saturating_sub(usize::from(open))
     }
 }
@@ -235,7 +248,10 @@ impl World {
 pub fn words_of(served: &Served) -> String {
     let mut words = served.text.clone().unwrap_or_default();
     for json in served.messages.iter().chain(&served.system) {
-        strings(&serde_json::from_str(json).expect("served JSON"), &mut words);
+        strings(
+            &serde_json::from_str(json).expect("served JSON"),
+            &mut words,
+        );
     }
     words
 }
@@ -260,7 +276,11 @@ fn strings(value: &Value, out: &mut String) {
 
 /// Returns a served context as the list of content blocks that a provider's cache sees.
 pub fn blocks_of(served: &Served) -> Vec<String> {
-    let mut blocks: Vec<String> = served.system.iter().map(|system| format!("system {system}")).collect();
+    let mut blocks: Vec<String> = served
+        .system
+        .iter()
+        .map(|system| format!("system {system}"))
+        .collect();
     for json in &served.messages {
         let value: Value = serde_json::from_str(json).expect("served JSON");
         match (&served.system, value.get("content")) {
@@ -268,7 +288,9 @@ pub fn blocks_of(served: &Served) -> Vec<String> {
                 let role = &value["role"];
                 blocks.extend(parts.iter().map(|part| format!("{role} {part}")));
             }
-            (_, Some(Value::String(text))) if !value.as_object().unwrap().contains_key("tool_calls") => {
+            (_, Some(Value::String(text)))
+                if !value.as_object().unwrap().contains_key("tool_calls") =>
+            {
                 let part = serde_json::json!({"type": "text", "text": text});
                 blocks.push(format!("{} {part}", value["role"]));
             }

@@ -59,11 +59,7 @@ impl<'a> Planner<'a> {
     #[must_use]
     pub fn new(session: &'a Session, request: &'a ContextRequest) -> Self {
         let (last, _) = session.last_servable();
-        Self {
-            session,
-            request,
-            last,
-        }
+        Self { session, request, last }
     }
 
     /// Plans epoch `n`.
@@ -131,10 +127,7 @@ impl<'a> Planner<'a> {
         epoch.edits = self.edits_by_message(fitted);
         epoch.covered = index(first.saturating_sub(1));
         let section = self.recap(epoch.covered, room, tail, first);
-        if section
-            .as_ref()
-            .is_some_and(|section| section.tokens >= self.tokens_of(1, first))
-        {
+        if section.as_ref().is_some_and(|section| section.tokens >= self.tokens_of(1, first)) {
             // the turns themselves take less (law 4)
             epoch.covered = 0;
         } else {
@@ -154,33 +147,20 @@ impl<'a> Planner<'a> {
 
     /// Tokens of turns `first..last` as served.
     fn tokens_of(&self, first: usize, last: usize) -> u32 {
-        (first..last)
-            .flat_map(|turn| self.session.turn_messages(turn))
-            .map(|message| message.served_tokens)
-            .sum()
+        (first..last).flat_map(|turn| self.session.turn_messages(turn)).map(|message| message.served_tokens).sum()
     }
 
     /// The last turn, shortened if it alone would leave nothing for the block.
     fn fit_last(&self, room: u32) -> Fitted {
         if self.last == 0 {
-            return Fitted {
-                edits: BTreeMap::new(),
-                tokens: 0,
-            };
+            return Fitted { edits: BTreeMap::new(), tokens: 0 };
         }
         let turn = self.session.turn_messages(self.last);
-        let block = if self.last > 1 {
-            LEAST_BLOCK.max(share(room, LEAST_BLOCK_SHARE) / 2)
-        } else {
-            0
-        };
+        let block = if self.last > 1 { LEAST_BLOCK.max(share(room, LEAST_BLOCK_SHARE) / 2) } else { 0 };
         let query = self.query();
         let query: Vec<&str> = query.iter().map(String::as_str).collect();
-        let terms = FitTerms {
-            counter: &*self.session.settings.counter,
-            rules: &self.session.settings.rules,
-            query: &query,
-        };
+        let terms =
+            FitTerms { counter: &*self.session.settings.counter, rules: &self.session.settings.rules, query: &query };
         fit_turn(turn, room.saturating_sub(block), &terms)
     }
 
@@ -209,14 +189,10 @@ impl<'a> Planner<'a> {
     /// Writes the block so that the whole lands at the low mark.
     fn recap(&self, covered: u32, room: u32, tail: u32, first: usize) -> Option<Section> {
         let low = share(room, self.session.settings.marks.low);
-        let target = low
-            .saturating_sub(tail)
-            .max(share(room, LEAST_BLOCK_SHARE))
-            .min(room.saturating_sub(tail));
+        let target = low.saturating_sub(tail).max(share(room, LEAST_BLOCK_SHARE)).min(room.saturating_sub(tail));
         let settings = &self.session.settings;
-        let tail_facts: HashSet<FactKey> = (first..=self.last)
-            .flat_map(|turn| facts_of(self.session.turn_messages(turn)))
-            .collect();
+        let tail_facts: HashSet<FactKey> =
+            (first..=self.last).flat_map(|turn| facts_of(self.session.turn_messages(turn))).collect();
         let echo: HashSet<String> = self.query().iter().flat_map(|text| words(text)).collect();
         let source = RecapSource {
             digest: &self.session.digest,
@@ -237,24 +213,12 @@ impl<'a> Planner<'a> {
         if let Some(query) = &self.request.query {
             return vec![query.clone()];
         }
-        self.session
-            .turn_messages(self.last)
-            .iter()
-            .flat_map(said_texts)
-            .collect()
+        self.session.turn_messages(self.last).iter().flat_map(said_texts).collect()
     }
 
     fn edits_by_message(&self, fitted: Fitted) -> BTreeMap<usize, EditedMessage> {
-        let start = self
-            .session
-            .turns
-            .get(self.last)
-            .map_or(0, |turn| turn.messages.start);
-        fitted
-            .edits
-            .into_iter()
-            .map(|(message, edits)| (start + message, edits))
-            .collect()
+        let start = self.session.turns.get(self.last).map_or(0, |turn| turn.messages.start);
+        fitted.edits.into_iter().map(|(message, edits)| (start + message, edits)).collect()
     }
 }
 
@@ -278,11 +242,7 @@ fn said_texts(admitted: &Admitted) -> Vec<String> {
 }
 
 /// A share of the room, rounded down.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a share of a u32 between 0 and 1"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32 between 0 and 1")]
 fn share(room: u32, share: f64) -> u32 {
     (f64::from(room) * share.clamp(0.0, 1.0)) as u32
 }

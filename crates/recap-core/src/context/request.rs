@@ -17,11 +17,7 @@ pub struct Include {
 
 impl Default for Include {
     fn default() -> Self {
-        Self {
-            playbook: true,
-            facts: true,
-            recalled: true,
-        }
+        Self { playbook: true, facts: true, recalled: true }
     }
 }
 
@@ -74,10 +70,7 @@ pub struct Marks {
 
 impl Default for Marks {
     fn default() -> Self {
-        Self {
-            low: 0.5,
-            soft: 0.7,
-        }
+        Self { low: 0.5, soft: 0.7 }
     }
 }
 
@@ -90,10 +83,7 @@ impl Marks {
         if 0.0 < self.low && self.low < self.soft && self.soft < 1.0 {
             Ok(())
         } else {
-            Err(format!(
-                "marks must hold 0 < low < soft < 1, got low {} and soft {}",
-                self.low, self.soft
-            ))
+            Err(format!("marks must hold 0 < low < soft < 1, got low {} and soft {}", self.low, self.soft))
         }
     }
 }

@@ -80,31 +80,20 @@ pub fn facts(text: &str) -> Vec<Fact> {
 }
 
 fn is_part(c: char) -> bool {
-    c.is_alphanumeric()
-        || matches!(
-            c,
-            '_' | '@' | '#' | '$' | '%' | '+' | ':' | '.' | '-' | '/' | '~'
-        )
+    c.is_alphanumeric() || matches!(c, '_' | '@' | '#' | '$' | '%' | '+' | ':' | '.' | '-' | '/' | '~')
 }
 
 /// Trims a run to its value and tells what it is, if it is one.
 fn fact_in(text: &str, run: Range<usize>) -> Option<Fact> {
     let raw = text.get(run.clone())?;
     let rooted = ["./", "../", "~/"].iter().any(|root| raw.starts_with(root));
-    let left = if rooted {
-        raw
-    } else {
-        raw.trim_start_matches(['.', ':', '-', '+', '$', '%', '~'])
-    };
+    let left = if rooted { raw } else { raw.trim_start_matches(['.', ':', '-', '+', '$', '%', '~']) };
     let value = left.trim_end_matches(['.', ':', '-', '+', '/', '$', '%', '@', '#', '~']);
     if value.len() < LEAST || value.len() > MOST {
         return None;
     }
     let start = run.start + raw.len() - left.len();
-    kind_of(value).map(|kind| Fact {
-        span: start..start + value.len(),
-        kind,
-    })
+    kind_of(value).map(|kind| Fact { span: start..start + value.len(), kind })
 }
 
 /// What one pass over a value sees.
@@ -164,11 +153,7 @@ fn kind_of(value: &str) -> Option<FactKind> {
         return number_or_date(&shape);
     }
     if shape.digits > 0 {
-        return Some(if shape.under || shape.dot > 0 {
-            FactKind::Name
-        } else {
-            FactKind::Id
-        });
+        return Some(if shape.under || shape.dot > 0 { FactKind::Name } else { FactKind::Id });
     }
     let joined = shape.under || shape.humps || shape.hash || (shape.dot > 0 && value.len() >= 4);
     joined.then_some(FactKind::Name)
@@ -187,10 +172,7 @@ mod tests {
     use super::*;
 
     fn values(text: &str) -> Vec<(&str, FactKind)> {
-        facts(text)
-            .into_iter()
-            .map(|fact| (text.get(fact.span).unwrap_or("?"), fact.kind))
-            .collect()
+        facts(text).into_iter().map(|fact| (text.get(fact.span).unwrap_or("?"), fact.kind)).collect()
     }
 
     #[test]
@@ -198,9 +180,7 @@ mod tests {
         use FactKind::{Address, Date, Id, Name, Number, Path, Url};
         assert_eq!(values("The plain words, of a sentence. End"), vec![]);
         assert_eq!(
-            values(
-                "see ./src/main.rs and /etc/hosts, mail a.b@c.org; #W123 on 2024-05-20 at 12:30."
-            ),
+            values("see ./src/main.rs and /etc/hosts, mail a.b@c.org; #W123 on 2024-05-20 at 12:30."),
             vec![
                 ("./src/main.rs", Path),
                 ("/etc/hosts", Path),

@@ -54,15 +54,8 @@ proptest! {
 }
 
 fn answers(result: &Result<Served, ContextError>) -> Result<(), TestCaseError> {
-    if let Err(ContextError::BudgetTooSmall {
-        budget,
-        minimum_budget,
-    }) = result
-    {
-        prop_assert!(
-            minimum_budget > budget,
-            "{minimum_budget} would do, {budget} does not"
-        );
+    if let Err(ContextError::BudgetTooSmall { budget, minimum_budget }) = result {
+        prop_assert!(minimum_budget > budget, "{minimum_budget} would do, {budget} does not");
     }
     Ok(())
 }
@@ -80,31 +73,12 @@ fn within_budget(case: &Case, counter: &Counter) -> Result<(), TestCaseError> {
     })
 }
 
-fn fits(
-    served: &Served,
-    request: &ContextRequest,
-    tools: u32,
-    counter: &Counter,
-) -> Result<(), TestCaseError> {
+fn fits(served: &Served, request: &ContextRequest, tools: u32, counter: &Counter) -> Result<(), TestCaseError> {
     let tokens = &served.receipt.tokens;
     let counted = recount(served, request.format, counter) + tools + REPLY_TOKENS;
-    prop_assert!(
-        counted <= tokens.total,
-        "counts {counted}, the receipt says {}",
-        tokens.total
-    );
-    prop_assert!(
-        tokens.total <= request.limit(),
-        "{} of {}",
-        tokens.total,
-        request.limit()
-    );
-    prop_assert_eq!(
-        tokens.by_source.values().sum::<u32>(),
-        tokens.total,
-        "{:?}",
-        &tokens.by_source
-    );
+    prop_assert!(counted <= tokens.total, "counts {counted}, the receipt says {}", tokens.total);
+    prop_assert!(tokens.total <= request.limit(), "{} of {}", tokens.total, request.limit());
+    prop_assert_eq!(tokens.by_source.values().sum::<u32>(), tokens.total, "{:?}", &tokens.by_source);
     Ok(())
 }
 
@@ -113,34 +87,20 @@ fn recount(served: &Served, format: OutFormat, counter: &Counter) -> u32 {
     if let Some(text) = &served.text {
         return counter.count(text);
     }
-    let rendered = Rendered {
-        system: served.system.clone(),
-        messages: served.messages.clone(),
-        ..Rendered::default()
-    };
+    let rendered = Rendered { system: served.system.clone(), messages: served.messages.clone(), ..Rendered::default() };
     count_rendered(&rendered, format, &**counter).total().tokens
 }
 
 /// The least budget does when asked again at once, and one that is clearly less does not.
 fn minimum_is_least(answer: Answer<'_>, minimum: u32) -> Result<(), TestCaseError> {
     let session = &mut answer.world.session;
-    let enough = ContextRequest {
-        budget: minimum,
-        ..answer.request.clone()
-    };
+    let enough = ContextRequest { budget: minimum, ..answer.request.clone() };
     let served = session.serve(&enough);
     prop_assert!(served.is_ok(), "{minimum} should do: {:?}", served.err());
     let beside = minimum - answer.request.reserve;
-    let less = ContextRequest {
-        budget: answer.request.reserve + beside - beside / 3 - 1,
-        ..answer.request.clone()
-    };
+    let less = ContextRequest { budget: answer.request.reserve + beside - beside / 3 - 1, ..answer.request.clone() };
     let refused = session.serve(&less);
-    prop_assert!(
-        refused.is_err(),
-        "{minimum} is said to be least, {} does",
-        less.budget
-    );
+    prop_assert!(refused.is_err(), "{minimum} is said to be least, {} does", less.budget);
     Ok(())
 }
 

@@ -70,19 +70,14 @@ proptest! {
 }
 
 fn originals(world: &World) -> HashSet<OriginalHash> {
-    let texts = world
-        .messages
-        .iter()
-        .flat_map(|message| message.originals());
+    let texts = world.messages.iter().flat_map(|message| message.originals());
     texts.map(|text| OriginalHash::of(text)).collect()
 }
 
 /// Returns what looks like a handle in a text.
 fn handles(text: &str) -> Vec<String> {
     let digits = |rest: &str| {
-        let end = rest
-            .find(|c: char| !c.is_ascii_hexdigit())
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
         rest[..end].to_owned()
     };
     text.match_indices("b3:")
@@ -96,9 +91,7 @@ fn accounted(served: &Served) -> Vec<[u32; 2]> {
         let (first, last) = (piece.turns.first()?, piece.turns.last()?);
         Some([*first, *last])
     });
-    pieces
-        .chain(served.receipt.omitted.iter().map(|omitted| omitted.turns))
-        .collect()
+    pieces.chain(served.receipt.omitted.iter().map(|omitted| omitted.turns)).collect()
 }
 
 fn quotes(case: &Case) -> Result<(), TestCaseError> {
@@ -107,16 +100,8 @@ fn quotes(case: &Case) -> Result<(), TestCaseError> {
         .admitted(&counter)
         .iter()
         .flat_map(|admitted| {
-            let lossless = admitted
-                .reformatted
-                .iter()
-                .flat_map(|edits| edits.texts.values());
-            admitted
-                .message
-                .originals()
-                .chain(lossless)
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
+            let lossless = admitted.reformatted.iter().flat_map(|edits| edits.texts.values());
+            admitted.message.originals().chain(lossless).map(ToString::to_string).collect::<Vec<_>>()
         })
         .collect();
     let all = served_texts.join("\n");
@@ -126,11 +111,7 @@ fn quotes(case: &Case) -> Result<(), TestCaseError> {
         };
         for section in &epoch.sections {
             for line in section.text.lines().filter(|line| !is_frame(line)) {
-                prop_assert!(
-                    all.contains(line.trim()),
-                    "{line:?} was never said: {}",
-                    section.text
-                );
+                prop_assert!(all.contains(line.trim()), "{line:?} was never said: {}", section.text);
             }
         }
         Ok(())
@@ -143,13 +124,6 @@ fn is_frame(line: &str) -> bool {
         let inner = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         inner.is_some_and(|(inner, _)| inner.starts_with(|c: char| c.is_ascii_digit()))
     };
-    [
-        "<recapd_context",
-        "</recapd_context>",
-        "Turns 1–",
-        "Errors met: turns ",
-    ]
-    .iter()
-    .any(|own| line.starts_with(own))
+    ["<recapd_context", "</recapd_context>", "Turns 1–", "Errors met: turns "].iter().any(|own| line.starts_with(own))
         || turn()
 }

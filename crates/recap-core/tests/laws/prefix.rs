@@ -54,10 +54,7 @@ proptest! {
 /// The first of the case's lines with the same key: two equal requests are one line.
 fn same_line(case: &Case, request: &ContextRequest) -> usize {
     let key = request.line_key();
-    case.lines
-        .iter()
-        .position(|line| line.line_key() == key)
-        .expect("it is one of them")
+    case.lines.iter().position(|line| line.line_key() == key).expect("it is one of them")
 }
 
 fn follows(before: &Served, after: &Served) -> Result<(), TestCaseError> {
@@ -66,27 +63,11 @@ fn follows(before: &Served, after: &Served) -> Result<(), TestCaseError> {
     prop_assert!(new.epoch == old.epoch || new.epoch == old.epoch + 1);
     prop_assert_eq!(new.epoch > old.epoch, after.new_epoch.is_some());
     if new.epoch == old.epoch {
-        prop_assert!(
-            grown,
-            "epoch {} changed: {:#?} then {:#?}",
-            new.epoch,
-            blocks_of(before),
-            blocks_of(after)
-        );
-        prop_assert!(
-            !new.prefix.changed && new.prefix.recache_tokens == 0,
-            "{:?}",
-            new.prefix
-        );
+        prop_assert!(grown, "epoch {} changed: {:#?} then {:#?}", new.epoch, blocks_of(before), blocks_of(after));
+        prop_assert!(!new.prefix.changed && new.prefix.recache_tokens == 0, "{:?}", new.prefix);
     }
     if !grown {
-        prop_assert!(
-            new.prefix.changed,
-            "{:?}: {:#?} then {:#?}",
-            new.prefix,
-            blocks_of(before),
-            blocks_of(after)
-        );
+        prop_assert!(new.prefix.changed, "{:?}: {:#?} then {:#?}", new.prefix, blocks_of(before), blocks_of(after));
     }
     prop_assert!(new.prefix.stable_tokens + new.prefix.recache_tokens <= new.tokens.total);
     Ok(())
@@ -116,22 +97,11 @@ fn leaves_space(answer: Answer<'_>) -> Result<(), TestCaseError> {
         .receipt
         .pieces
         .iter()
-        .filter(|piece| {
-            piece
-                .turns
-                .first()
-                .is_some_and(|turn| *turn as usize == last)
-        })
+        .filter(|piece| piece.turns.first().is_some_and(|turn| *turn as usize == last))
         .map(|piece| piece.tokens)
         .sum();
-    let taken = epoch
-        .room
-        .saturating_sub(answer.request.limit() - served.receipt.tokens.total);
+    let taken = epoch.room.saturating_sub(answer.request.limit() - served.receipt.tokens.total);
     let most = (epoch.room / 2).max(last_tokens + epoch.room / 4) + epoch.room / 10 + 64;
-    prop_assert!(
-        taken <= most,
-        "{taken} of {} are taken, the last turn takes {last_tokens}",
-        epoch.room
-    );
+    prop_assert!(taken <= most, "{taken} of {} are taken, the last turn takes {last_tokens}", epoch.room);
     Ok(())
 }

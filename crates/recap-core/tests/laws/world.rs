@@ -13,9 +13,7 @@ use recap_core::context::{
 };
 use recap_core::tokens::{Counter, TokenCounter};
 use recap_core::trajectory::generate::{Generated, Mess, any_bulky_trajectory, any_trajectory};
-use recap_core::trajectory::{
-    AgentKind, Message, OutFormat, Turn, WireFormat, group_turns, parse_messages,
-};
+use recap_core::trajectory::{AgentKind, Message, OutFormat, Turn, WireFormat, group_turns, parse_messages};
 use serde_json::Value;
 
 /// Three bytes are one token: cheap, and it adds up like real ones.
@@ -44,10 +42,7 @@ pub fn cheap() -> Counter {
 /// Returns settings that name everything.
 pub fn settings(counter: &Counter) -> Settings {
     let rules = Arc::new(RulesMatcher::new(&Rules::default()).unwrap());
-    Settings {
-        guideline: Some("ship/history@b3:00".to_owned()),
-        ..Settings::new(Arc::clone(counter), rules)
-    }
+    Settings { guideline: Some("ship/history@b3:00".to_owned()), ..Settings::new(Arc::clone(counter), rules) }
 }
 
 /// What happens to a trajectory.
@@ -85,17 +80,10 @@ pub fn case(share: Range<u32>) -> impl Strategy<Value = Case> {
         1 => any_trajectory(Mess::Real),
     ];
     let line = (share, 0..3_u32, format(), 0..8_u8);
-    let read = (any::<Index>(), prop::bool::weighted(0.08))
-        .prop_map(|(line, compact)| Read { line, compact });
+    let read = (any::<Index>(), prop::bool::weighted(0.08)).prop_map(|(line, compact)| Read { line, compact });
     let step = (1..6_usize, vec(read, 1..4)).prop_map(|(messages, reads)| Step { messages, reads });
     let tools = prop_oneof![Just(0), 20..200_u32];
-    let parts = (
-        log,
-        vec(line, 1..4),
-        vec(step, 4..16),
-        vec(any::<Index>(), 0..3),
-        tools,
-    );
+    let parts = (log, vec(line, 1..4), vec(step, 4..16), vec(any::<Index>(), 0..3), tools);
     parts.prop_map(|(log, lines, steps, pins, tools_tokens)| {
         let whole: usize = log.natives.iter().map(|native| native.len() / 3).sum();
         let whole = u32::try_from(whole).unwrap();
@@ -106,19 +94,12 @@ pub fn case(share: Range<u32>) -> impl Strategy<Value = Case> {
                 reserve: budget * reserve / 20,
                 format,
                 query: None,
-                include: Include {
-                    playbook: include & 1 == 0,
-                    facts: include & 2 == 0,
-                    recalled: include & 4 == 0,
-                },
+                include: Include { playbook: include & 1 == 0, facts: include & 2 == 0, recalled: include & 4 == 0 },
             }
         };
         Case {
             lines: lines.into_iter().map(request).collect(),
-            pins: pins
-                .iter()
-                .map(|pin| pin.index(log.natives.len()))
-                .collect(),
+            pins: pins.iter().map(|pin| pin.index(log.natives.len())).collect(),
             log,
             steps,
             tools_tokens,
@@ -156,29 +137,14 @@ impl Case {
     /// Returns the messages as admitted.
     pub fn admitted(&self, counter: &Counter) -> Vec<Admitted> {
         let messages = self.log.messages();
-        let admitted = messages
-            .into_iter()
-            .map(|message| admit(message, &**counter, Reformatting::On));
-        admitted
-            .enumerate()
-            .map(|(at, admitted)| Admitted {
-                pinned: self.pins.contains(&at),
-                ..admitted
-            })
-            .collect()
+        let admitted = messages.into_iter().map(|message| admit(message, &**counter, Reformatting::On));
+        admitted.enumerate().map(|(at, admitted)| Admitted { pinned: self.pins.contains(&at), ..admitted }).collect()
     }
 
     /// Returns an empty trajectory.
     pub fn world(&self, counter: &Counter) -> World {
-        let settings = Settings {
-            tools_tokens: self.tools_tokens,
-            ..settings(counter)
-        };
-        World {
-            session: Session::new(settings.clone()),
-            settings,
-            messages: Vec::new(),
-        }
+        let settings = Settings { tools_tokens: self.tools_tokens, ..settings(counter) };
+        World { session: Session::new(settings.clone()), settings, messages: Vec::new() }
     }
 
     /// Plays the case and shows every answer to a check.
@@ -194,24 +160,13 @@ impl Case {
             if chunk.is_empty() {
                 return Ok(());
             }
-            world
-                .messages
-                .extend(chunk.iter().map(|admitted| admitted.message.clone()));
+            world.messages.extend(chunk.iter().map(|admitted| admitted.message.clone()));
             world.session.append(chunk);
             for read in &step.reads {
                 let line = read.line.index(self.lines.len());
                 let request = &self.lines[line];
-                let result = if read.compact {
-                    world.session.compact(request)
-                } else {
-                    world.session.serve(request)
-                };
-                check(Answer {
-                    world: &mut world,
-                    request,
-                    result,
-                    line,
-                })?;
+                let result = if read.compact { world.session.compact(request) } else { world.session.serve(request) };
+                check(Answer { world: &mut world, request, result, line })?;
             }
         }
         Ok(())
@@ -237,9 +192,7 @@ impl World {
     /// Returns the last turn that can be served: an exchange that still waits for results cannot.
     pub fn last_servable(&self) -> usize {
         let turns = self.turns();
-        let open = turns
-            .last()
-            .is_some_and(|turn| !turn.open_calls(&self.messages).is_empty());
+        let open = turns.last().is_some_and(|turn| !turn.open_calls(&self.messages).is_empty());
         (turns.len() - 1).saturating_sub(usize::from(open))
     }
 }
@@ -248,10 +201,7 @@ impl World {
 pub fn words_of(served: &Served) -> String {
     let mut words = served.text.clone().unwrap_or_default();
     for json in served.messages.iter().chain(&served.system) {
-        strings(
-            &serde_json::from_str(json).expect("served JSON"),
-            &mut words,
-        );
+        strings(&serde_json::from_str(json).expect("served JSON"), &mut words);
     }
     words
 }
@@ -276,11 +226,7 @@ fn strings(value: &Value, out: &mut String) {
 
 /// Returns a served context as the list of content blocks that a provider's cache sees.
 pub fn blocks_of(served: &Served) -> Vec<String> {
-    let mut blocks: Vec<String> = served
-        .system
-        .iter()
-        .map(|system| format!("system {system}"))
-        .collect();
+    let mut blocks: Vec<String> = served.system.iter().map(|system| format!("system {system}")).collect();
     for json in &served.messages {
         let value: Value = serde_json::from_str(json).expect("served JSON");
         match (&served.system, value.get("content")) {
@@ -288,9 +234,7 @@ pub fn blocks_of(served: &Served) -> Vec<String> {
                 let role = &value["role"];
                 blocks.extend(parts.iter().map(|part| format!("{role} {part}")));
             }
-            (_, Some(Value::String(text)))
-                if !value.as_object().unwrap().contains_key("tool_calls") =>
-            {
+            (_, Some(Value::String(text))) if !value.as_object().unwrap().contains_key("tool_calls") => {
                 let part = serde_json::json!({"type": "text", "text": text});
                 blocks.push(format!("{} {part}", value["role"]));
             }

@@ -85,10 +85,7 @@ fn cut_as(text: &str, kind: Kind, leaf_bytes: usize) -> Units {
         }
     }
     let mut units = builder.finish();
-    if matches!(
-        kind,
-        Kind::Log | Kind::TestOutput | Kind::StackTrace | Kind::Prose
-    ) {
+    if matches!(kind, Kind::Log | Kind::TestOutput | Kind::StackTrace | Kind::Prose) {
         roles::mark_neighbours(&mut units);
     }
     Units { kind, units }

@@ -14,8 +14,6 @@ pub struct Item {
     pub tokens: u32,
     /// Worth of its own, beside its facts.
     pub worth: f32,
-    /// Multiplies the worth of its facts.
-    pub weight: f32,
     /// Indices into the facts' worths.
     pub facts: Vec<u32>,
     /// An item that must be chosen with it.
@@ -126,7 +124,7 @@ impl Selection<'_> {
         let mut worth = 0.0;
         let mut tokens = 0;
         for item in self.chain(index).into_iter().filter_map(|index| self.items.get(index)) {
-            worth += item.worth + item.weight * item.facts.iter().map(|&fact| self.fact_gain(fact)).sum::<f32>();
+            worth += item.worth + item.facts.iter().map(|&fact| self.fact_gain(fact)).sum::<f32>();
             tokens += item.tokens;
         }
         #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^24")]
@@ -168,7 +166,7 @@ mod tests {
     const EVEN: Weighing = Weighing { repeat: 0.0, density: 1.0 };
 
     fn item(tokens: u32, facts: &[u32], parent: Option<u32>) -> Item {
-        Item { tokens, worth: 0.01, weight: 1.0, facts: facts.to_vec(), parent }
+        Item { tokens, worth: 0.01, facts: facts.to_vec(), parent }
     }
 
     #[test]

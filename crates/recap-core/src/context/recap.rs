@@ -179,16 +179,7 @@ impl<'a> Draft<'a> {
     fn render_turn(&self, out: &mut String, at: usize, turn: &TurnDigest, lines: &[usize], handles: Handles) {
         let who = if turn.kind == TurnKind::Said { "user: " } else { "" };
         let head = turn.headline.text.as_ref();
-        let told = lines
-            .iter()
-            .filter_map(|&line| turn.lines.get(line))
-            .map(|line| line.text.trim())
-            .any(|text| text == head || text.starts_with(head.trim_end_matches(" …")));
-        if told && turn.kind == TurnKind::Said {
-            let _infallible = writeln!(out, "[{}] {who}", turn.turn);
-        } else {
-            let _infallible = writeln!(out, "[{}] {who}{head}", turn.turn);
-        }
+        let _infallible = writeln!(out, "[{}] {who}{head}", turn.turn);
         for line in lines.iter().filter_map(|&line| turn.lines.get(line)) {
             let text = line.text.trim();
             if text != head {
@@ -230,18 +221,16 @@ fn write_skipped(out: &mut String, skipped: Option<(u32, u32)>) {
 }
 
 /// Pushes a turn's headline and lines; a line without a parent hangs on the headline.
-fn push_turn(source: &RecapSource<'_>, turn: &TurnDigest, worths: &FactWorths, items: &mut Vec<Item>) {
+fn push_turn(source: &RecapSource<'_>, turn: &TurnDigest, worths: &FactWorths<'_>, items: &mut Vec<Item>) {
     let weights = &source.weights;
     let headline = u32::try_from(items.len()).unwrap_or(u32::MAX);
     items.push(Item {
         tokens: turn.headline.tokens + TURN_TOKENS + MARKER_TOKENS,
         worth: weights.headline,
-        weight: weights.own_line,
-        facts: turn.headline.facts.iter().filter_map(|&fact| worths.number(fact)).collect(),
+        facts: worths.numbers(turn.turn, u32::MAX, &turn.headline.facts),
         parent: None,
     });
-    for line in &turn.lines {
-        let said = turn.sources.get(line.source as usize).is_some_and(|source| source.said);
+    for (at, line) in (0u32..).zip(&turn.lines) {
         let role = match line.role {
             UnitRole::Error | UnitRole::Summary => weights.error,
             UnitRole::Boilerplate => -weights.line,
@@ -250,8 +239,7 @@ fn push_turn(source: &RecapSource<'_>, turn: &TurnDigest, worths: &FactWorths, i
         items.push(Item {
             tokens: line.tokens,
             worth: weights.line + role + weights.echo * echoes(&line.text, source.echo),
-            weight: if said { weights.own_line } else { 1.0 },
-            facts: line.facts.iter().filter_map(|&fact| worths.number(fact)).collect(),
+            facts: worths.numbers(turn.turn, at, &line.facts),
             parent: Some(line.parent.map_or(headline, |parent| headline + 1 + parent)),
         });
     }

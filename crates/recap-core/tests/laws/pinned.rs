@@ -88,7 +88,7 @@ fn law_10_what_was_served_is_no_evidence() {
             query: None,
             include: Include::default(),
         };
-        let mut say = |session: &mut Session, role: &str, text: &str| {
+        let say = |session: &mut Session, role: &str, text: &str| {
             let message = message(format, &json!({"role": role, "content": text}));
             let origin = message.origin;
             session.append(vec![admit(message, &*counter, Reformatting::On)]);

@@ -9,6 +9,7 @@ pub use line::{
 };
 pub use sample::{Sample, unwrap};
 
+use super::units::is_records;
 use line::{code_points, csv_fields, html_tags, is_aligned_row, is_path, is_test_row, markdown_points};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// One JSON value, or a literal that reads like one.
     Json,
+    /// JSON data in the notation that `reformat` writes.
+    Records,
     /// JSON values, one a line.
     Jsonl,
     /// Comma or tab separated values, aligned columns, or a Markdown table.
@@ -62,6 +65,9 @@ pub fn classify(text: &str) -> Kind {
     }
     if let Some(kind) = json_kind(body) {
         return kind;
+    }
+    if is_records(body) {
+        return Kind::Records;
     }
     let sample = Sample::of(body);
     marked_kind(&sample)

@@ -205,6 +205,15 @@ fn omitted(session: &Session, epoch: &EpochRecord, layout: &Layout) -> Vec<Omitt
         });
     }
     found.extend(epoch.edits.iter().filter_map(|(at, edited)| edited_omission(session, *at, edited.tokens)));
+    let told = |section: &Section| section.kind == PieceKind::Recap;
+    if epoch.covered > 0 && !epoch.sections.iter().any(told) {
+        found.push(Omitted {
+            turns: [1, epoch.covered],
+            tokens: session.full_tokens_of(1, epoch.covered as usize),
+            why: "budget".to_owned(),
+            expand: None,
+        });
+    }
     if layout.open {
         let turn = u32::try_from(layout.last + 1).unwrap_or(u32::MAX);
         let tokens = session.full_tokens_of(layout.last + 1, layout.last + 1);

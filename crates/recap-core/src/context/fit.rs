@@ -71,18 +71,18 @@ pub fn fit_turn(turn: &[Admitted], cap: u32, terms: &FitTerms<'_>) -> Fitted {
         }
     }
     if fitted.tokens > cap {
-        return skeleton(turn, &parts, terms.counter);
+        return cut_parts(turn, &parts, terms.counter);
     }
     fitted
 }
 
 /// Returns the turn with every long text cut to head and tail.
 #[must_use]
-pub fn skeleton_tokens(turn: &[Admitted], counter: &dyn TokenCounter) -> u32 {
-    skeleton(turn, &parts_of(turn, counter), counter).tokens
+pub fn skeleton(turn: &[Admitted], counter: &dyn TokenCounter) -> Fitted {
+    cut_parts(turn, &parts_of(turn, counter), counter)
 }
 
-fn skeleton(turn: &[Admitted], parts: &[Part<'_>], counter: &dyn TokenCounter) -> Fitted {
+fn cut_parts(turn: &[Admitted], parts: &[Part<'_>], counter: &dyn TokenCounter) -> Fitted {
     let mut fitted = Fitted { edits: TurnEdits::new(), tokens: turn.iter().map(|message| message.served_tokens).sum() };
     for part in parts.iter().filter(|part| part.tokens > SKELETON_TOKENS) {
         let text = match part.kind {

@@ -11,9 +11,9 @@ use super::epoch::{EditedMessage, EpochRecord, Section};
 use super::receipt::Receipt;
 use super::request::ContextRequest;
 use super::session::Session;
-use crate::tokens::{MESSAGE_TOKENS, REPLY_TOKENS, TokenCounter};
+use crate::tokens::{MESSAGE_TOKENS, REPLY_TOKENS};
 use crate::trajectory::{
-    Edits, MISSING_RESULT, OutFormat, RenderItem, Rendered, WireFormat, count_message, parse_messages, render_sequence,
+    Edits, MISSING_RESULT, OutFormat, RenderItem, Rendered, WireFormat, count_rendered, render_sequence,
 };
 
 /// A served context.
@@ -72,6 +72,13 @@ impl Layout {
     /// Lays out the context of an epoch as the trajectory stands; `None` if it does not fit the request.
     #[must_use]
     pub fn within(session: &Session, epoch: &EpochRecord, request: &ContextRequest) -> Option<Self> {
+        let layout = Self::of(session, epoch, request);
+        (layout.total <= request.limit()).then_some(layout)
+    }
+
+    /// Lays out the context of an epoch as the trajectory stands, whether it fits or not.
+    #[must_use]
+    pub fn of(session: &Session, epoch: &EpochRecord, request: &ContextRequest) -> Self {
         let (last, open) = session.last_servable();
         let mut items = Vec::new();
         push_turn(session, epoch, 0, &mut items);
@@ -88,15 +95,17 @@ impl Layout {
         let fixed = session.settings.tools_tokens + REPLY_TOKENS;
         let mut layout = Self { total: fixed + items.iter().map(|item| item.tokens).sum::<u32>(), items, last, open };
         if converts(session, request.format) {
-            layout.total = fixed + layout.recount(session, epoch, request.format);
+            // the greater one, so that the parts in the receipt add up to the total
+            let counted = layout.recount(session, epoch, request.format);
+            layout.total = layout.total.max(fixed + counted);
         }
-        (layout.total <= request.limit()).then_some(layout)
+        layout
     }
 
     /// Counts the rendered list itself, where rendering changes more than it keeps.
     fn recount(&self, session: &Session, epoch: &EpochRecord, format: OutFormat) -> u32 {
         let rendered = self.render(session, epoch, format);
-        count_rendered(&rendered, format, &*session.settings.counter)
+        count_rendered(&rendered, format, &*session.settings.counter).total().tokens
     }
 
     /// Renders the items for a provider.
@@ -123,26 +132,6 @@ impl Layout {
         let items = self.items.iter().map(|item| (identity(epoch, item.from), item.tokens)).collect();
         Shown { items }
     }
-}
-
-/// Counts a rendered list as its provider would see it.
-fn count_rendered(rendered: &Rendered, format: OutFormat, counter: &dyn TokenCounter) -> u32 {
-    let system = rendered.system.as_deref().map_or(0, |system| counter.count(system) + MESSAGE_TOKENS);
-    let wire = match format {
-        OutFormat::OpenAi => Some(WireFormat::OpenAi),
-        OutFormat::Anthropic => Some(WireFormat::Anthropic),
-        OutFormat::Responses | OutFormat::Text => None,
-    };
-    let parsed = wire.and_then(|wire| {
-        let raw: Vec<&serde_json::value::RawValue> =
-            rendered.messages.iter().filter_map(|json| serde_json::from_str(json).ok()).collect();
-        parse_messages(wire, &raw, &crate::trajectory::Limits::unbounded()).ok()
-    });
-    let messages: u32 = match parsed {
-        Some(messages) => messages.iter().map(|message| count_message(message, counter).tokens).sum(),
-        None => rendered.messages.iter().map(|text| counter.count(text) + MESSAGE_TOKENS).sum(),
-    };
-    system + messages
 }
 
 /// Whether rendering in this format rewrites the trajectory's messages.

@@ -52,10 +52,27 @@ pub fn any_trajectory(mess: Mess) -> impl Strategy<Value = Generated> {
     ]
 }
 
+/// Returns trajectories of every kind of agent whose observations are mostly long: what budgets are for.
+pub fn any_bulky_trajectory(mess: Mess) -> impl Strategy<Value = Generated> {
+    let tool = |format| agent(format, mess, vec(event(mess, bulky), 1..14));
+    prop_oneof![
+        3 => tool(WireFormat::OpenAi),
+        2 => tool(WireFormat::Anthropic),
+        2 => text_steps(vec((sentence(), bulky()), 2..10)),
+    ]
+}
+
 /// Returns trajectories of an agent that calls tools.
 pub fn tool_agent(format: WireFormat, mess: Mess) -> impl Strategy<Value = Generated> {
+    agent(format, mess, vec(event(mess, any_observation), 0..12))
+}
+
+fn agent(
+    format: WireFormat,
+    mess: Mess,
+    events: impl Strategy<Value = Vec<Event>>,
+) -> impl Strategy<Value = Generated> {
     let system = vec(sentence(), 0..2);
-    let events = vec(event(mess), 0..12);
     (system, sentence(), events).prop_map(move |(system, task, events)| {
         let mut log = Log { format, mess, natives: Vec::new(), calls: 0 };
         for text in &system {
@@ -72,7 +89,11 @@ pub fn tool_agent(format: WireFormat, mess: Mess) -> impl Strategy<Value = Gener
 
 /// Returns trajectories of an agent that writes its actions as text.
 pub fn text_agent() -> impl Strategy<Value = Generated> {
-    (sentence(), sentence(), vec((sentence(), observation()), 2..12)).prop_map(|(system, task, steps)| {
+    text_steps(vec((sentence(), observation()), 2..12))
+}
+
+fn text_steps(steps: impl Strategy<Value = Vec<(String, String)>>) -> impl Strategy<Value = Generated> {
+    (sentence(), sentence(), steps).prop_map(|(system, task, steps)| {
         let mut natives = vec![json!({"role": "system", "content": system}), json!({"role": "user", "content": task})];
         for (thought, observation) in steps {
             let action = format!("THOUGHT: {thought}\n\n```bash\ngrep -rn '{thought}' src/\n```");
@@ -101,8 +122,12 @@ struct Call {
     aside: Option<String>,
 }
 
-fn event(mess: Mess) -> BoxedStrategy<Event> {
-    let exchange = (words(mess), vec(call(mess), 0..4)).prop_map(|(text, calls)| Event::Exchange { text, calls });
+/// Makes the strategy of a tool's results.
+type Results = fn() -> BoxedStrategy<String>;
+
+fn event(mess: Mess, results: Results) -> BoxedStrategy<Event> {
+    let exchange =
+        (words(mess), vec(call(mess, results), 0..4)).prop_map(|(text, calls)| Event::Exchange { text, calls });
     match mess {
         Mess::None => prop_oneof![8 => exchange, 1 => sentence().prop_map(Event::Said)].boxed(),
         Mess::Real => prop_oneof![
@@ -115,7 +140,7 @@ fn event(mess: Mess) -> BoxedStrategy<Event> {
     }
 }
 
-fn call(mess: Mess) -> BoxedStrategy<Call> {
+fn call(mess: Mess, results: Results) -> BoxedStrategy<Call> {
     let name = prop::sample::select(vec!["read_file", "search", "run_tests", "book_flight"]);
     if mess == Mess::None {
         let clean = |(name, arguments, result): (&'static str, String, String)| Call {
@@ -125,7 +150,7 @@ fn call(mess: Mess) -> BoxedStrategy<Call> {
             result: Some(result),
             aside: None,
         };
-        return (name, arguments(), observation()).prop_map(clean).boxed();
+        return (name, arguments(), results()).prop_map(clean).boxed();
     }
     let arguments = prop_oneof![
         6 => arguments(),
@@ -133,7 +158,7 @@ fn call(mess: Mess) -> BoxedStrategy<Call> {
         1 => Just("{\"cut\": \"of".to_owned()),
         1 => Just("[1]".to_owned()),
     ];
-    let result = prop::option::weighted(0.85, observation());
+    let result = prop::option::weighted(0.85, results());
     let aside = prop::option::weighted(0.15, sentence());
     (prop::bool::weighted(0.15), name, arguments, result, aside)
         .prop_map(|(repeats_id, name, arguments, result, aside)| Call { repeats_id, name, arguments, result, aside })
@@ -191,6 +216,72 @@ fn observation() -> impl Strategy<Value = String> {
         1 => any::<String>(),
         1 => giant,
     ]
+}
+
+fn any_observation() -> BoxedStrategy<String> {
+    observation().boxed()
+}
+
+/// Returns results of up to some thousands of tokens, each of one shape, and now and then a short one.
+fn bulky() -> BoxedStrategy<String> {
+    let shaped = (0..SHAPES.len(), 20..200_usize, any::<u32>()).prop_map(|(shape, lines, seed)| {
+        let line = SHAPES.get(shape).expect("an index of it");
+        let mut seed = u64::from(seed);
+        (0..lines).map(|at| line(at, &mut seed)).collect::<Vec<_>>().join("\n")
+    });
+    let rows = (4..80_usize, any::<u32>()).prop_map(|(rows, seed)| {
+        let mut seed = u64::from(seed);
+        let rows: Vec<Value> = (0..rows).map(|at| row(at, &mut seed)).collect();
+        serde_json::to_string_pretty(&rows).expect("a value is JSON")
+    });
+    let one_line = (200..6000_usize, any::<u32>()).prop_map(|(words, seed)| {
+        let mut seed = u64::from(seed);
+        (0..words).map(|_| word(&mut seed)).collect::<Vec<_>>().join(" ")
+    });
+    prop_oneof![8 => shaped, 3 => rows, 1 => one_line, 3 => observation()].boxed()
+}
+
+/// Writes line `n` of a text.
+type Line = fn(usize, &mut u64) -> String;
+
+const SHAPES: [Line; 5] = [
+    |at, seed| {
+        let level = if next(seed) % 9 == 0 { "ERROR" } else { "INFO" };
+        let (file, what) = (word(seed), word(seed));
+        format!("2026-01-02T12:{:02}:00Z {level} src/{file}.rs:{at}: {what} took {} ms", at % 60, next(seed) % 900)
+    },
+    |at, seed| match at % 6 {
+        0 => format!("def {}_{at}({}, limit={}):", word(seed), word(seed), next(seed) % 90),
+        5 => String::new(),
+        _ => format!("    {} = {}({}, {})", word(seed), word(seed), word(seed), next(seed) % 999),
+    },
+    |at, seed| format!("{}/{}_{}.{at:03}.csv", word(seed), word(seed), next(seed) % 99),
+    |_, seed| {
+        let words: Vec<String> = (0..9).map(|_| word(seed)).collect();
+        format!("Die Prüfung von {} ergab {} für 日本 {}.", words.join(" "), next(seed) % 5000, word(seed))
+    },
+    |at, seed| format!("test {}::{} ... {}", word(seed), word(seed), if at % 7 == 3 { "FAILED" } else { "ok" }),
+];
+
+fn row(at: usize, seed: &mut u64) -> Value {
+    json!({"id": format!("ORD-{:06}", next(seed) % 1_000_000), "at": at, "name": word(seed), "price": next(seed) % 900,
+           "note": format!("{} {} {}", word(seed), word(seed), word(seed))})
+}
+
+/// Returns a word that looks like one.
+fn word(seed: &mut u64) -> String {
+    const SYLLABLES: [&str; 16] =
+        ["ba", "ke", "lo", "mi", "nu", "ra", "sto", "ti", "ver", "za", "gon", "pel", "dri", "fa", "ho", "qu"];
+    (0..2 + next(seed) % 3)
+        .filter_map(|_| SYLLABLES.get(usize::try_from(next(seed) % 16).unwrap_or(0)))
+        .copied()
+        .collect()
+}
+
+/// Steps a small generator of numbers (Knuth's constants).
+fn next(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
 }
 
 /// A log being written.

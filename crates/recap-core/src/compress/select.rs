@@ -29,10 +29,19 @@ pub struct Weighing {
     pub density: f32,
 }
 
+/// What was chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picked {
+    /// By item.
+    pub chosen: Vec<bool>,
+    /// The worth of the facts that the chosen items hold.
+    pub worth: f32,
+}
+
 /// Returns which items are chosen. The chosen items' tokens add up to at most `target`; `forced` items are
 /// chosen first, in order, as long as they fit.
 #[must_use]
-pub fn select(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32, weighing: Weighing) -> Vec<bool> {
+pub fn select(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32, weighing: Weighing) -> Picked {
     let mut selection = Selection {
         items,
         fact_worth,
@@ -45,7 +54,8 @@ pub fn select(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32,
         selection.take(index);
     }
     selection.fill();
-    selection.chosen
+    let worth = selection.held_worth();
+    Picked { chosen: selection.chosen, worth }
 }
 
 struct Selection<'a> {
@@ -81,6 +91,10 @@ impl Ord for Entry {
 }
 
 impl Selection<'_> {
+    fn held_worth(&self) -> f32 {
+        self.fact_worth.iter().zip(&self.held).filter(|(_, held)| **held).map(|(worth, _)| worth).sum()
+    }
+
     fn fill(&mut self) {
         let mut heap: BinaryHeap<Entry> = (0..self.items.len())
             .filter(|&index| !self.is_chosen(index))
@@ -172,13 +186,13 @@ mod tests {
     #[test]
     fn new_facts_win_over_repeated_ones() {
         let items = [item(5, &[0], None), item(5, &[0], None), item(5, &[1], None)];
-        assert_eq!(select(&items, &[1.0, 0.5], &[], 10, EVEN), [false, true, true]);
+        assert_eq!(select(&items, &[1.0, 0.5], &[], 10, EVEN).chosen, [false, true, true]);
     }
 
     #[test]
     fn a_child_brings_its_parent() {
         let items = [item(3, &[], None), item(3, &[0], Some(0)), item(6, &[1], None)];
-        assert_eq!(select(&items, &[1.0, 0.4], &[], 6, EVEN), [true, true, false]);
+        assert_eq!(select(&items, &[1.0, 0.4], &[], 6, EVEN).chosen, [true, true, false]);
     }
 
     proptest! {
@@ -192,7 +206,7 @@ mod tests {
                 .enumerate()
                 .map(|(at, (tokens, facts, child))| item(*tokens, facts, (*child && at > 0).then(|| u32::try_from(at - 1).unwrap())))
                 .collect();
-            let chosen = select(&items, &[1.0; 20], &[0], target, EVEN);
+            let chosen = select(&items, &[1.0; 20], &[0], target, EVEN).chosen;
             let used: u32 = items.iter().zip(&chosen).filter(|(_, chosen)| **chosen).map(|(item, _)| item.tokens).sum();
             prop_assert!(used <= target);
             for (item, _) in items.iter().zip(&chosen).filter(|(_, chosen)| **chosen) {

@@ -138,18 +138,6 @@ impl Digest {
         self.seen.get(&fact).copied().unwrap_or_default()
     }
 
-    /// Returns the number of lines held.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.lines
-    }
-
-    /// Tells whether no turn was added.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.turns.is_empty()
-    }
-
     fn note(&mut self, digest: &TurnDigest) {
         let lines = digest.lines.iter().enumerate().map(|(at, line)| (u32::try_from(at).unwrap_or(u32::MAX), line));
         for (at, line) in std::iter::once((u32::MAX, &digest.headline)).chain(lines) {

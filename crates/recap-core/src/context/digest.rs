@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::compress::{UnitRole, units};
 use crate::tokens::TokenCounter;
-use crate::trajectory::{Block, FactKey, FactKind, OriginalHash, Role, TurnKind, facts};
+use crate::trajectory::{Block, FactKey, FactKind, OriginalHash, Origin, Role, TurnKind, facts};
 
 use super::admit::Admitted;
 use super::headline::headline;
@@ -106,7 +106,12 @@ const FRESH_TURNS: usize = 64;
 
 impl Digest {
     /// Adds a closed turn. `number` must be greater than any before.
+    ///
+    /// What recapd wrote is left out: a turn of nothing else is not digested at all (law 10).
     pub fn push(&mut self, number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn TokenCounter) {
+        if messages.iter().all(|admitted| admitted.message.origin == Origin::Recapd) {
+            return;
+        }
         let digest = digest_turn(number, kind, messages, counter);
         self.note(&digest);
         self.lines += digest.lines.len();
@@ -241,7 +246,7 @@ fn digest_turn(number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn
         full_tokens: messages.iter().map(|message| message.tokens).sum(),
         pinned: kind == TurnKind::Said || messages.iter().any(|message| message.pinned),
     };
-    for admitted in messages {
+    for admitted in messages.iter().filter(|admitted| admitted.message.origin == Origin::Agent) {
         let said = admitted.message.role == Role::Assistant;
         for (at, block) in admitted.message.blocks.iter().enumerate() {
             let Some(original) = original_text(block) else {

@@ -12,7 +12,7 @@ use crate::tokens::TokenCounter;
 use crate::trajectory::{Block, FactKey, FactKind, OriginalHash, Origin, Role, TurnKind, facts};
 
 use super::admit::Admitted;
-use super::headline::headline;
+use super::headline::{bare_arguments, headline};
 
 /// One line of a turn.
 #[derive(Debug, Clone)]
@@ -253,7 +253,8 @@ fn digest_turn(number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn
                 continue;
             };
             let served = admitted.reformatted_text(at).unwrap_or(original);
-            push_lines(&mut turn, original, served, said, counter);
+            let told = matches!(block, Block::Call(_)) && turn.headline.text.contains(&bare_arguments(original));
+            push_lines(&mut turn, original, if told { "" } else { served }, said, counter);
         }
     }
     turn

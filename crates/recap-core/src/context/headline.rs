@@ -31,8 +31,9 @@ pub fn headline(messages: &[Admitted]) -> String {
     }
 }
 
-/// An arguments object without its braces, its line feeds folded.
-fn bare_arguments(arguments: &str) -> String {
+/// Returns an arguments object without its braces, its line feeds folded.
+#[must_use]
+pub fn bare_arguments(arguments: &str) -> String {
     let bare = arguments.trim();
     let bare = bare.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(bare);
     bare.split_whitespace().collect::<Vec<_>>().join(" ")

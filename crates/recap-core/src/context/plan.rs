@@ -38,8 +38,6 @@ impl Cause {
     }
 }
 
-/// Share of the room that turns before the last may keep as messages.
-const TAIL_SHARE: f64 = 0.15;
 /// Share of the room that a block may take at least, beside a large last turn.
 const LEAST_BLOCK_SHARE: f64 = 0.25;
 /// Tokens below which a block says nothing worth saying.
@@ -173,7 +171,7 @@ impl<'a> Planner<'a> {
 
     /// The first turn that stays as messages.
     fn first_kept(&self, room: u32, last_tokens: u32) -> usize {
-        let most = share(room, TAIL_SHARE);
+        let most = share(room, self.session.settings.marks.tail);
         let mut tokens = last_tokens;
         let mut first = self.last;
         while first > 1 {

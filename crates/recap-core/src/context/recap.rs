@@ -44,11 +44,12 @@ pub enum Handles {
     Hidden,
 }
 
-/// A turn that lost fewer tokens than this is not worth a marker.
-const LEAST_CUT: u32 = 24;
+/// A turn that lost fewer tokens than this is not worth a marker; from the second on it says how much.
+const LEAST_CUT: u32 = 16;
+const LARGE_CUT: u32 = 200;
 /// Tokens of a turn's heading beside its headline, and of its marker.
-const TURN_TOKENS: u32 = 3;
-const MARKER_TOKENS: u32 = 12;
+const TURN_TOKENS: u32 = 4;
+const MARKER_TOKENS: u32 = 3;
 /// Tokens of the block's frame, and of its closing sections.
 const FRAME_TOKENS: u32 = 56;
 const CLOSING_TOKENS: u32 = 60;
@@ -157,7 +158,7 @@ impl<'a> Draft<'a> {
             source.covered
         );
         if source.handles == Handles::Shown {
-            out.push_str(" What was cut can be read with recapd_expand and its b3 handle.");
+            out.push_str(" A turn's cut text (…) can be read with recapd_expand and its number, for example t1.");
         }
         out.push('\n');
         let mut skipped: Option<(u32, u32)> = None;
@@ -166,7 +167,7 @@ impl<'a> Draft<'a> {
                 None => skipped = Some((skipped.map_or(turn.turn, |(first, _)| first), turn.turn)),
                 Some(lines) => {
                     write_skipped(&mut out, skipped.take());
-                    self.render_turn(&mut out, at, turn, lines, source.handles);
+                    self.render_turn(&mut out, at, turn, lines);
                 }
             }
         }
@@ -176,7 +177,7 @@ impl<'a> Draft<'a> {
         out
     }
 
-    fn render_turn(&self, out: &mut String, at: usize, turn: &TurnDigest, lines: &[usize], handles: Handles) {
+    fn render_turn(&self, out: &mut String, at: usize, turn: &TurnDigest, lines: &[usize]) {
         let who = if turn.kind == TurnKind::Said { "user: " } else { "" };
         let head = turn.headline.text.as_ref();
         let _infallible = writeln!(out, "[{}] {who}{head}", turn.turn);
@@ -186,14 +187,13 @@ impl<'a> Draft<'a> {
                 let _infallible = writeln!(out, "{text}");
             }
         }
-        let Some(cut) = self.cut(at, turn).filter(|cut| cut.tokens >= LEAST_CUT) else {
-            return;
-        };
-        let left = turn.lines.len() - lines.len();
-        let _infallible = match cut.expand.filter(|_| handles == Handles::Shown) {
-            Some(original) => writeln!(out, "[{left} lines cut, {}]", original.handle()),
-            None => writeln!(out, "[{left} lines cut]"),
-        };
+        match self.cut(at, turn) {
+            Some(cut) if cut.tokens >= LARGE_CUT => {
+                let _infallible = writeln!(out, "… {} more lines", turn.lines.len() - lines.len());
+            }
+            Some(cut) if cut.tokens >= LEAST_CUT => out.push_str("…\n"),
+            _ => {}
+        }
     }
 
     /// Errors met and the intent that was stated last.

@@ -66,11 +66,13 @@ pub struct Marks {
     pub low: f64,
     /// Above this share the next epoch is prepared.
     pub soft: f64,
+    /// Turns before the last stay as messages across an epoch's beginning up to this share.
+    pub tail: f64,
 }
 
 impl Default for Marks {
     fn default() -> Self {
-        Self { low: 0.5, soft: 0.7 }
+        Self { low: 0.5, soft: 0.7, tail: 0.15 }
     }
 }
 

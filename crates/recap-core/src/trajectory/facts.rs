@@ -96,19 +96,20 @@ fn fact_in(text: &str, run: Range<usize>) -> Option<Fact> {
     kind_of(value).map(|kind| Fact { span: start..start + value.len(), kind })
 }
 
-/// What one pass over a value sees.
+/// What one pass over a value sees: how many characters of each sort.
 #[derive(Default)]
 struct Shape {
     digits: usize,
     letters: usize,
-    slash: bool,
-    at: bool,
-    hash: bool,
-    under: bool,
+    slash: usize,
+    at: usize,
+    hash: usize,
+    under: usize,
     dot: usize,
     dash: usize,
     colon: usize,
-    humps: bool,
+    /// A capital after a small letter.
+    humps: usize,
 }
 
 fn shape_of(value: &str) -> Shape {
@@ -116,17 +117,17 @@ fn shape_of(value: &str) -> Shape {
     let mut before = ' ';
     for c in value.chars() {
         match c {
-            '/' => shape.slash = true,
-            '@' => shape.at = true,
-            '#' => shape.hash = true,
-            '_' => shape.under = true,
+            '/' => shape.slash += 1,
+            '@' => shape.at += 1,
+            '#' => shape.hash += 1,
+            '_' => shape.under += 1,
             '.' => shape.dot += 1,
             '-' => shape.dash += 1,
             ':' => shape.colon += 1,
             c if c.is_numeric() => shape.digits += 1,
             c if c.is_alphabetic() => {
                 shape.letters += 1;
-                shape.humps |= c.is_uppercase() && before.is_lowercase();
+                shape.humps += usize::from(c.is_uppercase() && before.is_lowercase());
             }
             _ => {}
         }
@@ -143,19 +144,19 @@ fn kind_of(value: &str) -> Option<FactKind> {
     if value.contains("://") {
         return Some(FactKind::Url);
     }
-    if shape.at && shape.letters > 0 && !value.starts_with('@') {
+    if shape.at > 0 && shape.letters > 0 && !value.starts_with('@') {
         return Some(FactKind::Address);
     }
-    if shape.slash {
+    if shape.slash > 0 {
         return (shape.letters + shape.digits >= 3).then_some(FactKind::Path);
     }
     if shape.letters == 0 {
         return number_or_date(&shape);
     }
     if shape.digits > 0 {
-        return Some(if shape.under || shape.dot > 0 { FactKind::Name } else { FactKind::Id });
+        return Some(if shape.under + shape.dot > 0 { FactKind::Name } else { FactKind::Id });
     }
-    let joined = shape.under || shape.humps || shape.hash || (shape.dot > 0 && value.len() >= 4);
+    let joined = shape.under + shape.humps + shape.hash > 0 || (shape.dot > 0 && value.len() >= 4);
     joined.then_some(FactKind::Name)
 }
 

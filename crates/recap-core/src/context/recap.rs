@@ -59,7 +59,9 @@ const CLOSING_TOKENS: u32 = 60;
 #[must_use]
 pub fn write_recap(source: &RecapSource<'_>, target: u32, counter: &dyn TokenCounter) -> Option<Section> {
     let turns = source.digest.up_to(source.covered);
-    let first = turns.first()?;
+    if turns.is_empty() {
+        return None;
+    }
     let mut aim = target.checked_sub(FRAME_TOKENS + MESSAGE_TOKENS)?;
     for _ in 0..6 {
         let draft = Draft::select(source, turns, aim);
@@ -70,7 +72,7 @@ pub fn write_recap(source: &RecapSource<'_>, target: u32, counter: &dyn TokenCou
                 kind: PieceKind::Recap,
                 text: text.into(),
                 tokens,
-                turns: [first.turn, source.covered],
+                turns: [1, source.covered],
                 full_tokens: turns.iter().map(|turn| turn.full_tokens).sum(),
                 originals: originals(turns),
                 cuts: draft.cuts(),
@@ -92,6 +94,8 @@ struct Draft<'a> {
     turns: &'a [TurnDigest],
     /// Turn index → whether its headline is shown, and its chosen lines.
     chosen: BTreeMap<usize, Vec<usize>>,
+    /// Turn index and source of the words that stand whole, where the turn is shown.
+    whole: HashSet<(usize, u32)>,
 }
 
 /// Where an item comes from.
@@ -108,6 +112,7 @@ impl<'a> Draft<'a> {
         let mut items = Vec::new();
         let mut origins = Vec::new();
         let mut forced = Vec::new();
+        let mut whole = HashSet::new();
         let mut pinned_left = source.pinned_tokens;
         for (at, turn) in turns.iter().enumerate().rev() {
             // newest first, so that a full share of pinned words leaves out the oldest
@@ -115,10 +120,11 @@ impl<'a> Draft<'a> {
             push_turn(source, turn, &worths, &mut items);
             origins.push(Origin::Headline(at));
             origins.extend((0..turn.lines.len()).map(|line| Origin::Line(at, line)));
-            let tokens: u32 = items.get(base..).unwrap_or_default().iter().map(|item| item.tokens).sum();
-            if turn.pinned && tokens <= pinned_left {
-                pinned_left -= tokens;
-                forced.extend(base..items.len());
+            let kept: HashSet<u32> = fitting(turn, &mut pinned_left);
+            if !kept.is_empty() {
+                forced.push(base);
+                forced.extend(keep_whole(turn, &kept, base, &mut items));
+                whole.extend(kept.into_iter().map(|source| (at, source)));
             }
         }
         let weighing = Weighing { repeat: weights.again, density: weights.density };
@@ -130,7 +136,7 @@ impl<'a> Draft<'a> {
                 Origin::Line(at, line) => chosen.entry(at).or_default().push(line),
             }
         }
-        Self { turns, chosen }
+        Self { turns, chosen, whole }
     }
 
     fn cuts(&self) -> Vec<Cut> {
@@ -144,6 +150,11 @@ impl<'a> Draft<'a> {
         for line in kept.into_iter().flatten().filter_map(|&line| turn.lines.get(line)) {
             if let Some(tokens) = left.get_mut(line.source as usize) {
                 *tokens = tokens.saturating_sub(line.tokens);
+            }
+        }
+        for (source, tokens) in (0u32..).zip(&mut left) {
+            if kept.is_some() && self.whole.contains(&(at, source)) {
+                *tokens = 0;
             }
         }
         let tokens = left.iter().sum();
@@ -180,11 +191,22 @@ impl<'a> Draft<'a> {
     fn render_turn(&self, out: &mut String, at: usize, turn: &TurnDigest, lines: &[usize]) {
         let who = if turn.kind == TurnKind::Said { "user: " } else { "" };
         let head = turn.headline.text.as_ref();
-        let _infallible = writeln!(out, "[{}] {who}{head}", turn.turn);
-        for line in lines.iter().filter_map(|&line| turn.lines.get(line)) {
-            let text = line.text.trim();
-            if text != head {
-                let _infallible = writeln!(out, "{text}");
+        let mut told = lines.iter().filter_map(|&line| turn.lines.get(line)).peekable();
+        let opens = turn.sources.first().and_then(|source| source.verbatim.as_ref());
+        let _infallible = match opens.filter(|_| turn.kind == TurnKind::Said && self.whole.contains(&(at, 0))) {
+            Some(_) => write!(out, "[{}] {who}", turn.turn),
+            None => writeln!(out, "[{}] {who}{head}", turn.turn),
+        };
+        for (number, source) in (0u32..).zip(&turn.sources) {
+            let whole = source.verbatim.as_ref().filter(|_| self.whole.contains(&(at, number)));
+            if let Some(whole) = whole {
+                let _infallible = writeln!(out, "{}", whole.text.trim_end());
+            }
+            while let Some(line) = told.next_if(|line| line.source == number) {
+                let text = line.text.trim();
+                if whole.is_none() && text != head {
+                    let _infallible = writeln!(out, "{text}");
+                }
             }
         }
         match self.cut(at, turn) {
@@ -210,6 +232,42 @@ impl<'a> Draft<'a> {
             let _infallible = writeln!(out, "Errors met: turns {turns}.");
         }
     }
+}
+
+/// The sources of a turn whose words fit what is left for words that stand whole, the newest first.
+fn fitting(turn: &TurnDigest, left: &mut u32) -> HashSet<u32> {
+    let mut kept = HashSet::new();
+    for (number, source) in (0u32..).zip(&turn.sources).collect::<Vec<_>>().into_iter().rev() {
+        let Some(verbatim) = &source.verbatim else { continue };
+        let opening = if kept.is_empty() { turn.headline.tokens + TURN_TOKENS + MARKER_TOKENS } else { 0 };
+        if let Some(rest) = left.checked_sub(verbatim.tokens + opening) {
+            *left = rest;
+            kept.insert(number);
+        }
+    }
+    kept
+}
+
+/// Charges whole words to the turn's headline, whose item is at `base`, and returns the items of their lines, which
+/// then cost nothing.
+fn keep_whole(turn: &TurnDigest, kept: &HashSet<u32>, base: usize, items: &mut [Item]) -> Vec<usize> {
+    let tokens: u32 = (0u32..)
+        .zip(&turn.sources)
+        .filter(|(number, _)| kept.contains(number))
+        .filter_map(|(_, source)| source.verbatim.as_ref())
+        .map(|verbatim| verbatim.tokens)
+        .sum();
+    if let Some(headline) = items.get_mut(base) {
+        headline.tokens += tokens;
+    }
+    let lines = turn.lines.iter().enumerate().filter(|(_, line)| kept.contains(&line.source));
+    let free: Vec<usize> = lines.map(|(line, _)| base + 1 + line).collect();
+    for &at in &free {
+        if let Some(item) = items.get_mut(at) {
+            item.tokens = 0;
+        }
+    }
+    free
 }
 
 fn write_skipped(out: &mut String, skipped: Option<(u32, u32)>) {

@@ -138,8 +138,10 @@ impl Session {
         };
         admitted.pinned = pinned;
         if let Some(turn) = self.turns.iter().position(|turn| turn.messages.contains(&n)) {
-            let any = self.turn_messages(turn).iter().any(|message| message.pinned);
-            self.digest.set_pinned(u32::try_from(turn).unwrap_or(u32::MAX), any);
+            let number = u32::try_from(turn).unwrap_or(u32::MAX);
+            let range = self.turns.get(turn).map_or(0..0, |turn| turn.messages.clone());
+            let messages = self.messages.get(range).unwrap_or_default();
+            self.digest.set_pinned(number, messages, &*self.settings.counter);
         }
         true
     }

@@ -5,10 +5,10 @@ use recap_core::context::{ContextError, ContextRequest, Reformatting, Served, Se
 use recap_core::tokens::{Counter, REPLY_TOKENS, for_model};
 use recap_core::trajectory::{OutFormat, Rendered, check_valid, count_rendered};
 
-use crate::world::{Answer, Case, case, cheap};
+use crate::world::{Answer, Case, case, cases, cheap};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(40))]
 
     #[test]
     fn law_2_the_budget_is_true(case in case(0..700)) {
@@ -40,7 +40,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(cases(12))]
 
     #[test]
     fn law_2_the_budget_is_true_by_a_models_own_count(case in case(40..500)) {

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use recap_core::context::{ContextRequest, EpochRecord, Served, Session};
 use recap_core::trajectory::OutFormat;
 
-use crate::world::{Answer, ByLine, Case, blocks_of, case, cheap};
+use crate::world::{Answer, ByLine, Case, blocks_of, case, cases, cheap};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(40))]
 
     #[test]
     fn law_5_contexts_only_grow_within_an_epoch(case in case(30..900)) {

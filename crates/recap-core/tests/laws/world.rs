@@ -157,6 +157,16 @@ impl Case {
     pub fn play(
         &self,
         counter: &Counter,
+        check: impl FnMut(Answer<'_>) -> Result<(), TestCaseError>,
+    ) -> Result<(), TestCaseError> {
+        self.play_lines(counter, |_| true, check)
+    }
+
+    /// Plays the case, reading some of its lines only.
+    pub fn play_lines(
+        &self,
+        counter: &Counter,
+        wanted: impl Fn(&ContextRequest) -> bool,
         mut check: impl FnMut(Answer<'_>) -> Result<(), TestCaseError>,
     ) -> Result<(), TestCaseError> {
         let mut world = self.world(counter);
@@ -171,6 +181,9 @@ impl Case {
             for read in &step.reads {
                 let line = read.line.index(self.lines.len());
                 let request = &self.lines[line];
+                if !wanted(request) {
+                    continue;
+                }
                 let result = if read.compact { world.session.compact(request) } else { world.session.serve(request) };
                 check(Answer { world: &mut world, request, result })?;
             }

@@ -98,7 +98,7 @@ fn minimum_is_least(answer: Answer<'_>, minimum: u32) -> Result<(), TestCaseErro
     let served = session.serve(&enough);
     prop_assert!(served.is_ok(), "{minimum} should do: {:?}", served.err());
     let beside = minimum - answer.request.reserve;
-    let less = ContextRequest { budget: answer.request.reserve + beside - beside / 3 - 1, ..answer.request.clone() };
+    let less = ContextRequest { budget: answer.request.reserve + beside - beside / 20 - 1, ..answer.request.clone() };
     let refused = session.serve(&less);
     prop_assert!(refused.is_err(), "{minimum} is said to be least, {} does", less.budget);
     Ok(())

@@ -123,3 +123,34 @@ fn recap_of(served: &Served) -> String {
     let end = words.find("</recapd_context>").expect("its end");
     words[start..end + "</recapd_context>".len()].to_owned()
 }
+
+#[test]
+fn law_8_what_is_pinned_later_stands_from_the_next_epoch_on() {
+    let counter = cheap();
+    let mut session = Session::new(settings(&counter));
+    let mut natives = vec![json!({"role": "user", "content": "Find it."})];
+    for at in 0..12 {
+        let call = json!({"id": format!("c{at}"), "type": "function", "function": {"name": "look", "arguments": "{}"}});
+        natives.push(json!({"role": "assistant", "content": null, "tool_calls": [call]}));
+        let lines: Vec<String> = (0..40).map(|line| format!("    {line} of {at}\n\n  and on")).collect();
+        natives.push(json!({"role": "tool", "tool_call_id": format!("c{at}"), "content": lines.join("\n")}));
+    }
+    natives[4]["content"] = json!("keep:\n\n    this  here\n\tas it is");
+    for native in &natives {
+        session.append(vec![admit(message(WireFormat::OpenAi, native), &*counter, Reformatting::On)]);
+    }
+    let request = ContextRequest {
+        budget: 1_200,
+        reserve: 0,
+        format: OutFormat::OpenAi,
+        query: None,
+        include: Include::default(),
+    };
+    let kept = "keep:\n\n    this  here\n\tas it is";
+    assert!(!words_of(&session.serve(&request).unwrap()).contains(kept));
+    assert!(session.set_pinned(4, true) && !session.set_pinned(99, true));
+    assert!(!words_of(&session.serve(&request).unwrap()).contains(kept), "the open epoch stays");
+    assert!(words_of(&session.compact(&request).unwrap()).contains(kept));
+    assert!(session.set_pinned(4, false));
+    assert!(!words_of(&session.compact(&request).unwrap()).contains(kept));
+}

@@ -41,6 +41,27 @@ proptest! {
     }
 
     #[test]
+    fn law_5_an_epoch_ends_only_to_make_room(case in case(60..900)) {
+        let mut lines: ByLine<(usize, u32)> = ByLine::new();
+        let counter = cheap();
+        let admitted = case.admitted(&counter);
+        case.play(&counter, |answer| {
+            let Ok(served) = answer.result else { return Ok(()) };
+            let length = answer.world.messages.len();
+            let line = same_line(&case, answer.request);
+            let before = lines.insert(line, (length, served.receipt.tokens.total));
+            let (Some((old, total)), Some(epoch)) = (before, &served.new_epoch) else { return Ok(()) };
+            if epoch.cause == "room" {
+                // a turn that was open before stands in full only now, so all that came after the head may be new
+                let new: u32 = admitted[old.saturating_sub(8)..length].iter().map(|new| new.served_tokens + 24).sum();
+                let limit = answer.request.limit();
+                prop_assert!(total + new > limit, "{total} and at most {new} are no more than {limit}");
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
     fn law_5_an_epoch_leaves_space_to_grow(case in case(60..700)) {
         case.play(&cheap(), leaves_space)?;
     }

@@ -190,7 +190,10 @@ fn leaves_space(answer: Answer<'_>) -> Result<(), TestCaseError> {
         .map(|piece| piece.tokens)
         .sum();
     let taken = epoch.room.saturating_sub(answer.request.limit() - served.receipt.tokens.total);
-    let most = (epoch.room / 2).max(last_tokens + epoch.room / 4) + epoch.room / 10 + 64;
-    prop_assert!(taken <= most, "{taken} of {} are taken, the last turn takes {last_tokens}", epoch.room);
+    let room = f64::from(epoch.room);
+    let landing = room * answer.world.settings.marks.low;
+    let beside_last = f64::from(last_tokens) + room / 4.0;
+    let most = landing.max(beside_last) + room / 20.0 + 64.0;
+    prop_assert!(f64::from(taken) <= most, "{taken} of {room}: the last turn takes {last_tokens}");
     Ok(())
 }

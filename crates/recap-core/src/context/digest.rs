@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::compress::{UnitRole, units};
 use crate::tokens::TokenCounter;
-use crate::trajectory::{Block, FactKey, FactKind, OriginalHash, Role, TurnKind, facts};
+use crate::trajectory::{Block, FactKey, FactKind, Origin, OriginalHash, Role, TurnKind, facts};
 
 use super::admit::Admitted;
 use super::headline::{bare_arguments, headline};
@@ -53,6 +53,17 @@ pub struct Source {
     pub tokens: u32,
     /// How many values it holds, with repeats.
     pub facts: u32,
+    /// The whole text, where it must stand word for word.
+    pub verbatim: Option<Verbatim>,
+}
+
+/// A person's words, or a message that somebody pinned.
+#[derive(Debug, Clone)]
+pub struct Verbatim {
+    /// The original.
+    pub text: Arc<str>,
+    /// Its tokens.
+    pub tokens: u32,
 }
 
 /// One turn in the digest.
@@ -70,8 +81,6 @@ pub struct TurnDigest {
     pub sources: Vec<Source>,
     /// Tokens of the turn's messages as sent.
     pub full_tokens: u32,
-    /// Whether a person's words in it must be kept verbatim.
-    pub pinned: bool,
 }
 
 /// How often and where a value was seen.
@@ -106,7 +115,12 @@ const FRESH_TURNS: usize = 64;
 
 impl Digest {
     /// Adds a closed turn. `number` must be greater than any before.
+    ///
+    /// What recapd wrote is left out: a turn of nothing else is not digested at all (law 10).
     pub fn push(&mut self, number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn TokenCounter) {
+        if messages.iter().all(|admitted| admitted.message.origin == Origin::Recapd) {
+            return;
+        }
         let digest = digest_turn(number, kind, messages, counter);
         self.note(&digest);
         self.lines += digest.lines.len();
@@ -123,12 +137,15 @@ impl Digest {
         self.turns.get(..end).unwrap_or_default()
     }
 
-    /// Marks a turn as holding pinned words, or not.
-    pub fn set_pinned(&mut self, number: u32, pinned: bool) {
+    /// Notes anew which messages of a turn are pinned.
+    pub fn set_pinned(&mut self, number: u32, messages: &[Admitted], counter: &dyn TokenCounter) {
         if let Ok(at) = self.turns.binary_search_by_key(&number, |turn| turn.turn)
             && let Some(turn) = self.turns.get_mut(at)
         {
-            turn.pinned = pinned || turn.kind == TurnKind::Said;
+            let kind = turn.kind;
+            for (source, (admitted, _, text)) in turn.sources.iter_mut().zip(texts(messages)) {
+                source.verbatim = verbatim(kind, admitted, text, counter);
+            }
         }
     }
 
@@ -227,20 +244,31 @@ fn digest_turn(number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn
         lines: Vec::new(),
         sources: Vec::new(),
         full_tokens: messages.iter().map(|message| message.tokens).sum(),
-        pinned: kind == TurnKind::Said || messages.iter().any(|message| message.pinned),
     };
-    for admitted in messages {
+    for (admitted, at, original) in texts(messages) {
         let said = admitted.message.role == Role::Assistant;
-        for (at, block) in admitted.message.blocks.iter().enumerate() {
-            let Some(original) = original_text(block) else {
-                continue;
-            };
-            let served = admitted.reformatted_text(at).unwrap_or(original);
-            let told = matches!(block, Block::Call(_)) && turn.headline.text.contains(&bare_arguments(original));
-            push_lines(&mut turn, original, if told { "" } else { served }, said, counter);
+        let served = admitted.reformatted_text(at).unwrap_or(original);
+        let calls = matches!(admitted.message.blocks.get(at), Some(Block::Call(_)));
+        let told = calls && turn.headline.text.contains(&bare_arguments(original));
+        push_lines(&mut turn, original, if told { "" } else { served }, said, counter);
+        if let Some(source) = turn.sources.last_mut() {
+            source.verbatim = verbatim(kind, admitted, original, counter);
         }
     }
     turn
+}
+
+/// The texts that a turn's lines are cut from, each with its block: all but what recapd itself wrote.
+fn texts(messages: &[Admitted]) -> impl Iterator<Item = (&Admitted, usize, &Arc<str>)> {
+    messages.iter().filter(|admitted| admitted.message.origin == Origin::Agent).flat_map(|admitted| {
+        let blocks = admitted.message.blocks.iter().enumerate();
+        blocks.filter_map(move |(at, block)| original_text(block).map(|text| (admitted, at, text)))
+    })
+}
+
+fn verbatim(kind: TurnKind, admitted: &Admitted, text: &Arc<str>, counter: &dyn TokenCounter) -> Option<Verbatim> {
+    (kind == TurnKind::Said || admitted.pinned)
+        .then(|| Verbatim { text: Arc::clone(text), tokens: counter.count(text) + 1 })
 }
 
 /// The text of a block that a recap can quote. Thinking is the provider's own and never quoted.
@@ -267,7 +295,7 @@ fn push_lines(turn: &mut TurnDigest, original: &str, served: &str, said: bool, c
         turn.lines.push(line);
     }
     let facts = u32::try_from(held).unwrap_or(u32::MAX);
-    turn.sources.push(Source { original: OriginalHash::of(original), said, tokens, facts });
+    turn.sources.push(Source { original: OriginalHash::of(original), said, tokens, facts, verbatim: None });
 }
 
 fn line_of(text: &str, role: UnitRole, parent: Option<u32>, source: u32, counter: &dyn TokenCounter) -> Line {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::receipt::PieceKind;
-use crate::trajectory::OriginalHash;
+use crate::trajectory::{AgentKind, OriginalHash};
 
 /// Addresses that a section lists at most; `turns` says what else it stands for.
 pub const MOST_ORIGINALS: usize = 256;
@@ -20,6 +20,8 @@ pub struct EpochRecord {
     pub n: u32,
     /// Turns `1..=covered` stand in `sections`, later ones as messages.
     pub covered: u32,
+    /// How turns were grouped when they were numbered.
+    pub agent_kind: AgentKind,
     /// The newest turn when it began.
     pub began_at: u32,
     /// Tokens that the context may take beside its pinned part.
@@ -30,7 +32,7 @@ pub struct EpochRecord {
     pub edits: BTreeMap<usize, EditedMessage>,
     /// Hash of the code and configuration that wrote it (law 12).
     pub maker: String,
-    /// Why it began: `start`, `room`, `asked`, `restored`, `settings`.
+    /// Why it began: `start`, `room`, `asked`, `restored`, `settings`, `regrouped`.
     pub cause: String,
 }
 

@@ -1,6 +1,6 @@
 //! A turn in one line: the action if there is one, else the first words.
 
-use crate::trajectory::{Block, Role};
+use crate::trajectory::{Block, Origin, Role};
 
 use super::admit::Admitted;
 
@@ -11,7 +11,7 @@ const MOST_BYTES: usize = 160;
 /// or the first sentence.
 #[must_use]
 pub fn headline(messages: &[Admitted]) -> String {
-    let Some(first) = messages.first() else {
+    let Some(first) = messages.iter().find(|admitted| admitted.message.origin == Origin::Agent) else {
         return String::new();
     };
     let calls: Vec<String> =

@@ -23,6 +23,10 @@ pub enum Cause {
     Asked,
     /// An older epoch was restored.
     Restored,
+    /// Other code or configuration made the epoch before.
+    Settings,
+    /// Turns are grouped in another way since the agent's kind is known.
+    Regrouped,
 }
 
 impl Cause {
@@ -34,6 +38,8 @@ impl Cause {
             Self::Room => "room",
             Self::Asked => "asked",
             Self::Restored => "restored",
+            Self::Settings => "settings",
+            Self::Regrouped => "regrouped",
         }
     }
 }
@@ -96,6 +102,7 @@ impl<'a> Planner<'a> {
             line: self.request.line_key(),
             n,
             covered: 0,
+            agent_kind: self.session.grouping(),
             began_at: index(self.last),
             room: self.room(),
             sections: Vec::new(),

@@ -10,10 +10,11 @@ use super::account::{account, expand_tool};
 use super::epoch::{EditedMessage, EpochRecord, Section};
 use super::receipt::Receipt;
 use super::request::ContextRequest;
-use super::session::Session;
+use super::session::{Session, is_system};
 use crate::tokens::{MESSAGE_TOKENS, REPLY_TOKENS};
 use crate::trajectory::{
-    Edits, MISSING_RESULT, OutFormat, RenderItem, Rendered, WireFormat, count_rendered, render_sequence,
+    Block, Edits, MISSING_RESULT, Message, OutFormat, RenderItem, Rendered, Role, WireFormat, count_rendered,
+    render_sequence,
 };
 
 /// A served context.
@@ -94,7 +95,7 @@ impl Layout {
         }
         let fixed = session.settings.tools_tokens + REPLY_TOKENS;
         let mut layout = Self { total: fixed + items.iter().map(|item| item.tokens).sum::<u32>(), items, last, open };
-        if converts(session, request.format) {
+        if adds(session, &layout.items, request.format) {
             // the greater one, so that the parts in the receipt add up to the total
             let counted = layout.recount(session, epoch, request.format);
             layout.total = layout.total.max(fixed + counted);
@@ -134,13 +135,35 @@ impl Layout {
     }
 }
 
-/// Whether rendering in this format rewrites the trajectory's messages.
-fn converts(session: &Session, format: OutFormat) -> bool {
-    session.messages.iter().rev().take(8).any(|admitted| {
-        !matches!(
-            (admitted.message.format, format),
-            (WireFormat::OpenAi, OutFormat::OpenAi) | (WireFormat::Anthropic, OutFormat::Anthropic)
-        )
+/// Whether rendering in this format writes more than the messages hold: their own format's words for another's, tags
+/// around an operator's later words, something where a message is empty or where the user must come first.
+fn adds(session: &Session, items: &[Item], format: OutFormat) -> bool {
+    let mut heard = false;
+    items.iter().any(|item| {
+        let From::Message(turn, at) = item.from else {
+            heard = true;
+            return false;
+        };
+        let Some(admitted) = session.messages.get(at) else { return false };
+        let message = &admitted.message;
+        let later_operator = turn > 0 && is_system(message);
+        let opens = !heard && message.role == Role::Assistant;
+        heard |= !is_system(message);
+        match (message.format, format) {
+            (WireFormat::OpenAi, OutFormat::OpenAi) => false,
+            (WireFormat::Anthropic, OutFormat::Anthropic) => later_operator || opens || is_blank(message),
+            _ => true,
+        }
+    })
+}
+
+/// Whether nothing in a message can be seen.
+fn is_blank(message: &Message) -> bool {
+    message.blocks.iter().all(|block| match block {
+        Block::Text(text) => text.trim().is_empty(),
+        Block::Observation(observation) => observation.text.trim().is_empty(),
+        Block::Thinking(_) => true,
+        _ => false,
     })
 }
 

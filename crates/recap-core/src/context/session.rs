@@ -79,6 +79,8 @@ pub struct Session {
 struct Line {
     epoch: Arc<EpochRecord>,
     shown: Shown,
+    /// Why the next read begins an epoch, if it must.
+    ended: Option<Cause>,
 }
 
 impl Session {
@@ -138,8 +140,10 @@ impl Session {
         };
         admitted.pinned = pinned;
         if let Some(turn) = self.turns.iter().position(|turn| turn.messages.contains(&n)) {
-            let any = self.turn_messages(turn).iter().any(|message| message.pinned);
-            self.digest.set_pinned(u32::try_from(turn).unwrap_or(u32::MAX), any);
+            let number = u32::try_from(turn).unwrap_or(u32::MAX);
+            let range = self.turns.get(turn).map_or(0..0, |turn| turn.messages.clone());
+            let messages = self.messages.get(range).unwrap_or_default();
+            self.digest.set_pinned(number, messages, &*self.settings.counter);
         }
         true
     }
@@ -149,12 +153,18 @@ impl Session {
         self.settings = settings;
     }
 
-    /// Takes a stored epoch as the current one of its line, unless other code or configuration made it.
+    /// Takes a stored epoch as the current one of its line. If other code or configuration made it, or turns are
+    /// grouped in another way, the next read ends it.
     pub fn install_epoch(&mut self, record: EpochRecord) {
-        let covered = record.covered as usize;
-        if record.maker == self.settings.maker && covered < self.turns.len().max(1) {
-            self.lines.insert(record.line.clone(), Line { epoch: Arc::new(record), shown: Shown::default() });
-        }
+        let ended = if record.maker != self.settings.maker {
+            Some(Cause::Settings)
+        } else if !self.numbers_as(&record) || record.covered as usize >= self.turns.len().max(1) {
+            Some(Cause::Regrouped)
+        } else {
+            None
+        };
+        let line = Line { epoch: Arc::new(record), shown: Shown::default(), ended };
+        self.lines.insert(line.epoch.line.clone(), line);
     }
 
     /// Serves a context.
@@ -163,14 +173,28 @@ impl Session {
     /// [`ContextError::BudgetTooSmall`] if the pinned part and the last turn's skeleton do not fit.
     pub fn serve(&mut self, request: &ContextRequest) -> Result<Served, ContextError> {
         let key = request.line_key();
-        let current = self.lines.get(&key).map(|line| Arc::clone(&line.epoch));
-        if let Some(epoch) = current
-            && let Some(layout) = Layout::within(self, &epoch, request)
-        {
-            return Ok(self.show(&key, epoch, &layout, request, None));
+        let Some(line) = self.lines.get(&key) else {
+            return self.begin(request, Cause::Start);
+        };
+        let regrouped = (!self.numbers_as(&line.epoch)).then_some(Cause::Regrouped);
+        if let Some(cause) = line.ended.or(regrouped) {
+            return self.begin(request, cause);
         }
-        let cause = if self.lines.contains_key(&key) { Cause::Room } else { Cause::Start };
-        self.begin(request, cause)
+        let epoch = Arc::clone(&line.epoch);
+        match Layout::within(self, &epoch, request) {
+            Some(layout) => Ok(self.show(&key, epoch, &layout, request, None)),
+            None => self.begin(request, Cause::Room),
+        }
+    }
+
+    /// Whether an epoch's turns have the numbers that they have now.
+    fn numbers_as(&self, epoch: &EpochRecord) -> bool {
+        epoch.covered == 0 || epoch.agent_kind == self.grouping()
+    }
+
+    /// How turns are grouped.
+    pub(super) fn grouping(&self) -> AgentKind {
+        self.kind.unwrap_or(AgentKind::Tool)
     }
 
     /// Begins the next epoch now and serves it.
@@ -195,7 +219,7 @@ impl Session {
             cause: Cause::Restored.name().to_owned(),
             ..record.clone()
         });
-        match Layout::within(self, &epoch, request) {
+        match Layout::within(self, &epoch, request).filter(|_| self.numbers_as(&epoch)) {
             Some(layout) => {
                 let stored = Some((*epoch).clone());
                 Ok(self.show(&key, epoch, &layout, request, stored))
@@ -223,7 +247,7 @@ impl Session {
     ) -> Served {
         let before = self.lines.remove(key).map(|line| line.shown).unwrap_or_default();
         let (mut served, shown) = render(self, &epoch, layout, request, &before);
-        self.lines.insert(key.to_owned(), Line { epoch, shown });
+        self.lines.insert(key.to_owned(), Line { epoch, shown, ended: None });
         served.new_epoch = stored;
         served
     }
@@ -275,7 +299,9 @@ impl Session {
         self.kind = detect_agent_kind(&messages, self.settings.tools_tokens > 0);
         if let Some(kind) = self.kind {
             self.builder = TurnBuilder::new(kind);
-            messages.iter().for_each(|message| self.builder.push(message));
+            for message in &messages {
+                self.builder.push(message);
+            }
             self.digest = Digest::default();
             self.digested = 0;
         }

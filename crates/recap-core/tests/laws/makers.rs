@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use recap_core::context::{PieceKind, RULES};
 
-use crate::world::{case, cheap};
+use crate::world::{case, cases, cheap};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn law_12_every_result_names_its_makers(case in case(30..700)) {

@@ -8,6 +8,7 @@ mod draft;
 mod prose;
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use super::digest::{Digest, TurnDigest};
 use super::epoch::{MOST_ORIGINALS, Section};
@@ -15,8 +16,8 @@ use super::receipt::PieceKind;
 use super::worth::{FactWorths, Held, Weights};
 use crate::tokens::{MESSAGE_TOKENS, TokenCounter};
 use crate::trajectory::{FactKey, OriginalHash, facts};
-use draft::Draft;
 pub use draft::words;
+use draft::{Choice, Draft};
 
 /// What a recap is written from.
 pub struct RecapSource<'a> {
@@ -79,13 +80,14 @@ pub fn write_block(
     let held = Held { facts: facts_in(kept), until };
     let worths = FactWorths::new(source, turns, &held);
     if fresh.is_empty() {
-        return (!kept.is_empty()).then(|| Block { sections: kept.to_vec(), worth: worths.held_worth() });
+        return extended(kept, source.covered).map(|sections| Block { sections, worth: worths.held_worth() });
     }
     let room = target.checked_sub(kept.iter().map(|section| section.tokens).sum())?;
     let mut aim = room.checked_sub(SECTIONS * FRAME_TOKENS)?;
+    let choice = Choice::new(source, fresh, &worths);
     for _ in 0..TRIES {
-        let draft = Draft::select(source, fresh, &worths, aim);
-        let new = sections(source, &draft, target / SECTIONS, kept.is_empty(), counter);
+        let draft = choice.select(aim);
+        let new = sections(source, &draft, target / SECTIONS, until, counter);
         let tokens: u32 = new.iter().map(|section| section.tokens).sum();
         if tokens <= room {
             let worth = worths.held_worth() + draft.worth();
@@ -96,25 +98,34 @@ pub fn write_block(
     None
 }
 
-/// Cuts a draft at turn borders into sections of about `size` tokens, each smaller than its turns (law 4).
+/// The kept sections, the last of which stands for the turns up to `covered` too: they hold nothing to say.
+fn extended(kept: &[Section], covered: u32) -> Option<Vec<Section>> {
+    let mut sections = kept.to_vec();
+    sections.last_mut()?.turns[1] = covered;
+    Some(sections)
+}
+
+/// Cuts a draft at turn borders into sections of about `size` tokens, each smaller than its turns (law 4). `until` is the
+/// last turn that kept sections stand for, 0 if there are none.
 fn sections(
     source: &RecapSource<'_>,
     draft: &Draft<'_>,
     size: u32,
-    opens: bool,
+    until: u32,
     counter: &dyn TokenCounter,
 ) -> Vec<Section> {
-    let mut found = Vec::new();
-    let mut start = 0;
+    let mut found: Vec<Section> = Vec::new();
     let turns = draft.turns();
+    let mut start = 0;
     while start < turns.len() {
         let mut end = draft.end_of(start, size);
+        let first = found.last().map_or(until, |section| section.turns[1]) + 1;
         loop {
-            let frame =
-                prose::Frame { legend: opens && start == 0, closing: end == turns.len(), handles: source.handles };
-            let text = prose::write(draft, start..end, frame);
-            let section = section(turns.get(start..end).unwrap_or_default(), draft, start..end, text, counter);
-            if section.tokens < section.full_tokens || end == turns.len() {
+            let closing = end == turns.len();
+            let frame = prose::Frame { legend: first == 1, closing, handles: source.handles };
+            let last = if closing { source.covered } else { turns.get(end - 1).map_or(first, |turn| turn.turn) };
+            let section = section(draft, start..end, [first, last], frame, counter);
+            if closing || section.tokens < section.full_tokens {
                 found.push(section);
                 break;
             }
@@ -126,19 +137,21 @@ fn sections(
 }
 
 fn section(
-    turns: &[TurnDigest],
     draft: &Draft<'_>,
-    range: std::ops::Range<usize>,
-    text: String,
+    range: Range<usize>,
+    turns: [u32; 2],
+    frame: prose::Frame,
     counter: &dyn TokenCounter,
 ) -> Section {
+    let text = prose::write(draft, range.clone(), frame);
+    let digests = draft.turns().get(range.clone()).unwrap_or_default();
     Section {
         kind: PieceKind::Recap,
         tokens: counter.count(&text) + MESSAGE_TOKENS,
         text: text.into(),
-        turns: [turns.first().map_or(0, |turn| turn.turn), turns.last().map_or(0, |turn| turn.turn)],
-        full_tokens: turns.iter().map(|turn| turn.full_tokens).sum(),
-        originals: originals(turns),
+        turns,
+        full_tokens: digests.iter().map(|turn| turn.full_tokens).sum(),
+        originals: originals(digests),
         cuts: range.filter_map(|at| draft.cut(at)).collect(),
     }
 }

@@ -46,7 +46,7 @@ pub fn write(draft: &Draft<'_>, range: Range<usize>, frame: Frame) -> String {
         match draft.shown(at) {
             Some((turn, lines)) => {
                 write_skipped(&mut out, skipped.take());
-                write_turn(&mut out, turn, lines, draft.cut(at).map_or(0, |cut| cut.tokens));
+                write_turn(&mut out, draft, at, turn, lines);
             }
             None => {
                 let number = draft.turns().get(at).map_or(0, |turn| turn.turn);
@@ -63,16 +63,29 @@ pub fn write(draft: &Draft<'_>, range: Range<usize>, frame: Frame) -> String {
     out
 }
 
-fn write_turn(out: &mut String, turn: &TurnDigest, lines: &[usize], cut_tokens: u32) {
-    let who = if turn.kind == TurnKind::Said { "user: " } else { "" };
+fn write_turn(out: &mut String, draft: &Draft<'_>, at: usize, turn: &TurnDigest, lines: &[usize]) {
     let head = turn.headline.text.as_ref();
-    let _infallible = writeln!(out, "[{}] {who}{head}", turn.turn);
-    for line in lines.iter().filter_map(|&line| turn.lines.get(line)) {
-        let text = line.text.trim();
-        if text != head {
-            let _infallible = writeln!(out, "{text}");
+    let _infallible = write!(out, "[{}] ", turn.turn);
+    if turn.kind == TurnKind::Said {
+        out.push_str("user: ");
+    }
+    if turn.kind != TurnKind::Said || draft.whole(at, 0).is_none() {
+        let _infallible = writeln!(out, "{head}");
+    }
+    let mut told = lines.iter().filter_map(|&line| turn.lines.get(line)).peekable();
+    for number in (0u32..).take(turn.sources.len()) {
+        let whole = draft.whole(at, number);
+        if let Some(whole) = whole {
+            let _infallible = writeln!(out, "{}", whole.text.trim_end());
+        }
+        while let Some(line) = told.next_if(|line| line.source == number) {
+            let text = line.text.trim();
+            if whole.is_none() && text != head {
+                let _infallible = writeln!(out, "{text}");
+            }
         }
     }
+    let cut_tokens = draft.cut(at).map_or(0, |cut| cut.tokens);
     if cut_tokens >= LARGE_CUT {
         let _infallible = writeln!(out, "… {} more lines", turn.lines.len() - lines.len());
     } else if cut_tokens >= LEAST_CUT {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use inputs::agent::Agent;
+use inputs::texts::Text;
 use recap_core::compress::RulesMatcher;
 use recap_core::context::{Admitted, ContextRequest, Include, Reformatting, Session, Settings, admit};
 use recap_core::tokens::for_model;
@@ -92,11 +93,39 @@ fn epoch_by_budget(bencher: Bencher, budget: u32) {
     begin(bencher, 1_000, budget);
 }
 
-#[expect(clippy::expect_used, reason = "the budgets hold the head")]
 fn begin(bencher: Bencher, length: u64, budget: u32) {
     let mut session = session(length);
     let request = request(budget);
-    bencher.bench_local(|| session.compact(&request).expect("it fits").receipt.epoch);
+    bencher.bench_local(|| compact(&mut session, &request));
+}
+
+/// A read of 100 turns that begins an epoch, by the sort of agent.
+#[divan::bench(args = Agent::ALL)]
+fn epoch_by_agent(bencher: Bencher, agent: Agent) {
+    let mut session = empty();
+    session.append(admit_all(agent, &agent.head()));
+    (0..100).for_each(|n| session.append(admit_all(agent, &agent.turn(n))));
+    let format = match agent.format() {
+        WireFormat::OpenAi => OutFormat::OpenAi,
+        WireFormat::Anthropic => OutFormat::Anthropic,
+    };
+    let request = ContextRequest { format, ..request(BUDGET) };
+    bencher.bench_local(|| compact(&mut session, &request));
+}
+
+/// A read of 100 turns that begins an epoch, of which the last brought 256 KB.
+#[divan::bench(args = Text::ALL, sample_count = 5, sample_size = 1)]
+fn epoch_after_giant_result(bencher: Bencher, text: Text) {
+    let agent = Agent::OpenAiTools;
+    let mut session = session(100);
+    session.append(admit_all(agent, &agent.turn_with(100, &text.write(256 << 10, 1))));
+    let request = request(BUDGET);
+    bencher.bench_local(|| compact(&mut session, &request));
+}
+
+#[expect(clippy::expect_used, reason = "the budgets hold the head")]
+fn compact(session: &mut Session, request: &ContextRequest) -> u32 {
+    session.compact(request).expect("it fits").receipt.tokens.total
 }
 
 /// One more turn taken in, not read.
@@ -149,7 +178,7 @@ fn admitted(length: u64) -> Vec<Admitted> {
         known
             .entry(length)
             .or_insert_with(|| {
-                let mut messages = admit_all(&Agent::OpenAiTools.head());
+                let mut messages = admit_all(Agent::OpenAiTools, &Agent::OpenAiTools.head());
                 messages.extend((0..length).flat_map(turn));
                 messages
             })
@@ -158,14 +187,14 @@ fn admitted(length: u64) -> Vec<Admitted> {
 }
 
 fn turn(n: u64) -> Vec<Admitted> {
-    admit_all(&Agent::OpenAiTools.turn(n))
+    admit_all(Agent::OpenAiTools, &Agent::OpenAiTools.turn(n))
 }
 
 #[expect(clippy::expect_used, reason = "a benchmark's own input is valid")]
-fn admit_all(natives: &[String]) -> Vec<Admitted> {
+fn admit_all(agent: Agent, natives: &[String]) -> Vec<Admitted> {
     let counter = for_model(Some("gpt-4o"));
     let raws: Vec<&RawValue> = natives.iter().map(|json| serde_json::from_str(json).expect("valid JSON")).collect();
-    parse_messages(WireFormat::OpenAi, &raws, &Limits::default())
+    parse_messages(agent.format(), &raws, &Limits::default())
         .expect("valid messages")
         .into_iter()
         .map(|message| admit(message, &*counter, Reformatting::On))

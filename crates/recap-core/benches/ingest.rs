@@ -22,24 +22,22 @@ fn main() {
     divan::main();
 }
 
-const AGENTS: [Agent; 3] = [Agent::OpenAiTools, Agent::AnthropicTools, Agent::WritesActions];
-
 /// A hundred turns read from their JSON.
-#[divan::bench(args = AGENTS)]
+#[divan::bench(args = Agent::ALL)]
 fn parse(bencher: Bencher, agent: Agent) {
     let natives = natives(agent);
     let raws: Vec<&RawValue> = natives.iter().map(|json| raw(json)).collect();
     bencher
         .counter(ItemsCount::new(raws.len()))
         .counter(BytesCount::new(natives.iter().map(String::len).sum::<usize>()))
-        .bench_local(|| parse_messages(format(agent), &raws, &Limits::default()));
+        .bench_local(|| parse_messages(agent.format(), &raws, &Limits::default()));
 }
 
 /// A hundred turns counted and reformatted.
-#[divan::bench(args = AGENTS)]
+#[divan::bench(args = Agent::ALL)]
 fn admit(bencher: Bencher, agent: Agent) {
     let counter = for_model(Some("gpt-4o"));
-    let messages = messages(format(agent), &natives(agent));
+    let messages = messages(agent.format(), &natives(agent));
     bencher.counter(ItemsCount::new(messages.len())).with_inputs(|| messages.clone()).bench_local_values(|messages| {
         messages.into_iter().map(|message| admit_message(message, &*counter, Reformatting::On)).collect::<Vec<_>>()
     });
@@ -61,13 +59,6 @@ fn one_result(bencher: Bencher, text: Text) {
 fn natives(agent: Agent) -> Vec<String> {
     let turns = (0..100).flat_map(|n| agent.turn(n));
     agent.head().into_iter().chain(turns).collect()
-}
-
-fn format(agent: Agent) -> WireFormat {
-    match agent {
-        Agent::OpenAiTools | Agent::WritesActions => WireFormat::OpenAi,
-        Agent::AnthropicTools => WireFormat::Anthropic,
-    }
 }
 
 #[expect(clippy::expect_used, reason = "a benchmark's own input is valid")]

@@ -1,5 +1,6 @@
 //! Agents at work: their messages' JSON, turn by turn.
 
+use recap_core::trajectory::WireFormat;
 use serde_json::{Value, json};
 
 use super::dice::Dice;
@@ -27,6 +28,9 @@ const REPLIES: [Text; 9] = [
 ];
 
 impl Agent {
+    /// Every sort.
+    pub const ALL: [Self; 3] = [Self::OpenAiTools, Self::AnthropicTools, Self::WritesActions];
+
     /// Returns the system message and the task.
     pub fn head(self) -> Vec<String> {
         let mut dice = Dice::new(0);
@@ -38,12 +42,25 @@ impl Agent {
         ]
     }
 
+    /// Returns the provider's format.
+    pub fn format(self) -> WireFormat {
+        match self {
+            Self::OpenAiTools | Self::WritesActions => WireFormat::OpenAi,
+            Self::AnthropicTools => WireFormat::Anthropic,
+        }
+    }
+
     /// Returns the messages of turn `n`: an action and its observation of 200 to 2,200 bytes.
     pub fn turn(self, n: u64) -> Vec<String> {
         let mut dice = Dice::new(n + 1);
         let bytes = 200 + usize::try_from(dice.below(2_000)).unwrap_or_default();
-        let reply = REPLIES.get(usize::try_from(n).unwrap_or_default() % REPLIES.len()).copied().unwrap_or(Text::Log);
-        let reply = reply.write(bytes, n);
+        let kind = REPLIES.get(usize::try_from(n).unwrap_or_default() % REPLIES.len());
+        self.turn_with(n, &kind.map_or_else(String::new, |kind| kind.write(bytes, n)))
+    }
+
+    /// Returns the messages of turn `n` with a given observation.
+    pub fn turn_with(self, n: u64, reply: &str) -> Vec<String> {
+        let mut dice = Dice::new(n + 1);
         let say = format!("I look at {} because {}.", dice.path(), dice.sentence(9));
         let arguments = json!({"path": dice.path(), "line": dice.below(900), "name": dice.name()});
         let id = format!("call_{n}");

@@ -1,6 +1,7 @@
 //! The recap that `rules` writes for covered turns: what the user said, what was done turn by turn with the
 //! lines that matter, errors met, open threads. Every quoted line is verbatim.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
@@ -61,8 +62,9 @@ pub fn write_recap(source: &RecapSource<'_>, target: u32, counter: &dyn TokenCou
     let turns = source.digest.up_to(source.covered);
     let first = turns.first()?;
     let mut aim = target.checked_sub(FRAME_TOKENS + MESSAGE_TOKENS)?;
+    let choice = Choice::new(source, turns);
     for _ in 0..6 {
-        let draft = Draft::select(source, turns, aim);
+        let draft = choice.select(aim);
         let text = draft.render(source);
         let tokens = counter.count(&text) + MESSAGE_TOKENS;
         if tokens <= target {
@@ -101,8 +103,18 @@ enum Origin {
     Line(usize, usize),
 }
 
-impl<'a> Draft<'a> {
-    fn select(source: &RecapSource<'_>, turns: &'a [TurnDigest], target: u32) -> Self {
+/// What a recap may hold, weighed once for drafts of any length.
+struct Choice<'a> {
+    turns: &'a [TurnDigest],
+    items: Vec<Item>,
+    origins: Vec<Origin>,
+    forced: Vec<usize>,
+    worths: Vec<f32>,
+    weighing: Weighing,
+}
+
+impl<'a> Choice<'a> {
+    fn new(source: &RecapSource<'_>, turns: &'a [TurnDigest]) -> Self {
         let weights = &source.weights;
         let worths = FactWorths::new(source.digest, turns, source.now, source.pinned, source.tail, weights);
         let mut items = Vec::new();
@@ -122,17 +134,24 @@ impl<'a> Draft<'a> {
             }
         }
         let weighing = Weighing { repeat: weights.again, density: weights.density };
-        let picked = select(&items, worths.worths(), &forced, target.saturating_sub(CLOSING_TOKENS), weighing);
+        Self { turns, items, origins, forced, worths: worths.worths().to_vec(), weighing }
+    }
+
+    fn select(&self, target: u32) -> Draft<'a> {
+        let target = target.saturating_sub(CLOSING_TOKENS);
+        let picked = select(&self.items, &self.worths, &self.forced, target, self.weighing);
         let mut chosen: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (origin, _) in origins.iter().zip(picked).filter(|(_, picked)| *picked) {
+        for (origin, _) in self.origins.iter().zip(picked).filter(|(_, picked)| *picked) {
             match *origin {
                 Origin::Headline(at) => drop(chosen.entry(at).or_default()),
                 Origin::Line(at, line) => chosen.entry(at).or_default().push(line),
             }
         }
-        Self { turns, chosen }
+        Draft { turns: self.turns, chosen }
     }
+}
 
+impl Draft<'_> {
     fn cuts(&self) -> Vec<Cut> {
         self.turns.iter().enumerate().filter_map(|(at, turn)| self.cut(at, turn)).collect()
     }
@@ -250,11 +269,24 @@ fn echoes(text: &str, echo: &HashSet<String>) -> f32 {
     if echo.is_empty() {
         return 0.0;
     }
-    let shared = words(text).filter(|word| echo.contains(word)).take(4).count();
+    let shared = raw_words(text).filter(|word| echo.contains(lower(word).as_ref())).take(4).count();
     f32::from(u8::try_from(shared).unwrap_or(4))
 }
 
 /// Returns the lower-case words of a text that have at least four letters.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.len() >= 4).map(str::to_lowercase)
+    raw_words(text).map(|word| lower(word).into_owned())
+}
+
+fn raw_words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.len() >= 4)
+}
+
+/// A word in lower case; copied only where it is not.
+fn lower(word: &str) -> Cow<'_, str> {
+    if word.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(word.to_lowercase())
+    }
 }

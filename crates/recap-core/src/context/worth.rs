@@ -1,6 +1,8 @@
 //! What a value is worth to a recap: how likely a later action is to need it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+
+use rustc_hash::FxHashMap;
 
 use super::digest::{Digest, LineFact, Sightings, TurnDigest};
 use crate::trajectory::{FactKey, FactKind};
@@ -76,7 +78,7 @@ impl Default for Weights {
 /// The values of the covered turns, numbered, with their worths.
 pub struct FactWorths<'a> {
     digest: &'a Digest,
-    numbers: HashMap<FactKey, u32>,
+    numbers: FxHashMap<FactKey, u32>,
     worths: Vec<f32>,
 }
 
@@ -92,7 +94,7 @@ impl<'a> FactWorths<'a> {
         tail: &HashSet<FactKey>,
         weights: &Weights,
     ) -> Self {
-        let mut found = Self { digest, numbers: HashMap::new(), worths: Vec::new() };
+        let mut found = Self { digest, numbers: FxHashMap::default(), worths: Vec::new() };
         for fact in
             covered.iter().flat_map(|turn| turn.lines.iter().chain([&turn.headline])).flat_map(|line| &line.facts)
         {

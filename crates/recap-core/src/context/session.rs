@@ -274,7 +274,9 @@ impl Session {
         self.kind = detect_agent_kind(&messages, self.settings.tools_tokens > 0);
         if let Some(kind) = self.kind {
             self.builder = TurnBuilder::new(kind);
-            messages.iter().for_each(|message| self.builder.push(message));
+            for message in &messages {
+                self.builder.push(message);
+            }
             self.digest = Digest::default();
             self.digested = 0;
         }

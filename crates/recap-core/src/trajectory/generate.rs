@@ -246,7 +246,7 @@ type Line = fn(usize, &mut u64) -> String;
 
 const SHAPES: [Line; 5] = [
     |at, seed| {
-        let level = if next(seed) % 9 == 0 { "ERROR" } else { "INFO" };
+        let level = if next(seed).is_multiple_of(9) { "ERROR" } else { "INFO" };
         let (file, what) = (word(seed), word(seed));
         format!("2026-01-02T12:{:02}:00Z {level} src/{file}.rs:{at}: {what} took {} ms", at % 60, next(seed) % 900)
     },

@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use recap_core::compress::reformat::{Reformatted, Step, reformat, restore};
+use serde_json::Value;
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
@@ -16,12 +17,9 @@ fuzz_target!(|data: &[u8]| {
     if steps == [Step::Folds] {
         assert_eq!(rebuilt, text);
     }
-    // what was restored stands for the same data: reformatted once more it restores to itself
-    if let Some(again) = reformat(&rebuilt) {
-        let twice = restore(&again.text, &again.steps).expect("what reformat wrote can be restored").text;
-        if again.steps.iter().all(|step| matches!(step, Step::Json | Step::JsonLines | Step::Folds)) {
-            assert_eq!(twice, rebuilt);
-        }
+    // JSON comes back as the same data
+    if let Ok(data) = serde_json::from_str::<Value>(&text) {
+        assert_eq!(serde_json::from_str::<Value>(&rebuilt).expect("still JSON"), data);
     }
     // texts that nobody wrote are refused, not a panic
     for step in [Step::Folds, Step::Json, Step::JsonLines] {

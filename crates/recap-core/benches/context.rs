@@ -103,7 +103,7 @@ fn begin(bencher: Bencher, length: u64, budget: u32) {
 #[divan::bench(args = Agent::ALL)]
 fn epoch_by_agent(bencher: Bencher, agent: Agent) {
     let mut session = empty();
-    session.append(admit_all(agent, &agent.head()));
+    session.append(admit_all(agent, &Agent::head()));
     (0..100).for_each(|n| session.append(admit_all(agent, &agent.turn(n))));
     let format = match agent.format() {
         WireFormat::OpenAi => OutFormat::OpenAi,
@@ -178,7 +178,7 @@ fn admitted(length: u64) -> Vec<Admitted> {
         known
             .entry(length)
             .or_insert_with(|| {
-                let mut messages = admit_all(Agent::OpenAiTools, &Agent::OpenAiTools.head());
+                let mut messages = admit_all(Agent::OpenAiTools, &Agent::head());
                 messages.extend((0..length).flat_map(turn));
                 messages
             })

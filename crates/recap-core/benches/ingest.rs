@@ -58,7 +58,7 @@ fn one_result(bencher: Bencher, text: Text) {
 
 fn natives(agent: Agent) -> Vec<String> {
     let turns = (0..100).flat_map(|n| agent.turn(n));
-    agent.head().into_iter().chain(turns).collect()
+    Agent::head().into_iter().chain(turns).collect()
 }
 
 #[expect(clippy::expect_used, reason = "a benchmark's own input is valid")]

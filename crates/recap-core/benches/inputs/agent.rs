@@ -31,8 +31,8 @@ impl Agent {
     /// Every sort.
     pub const ALL: [Self; 3] = [Self::OpenAiTools, Self::AnthropicTools, Self::WritesActions];
 
-    /// Returns the system message and the task.
-    pub fn head(self) -> Vec<String> {
+    /// Returns the system message and the task, which all agents have alike.
+    pub fn head() -> Vec<String> {
         let mut dice = Dice::new(0);
         let system = format!("You are an agent that mends software. {}", dice.sentence(120));
         let task = format!("Find out why order W0000410 fails. {}", dice.sentence(60));

@@ -129,8 +129,6 @@ pub struct Answer<'a> {
     pub world: &'a mut World,
     pub request: &'a ContextRequest,
     pub result: Result<Served, ContextError>,
-    /// The index of the line.
-    pub line: usize,
 }
 
 impl Case {
@@ -163,10 +161,9 @@ impl Case {
             world.messages.extend(chunk.iter().map(|admitted| admitted.message.clone()));
             world.session.append(chunk);
             for read in &step.reads {
-                let line = read.line.index(self.lines.len());
-                let request = &self.lines[line];
+                let request = &self.lines[read.line.index(self.lines.len())];
                 let result = if read.compact { world.session.compact(request) } else { world.session.serve(request) };
-                check(Answer { world: &mut world, request, result, line })?;
+                check(Answer { world: &mut world, request, result })?;
             }
         }
         Ok(())

@@ -96,15 +96,16 @@ impl Selection<'_> {
     }
 
     fn fill(&mut self) {
+        let least = self.items.iter().map(|item| item.tokens).min().unwrap_or(0);
         let mut heap: BinaryHeap<Entry> = (0..self.items.len())
-            .filter(|&index| !self.is_chosen(index))
+            .filter(|&index| self.may_fit(index))
             .map(|index| Entry { gain: self.gain(index), index })
             .collect();
         while let Some(top) = heap.pop() {
-            if top.gain <= 0.0 || self.left == 0 {
+            if top.gain <= 0.0 || self.left == 0 || self.left < least {
                 break;
             }
-            if self.is_chosen(top.index) {
+            if !self.may_fit(top.index) {
                 continue;
             }
             let now = self.gain(top.index);
@@ -120,24 +121,23 @@ impl Selection<'_> {
         self.chosen.get(index).copied().unwrap_or(false)
     }
 
+    /// Tells whether an item is not chosen and is, its ancestors aside, not too large for what is left.
+    fn may_fit(&self, index: usize) -> bool {
+        !self.is_chosen(index) && self.items.get(index).is_some_and(|item| item.tokens <= self.left)
+    }
+
     /// The item and its unchosen ancestors, nearest first; parents stand before their children, so it ends.
-    fn chain(&self, index: usize) -> Vec<usize> {
-        let mut chain = vec![index];
-        let mut at = index;
-        while let Some(parent) = self.items.get(at).and_then(|item| item.parent).map(|parent| parent as usize) {
-            if parent >= at || self.is_chosen(parent) {
-                break;
-            }
-            chain.push(parent);
-            at = parent;
-        }
-        chain
+    fn chain(&self, index: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(index), |&at| {
+            let parent = self.items.get(at)?.parent? as usize;
+            (parent < at && !self.is_chosen(parent)).then_some(parent)
+        })
     }
 
     fn gain(&self, index: usize) -> f32 {
         let mut worth = 0.0;
         let mut tokens = 0;
-        for item in self.chain(index).into_iter().filter_map(|index| self.items.get(index)) {
+        for item in self.chain(index).filter_map(|index| self.items.get(index)) {
             worth += item.worth + item.facts.iter().map(|&fact| self.fact_gain(fact)).sum::<f32>();
             tokens += item.tokens;
         }
@@ -153,7 +153,7 @@ impl Selection<'_> {
     }
 
     fn take(&mut self, index: usize) {
-        let chain = self.chain(index);
+        let chain: Vec<usize> = self.chain(index).collect();
         let tokens: u32 = chain.iter().filter_map(|&index| self.items.get(index)).map(|item| item.tokens).sum();
         if tokens > self.left {
             return;

@@ -1,6 +1,8 @@
 //! What a value is worth to a recap: how likely a later action is to need it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+
+use rustc_hash::FxHashMap;
 
 use super::digest::{Digest, LineFact, Sightings, TurnDigest};
 use super::recap::RecapSource;
@@ -89,7 +91,7 @@ pub struct Held {
 /// The values of the covered turns, numbered, with their worths.
 pub struct FactWorths<'a> {
     digest: &'a Digest,
-    numbers: HashMap<FactKey, u32>,
+    numbers: FxHashMap<FactKey, u32>,
     worths: Vec<f32>,
     held_worth: f32,
 }
@@ -98,7 +100,7 @@ impl<'a> FactWorths<'a> {
     /// Weighs every value of the covered turns.
     #[must_use]
     pub fn new(source: &RecapSource<'a>, covered: &[TurnDigest], held: &Held) -> Self {
-        let mut found = Self { digest: source.digest, numbers: HashMap::new(), worths: Vec::new(), held_worth: 0.0 };
+        let mut found = Self { digest: source.digest, numbers: FxHashMap::default(), worths: Vec::new(), held_worth: 0.0 };
         let lines = covered.iter().flat_map(|turn| turn.lines.iter().chain([&turn.headline]));
         for fact in lines.flat_map(|line| &line.facts) {
             if !found.numbers.contains_key(&fact.key) && !source.pinned.contains(&fact.key) {

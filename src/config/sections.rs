@@ -80,7 +80,7 @@ pub struct Limits {
     /// Largest single message.
     pub max_message_bytes: usize,
     /// Live trajectories kept in memory.
-    pub cache_sessions: u64,
+    pub cache_sessions: usize,
     /// Event streams at the same time.
     pub sse_clients: usize,
     /// Events that a stream may lag behind.

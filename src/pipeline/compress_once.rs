@@ -1,0 +1,37 @@
+//! The stateless sibling of the context: messages in, the context that fits out, nothing stored.
+
+use recap_core::context::{ContextRequest, Served, compress_once};
+
+use super::append_messages::{Incoming, limits};
+use super::failure::Failure;
+use super::policy::Policy;
+use super::{Pipeline, compute};
+
+/// What is to be compressed.
+pub struct Compress {
+    /// The messages.
+    pub incoming: Incoming,
+    /// The tool schemas' JSON as sent.
+    pub tools: Option<String>,
+    /// The model whose tokenizer counts.
+    pub model: Option<String>,
+    /// What is asked for.
+    pub request: ContextRequest,
+}
+
+impl Pipeline {
+    /// Compresses messages without storing them; its markers carry no handles.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Invalid`], [`Failure::Context`].
+    pub async fn compress_once(&self, compress: Compress) -> Result<Served, Failure> {
+        let counter = self.inner.counters.of(compress.model.as_deref());
+        let held = Policy::default().over(self.config());
+        let messages = compress.incoming.admitted(limits(self.config()), counter.clone(), held.reformat).await?;
+        let settings = self.inner.settings(counter, &held, compress.tools.as_deref());
+        let request = compress.request;
+        let served = compute(usize::MAX, move || compress_once(messages, settings, &request, false)).await?;
+        Ok(served?)
+    }
+}

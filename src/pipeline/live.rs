@@ -1,0 +1,209 @@
+//! One live trajectory: its record, its session in the core, its sums.
+
+use std::sync::Arc;
+
+use recap_core::context::{Admitted, EpochRecord, Marks, Session, Settings, readmit};
+use recap_core::tokens::Counter;
+use recap_core::trajectory::{AgentKind, Limits, Message, Role, WireFormat, parse_messages};
+use serde_json::value::RawValue;
+
+use super::failure::Failure;
+use super::policy::{Effective, ObservationsRole, Policy};
+use super::sessions::Slot;
+use super::tally::Tally;
+use super::{Inner, Pipeline, compute};
+use crate::store::{Engine, MessageRow, StoreError, TrajectoryRow};
+
+/// Messages read at once while a trajectory is loaded.
+const LOAD_CHUNK: u64 = 2_000;
+
+/// The live state of one trajectory.
+pub struct Live {
+    /// Its record; `length`, `version` and `full_tokens` are those of the session.
+    pub row: TrajectoryRow,
+    /// What its policy makes of the configuration.
+    pub held: Effective,
+    /// Its tokenizer.
+    pub counter: Counter,
+    /// The core's state.
+    pub session: Session,
+    /// What its steps cost.
+    pub sums: Sums,
+}
+
+/// What the steps of a trajectory cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sums {
+    /// Uncompressed.
+    pub full: Tally,
+    /// As served, for the steps before which a context was read.
+    pub served: Tally,
+    system: u64,
+    before: u64,
+    head: Head,
+    last_read: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Head {
+    #[default]
+    Open,
+    Over,
+}
+
+impl Sums {
+    /// Counts message number `n`.
+    pub fn message(&mut self, n: u64, role: Role, tokens: u32) {
+        let tokens = u64::from(tokens);
+        match role {
+            Role::System | Role::Developer if self.head == Head::Open => self.system += tokens,
+            Role::Assistant => self.step(n, tokens),
+            _ => self.head = Head::Over,
+        }
+        self.before += tokens;
+    }
+
+    /// Notes that a context of `tokens` was served after `length` messages.
+    pub fn read(&mut self, length: u64, tokens: u32) {
+        self.last_read = Some((length, u64::from(tokens)));
+    }
+
+    fn step(&mut self, n: u64, output: u64) {
+        self.head = Head::Over;
+        self.full.step(self.before, self.system, output);
+        if let Some((_, input)) = self.last_read.take_if(|(length, _)| *length == n) {
+            self.served.step(input, self.system, output);
+        }
+    }
+}
+
+impl Live {
+    /// Takes messages that were stored.
+    pub fn append(&mut self, messages: Vec<Admitted>) {
+        for admitted in &messages {
+            self.sums.message(self.row.length, admitted.message.role, admitted.tokens);
+            self.row.length += 1;
+            self.row.full_tokens += u64::from(admitted.tokens);
+        }
+        self.session.append(messages);
+    }
+
+    /// Takes a changed record: settings act at the next epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreadable`] where the stored policy means nothing.
+    pub fn set_row(&mut self, row: TrajectoryRow, inner: &Inner) -> Result<(), Failure> {
+        self.held = held(&row, inner)?;
+        self.session.set_settings(settings(&row, &self.held, &self.counter, inner));
+        self.row = row;
+        Ok(())
+    }
+
+    /// Returns the budget of reads that name none.
+    #[must_use]
+    pub fn budget(&self) -> u32 {
+        self.row.budget.and_then(|budget| u32::try_from(budget).ok()).unwrap_or(self.held.budget)
+    }
+}
+
+fn held(row: &TrajectoryRow, inner: &Inner) -> Result<Effective, Failure> {
+    let policy = match &row.policy {
+        None => Policy::default(),
+        Some(policy) => {
+            serde_json::from_value(policy.clone()).map_err(|_| StoreError::Unreadable("a trajectory's policy"))?
+        }
+    };
+    Ok(policy.over(&inner.config))
+}
+
+fn settings(row: &TrajectoryRow, held: &Effective, counter: &Counter, inner: &Inner) -> Settings {
+    inner.settings(counter.clone(), held, row.tools.as_deref())
+}
+
+impl Inner {
+    /// Returns the core's settings under a policy.
+    pub fn settings(&self, counter: Counter, held: &Effective, tools: Option<&str>) -> Settings {
+        Settings {
+            tools: tools.map(Arc::from),
+            agent_kind: held.observations_role.map(|role| match role {
+                ObservationsRole::Tool => AgentKind::Tool,
+                ObservationsRole::User => AgentKind::Text,
+            }),
+            marks: Marks { low: held.low_mark, soft: held.soft_mark },
+            pinned_share: held.pinned_share,
+            rules: Arc::clone(&self.rules),
+            ..Settings::new(counter)
+        }
+    }
+}
+
+impl Pipeline {
+    /// Waits for a trajectory's turn and takes its live state, loaded and up to date. Who puts nothing back
+    /// makes the next one load it anew.
+    pub(super) async fn take(&self, id: &str) -> Result<(Slot, Live), Failure> {
+        let mut slot = self.inner.sessions.slot(id).await;
+        let live = match slot.take() {
+            Some(live) if self.inner.store.engine() == Engine::Sqlite => live,
+            Some(live) => self.caught_up(live).await?,
+            None => self.load(id).await?,
+        };
+        Ok((slot, live))
+    }
+
+    /// Another daemon may have written: loads what is missing, or all where more than messages changed.
+    async fn caught_up(&self, live: Live) -> Result<Live, Failure> {
+        let id = live.row.id.clone();
+        let row = self.inner.store.trajectory(&id).await?.ok_or_else(|| Failure::no_trajectory(&id))?;
+        if row.version == live.row.version { Ok(live) } else { self.load(&id).await }
+    }
+
+    async fn load(&self, id: &str) -> Result<Live, Failure> {
+        let row = self.inner.store.trajectory(id).await?.ok_or_else(|| Failure::no_trajectory(id))?;
+        let counter = self.inner.counters.of(row.model.as_deref());
+        let held = held(&row, &self.inner)?;
+        let session = Session::new(settings(&row, &held, &counter, &self.inner));
+        let length = row.length;
+        let empty = TrajectoryRow { length: 0, full_tokens: 0, ..row };
+        let mut live = Live { row: empty, held, counter, session, sums: Sums::default() };
+        while live.row.length < length {
+            let end = length.min(live.row.length + LOAD_CHUNK);
+            let rows = self.inner.store.messages(id, live.row.length..end).await?;
+            if rows.is_empty() {
+                return Err(StoreError::Unreadable("a trajectory with fewer messages than its length").into());
+            }
+            live = compute(usize::MAX, move || live.readmitted(rows)).await??;
+        }
+        for epoch in self.inner.store.newest_epochs(id).await? {
+            let record: EpochRecord =
+                serde_json::from_str(&epoch.record).map_err(|_| StoreError::Unreadable("an epoch"))?;
+            live.session.install_epoch(record);
+        }
+        Ok(live)
+    }
+}
+
+impl Live {
+    fn readmitted(mut self, rows: Vec<MessageRow>) -> Result<Self, Failure> {
+        let admitted = rows.into_iter().map(readmit_row).collect::<Result<Vec<_>, _>>()?;
+        self.append(admitted);
+        Ok(self)
+    }
+}
+
+fn readmit_row(row: MessageRow) -> Result<Admitted, Failure> {
+    let message = reparse(&row)?;
+    let reformatted = row.admitted.into_iter().map(|(block, text)| (block as usize, text)).collect();
+    Ok(readmit(message, row.tokens, reformatted, row.pinned))
+}
+
+/// Reads a stored message again: what was accepted once is accepted under no limits.
+fn reparse(row: &MessageRow) -> Result<Message, Failure> {
+    let limits =
+        Limits { depth: 120, messages: 1, message_bytes: usize::MAX, total_bytes: usize::MAX };
+    let unreadable = || Failure::from(StoreError::Unreadable("a message's JSON"));
+    let raw: &RawValue = serde_json::from_str(&row.native).map_err(|_| unreadable())?;
+    let format: WireFormat = row.format;
+    let parsed = parse_messages(format, &[raw], &limits).map_err(|_| unreadable())?;
+    parsed.into_iter().next().ok_or_else(unreadable)
+}

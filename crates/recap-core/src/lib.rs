@@ -3,8 +3,8 @@
 //! No async, no I/O, no clock, no randomness. Modules stand in the order of the data; each imports only
 //! from those before it.
 
-pub mod tokens;
-pub mod trajectory;
 pub mod compress;
 pub mod context;
+pub mod tokens;
+pub mod trajectory;
 pub mod tuning;

@@ -7,4 +7,6 @@
 
 mod receipt;
 
-pub use receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt};
+pub use receipt::{
+    NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt,
+};

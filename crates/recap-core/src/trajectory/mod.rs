@@ -1,7 +1,22 @@
 //! Trajectories: native messages in, a normalised view beside them, turns, facts. Imports only `tokens`.
 
+mod actions;
+mod anthropic;
+mod count;
+mod fields;
 mod hash;
 mod message;
+mod openai;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod turns;
 
+pub use count::{MessageTokens, count_message};
 pub use hash::{HashError, OriginalHash};
 pub use message::{Block, Call, Image, Message, Observation, Origin, Role, WireFormat};
+pub use parse::{Fault, Limits, parse_messages, parse_system};
+pub use turns::{AgentKind, Orphan, Turn, TurnBuilder, TurnKind, detect_agent_kind, group_turns};
+
+/// How every block that recapd writes into a served context begins (law 10).
+pub const SERVED_BLOCK_OPEN: &str = "<recapd_context";

@@ -8,15 +8,15 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::problem::{Code, Problem};
-use crate::pipeline::keys::Caller;
-use crate::store::KeyScope;
+use crate::pipeline::keys::{Caller, KeyScope};
 
 /// Puts the [`Caller`] into the request, or answers why there is none.
 pub async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
     if is_public(request.uri().path()) {
         return next.run(request).await;
     }
-    match caller_of(&app, &request).await {
+    let said = Said { key: bearer(request.headers()), local_host: has_local_host(&request) };
+    match caller_of(&app, said).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -29,29 +29,35 @@ fn is_public(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz" | "/openapi.json") || path.starts_with("/problems/")
 }
 
-async fn caller_of(app: &App, request: &Request) -> Result<Caller, Problem> {
-    match bearer(request.headers())? {
+/// What a request says about its caller.
+struct Said {
+    key: Result<Option<String>, Problem>,
+    local_host: bool,
+}
+
+async fn caller_of(app: &App, said: Said) -> Result<Caller, Problem> {
+    match said.key? {
         Some(key) => app
             .pipeline()
             .keys()
-            .caller(key)
+            .caller(&key)
             .await
             .map_err(super::errors::of_store)?
             .ok_or_else(|| Problem::new(Code::KeyNeeded, "the key is unknown or was revoked")),
         None if app.keys_needed() => Err(Problem::new(Code::KeyNeeded, "the request carries no key")),
-        None if has_local_host(request) => Ok(Caller::local()),
+        None if said.local_host => Ok(Caller::local()),
         None => Err(Problem::new(Code::ForeignHost, "the Host header names no loopback address")),
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     value
         .to_str()
         .ok()
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, key)| Some(key.trim()))
+        .map(|(_, key)| Some(key.trim().to_owned()))
         .ok_or_else(|| Problem::new(Code::KeyNeeded, "the Authorization header is not `Bearer <key>`"))
 }
 

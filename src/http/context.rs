@@ -75,7 +75,6 @@ pub enum Part {
 /// A served context. `system` only with `anthropic`, `input` instead of `messages` with `responses`, `text`
 /// instead of it with `text`.
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(dead_code, reason = "only its schema is used: the answer is put together from texts")]
 pub struct ContextAnswer {
     trajectory_id: String,
     format: String,
@@ -216,6 +215,9 @@ async fn answer(
     headers: &HeaderMap,
     way: Way,
 ) -> Result<Response, Problem> {
+    if body.wait.is_some() && !matches!(way, Way::Compact) {
+        return Err(Problem::field("/wait", "only `compact` takes it"));
+    }
     let context = app.pipeline().serve_context(caller, id, body.ask()?, way).await?;
     let etag = HeaderValue::from_str(&context.etag)
         .map_err(|_| Problem::new(Code::Internal, "the etag cannot be written"))?;

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::App;
-use super::problem::{Code, FieldError, Problem};
+use super::problem::{Code, Problem};
 
 /// A JSON body: parsed, its depth checked, unknown fields refused by their types.
 pub struct Json<T>(pub T);
@@ -193,11 +193,6 @@ fn depth_of(json: &[u8]) -> usize {
         }
     }
     deepest
-}
-
-/// Turns faults of core into faults of a problem document, under a pointer's prefix.
-pub fn field_errors(faults: Vec<(String, String)>) -> Vec<FieldError> {
-    faults.into_iter().map(|(pointer, detail)| FieldError { pointer, detail }).collect()
 }
 
 #[cfg(test)]

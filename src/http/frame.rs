@@ -2,32 +2,26 @@
 //! document of whatever went wrong.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
+use tokio::time::Instant;
 use tracing::Instrument;
-use uuid::Uuid;
 
 use super::App;
 use super::problem::{self, Code, Problem};
 
 const REQUEST_ID: &str = "x-request-id";
 
-/// The id of a request: the client's, or a new one.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub String);
-
 /// The outermost layer.
-pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let id = request_id(&request);
+pub async fn frame(State(app): State<App>, request: Request, next: Next) -> Response {
+    let id = request_id(&app, &request);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
-    request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", %method, path, id);
     let started = Instant::now();
     let answered = AssertUnwindSafe(gated(&app, request, next)).catch_unwind().instrument(span.clone()).await;
@@ -65,10 +59,11 @@ fn is_exempt(path: &str) -> bool {
     path.ends_with("/events") || path == "/healthz" || path == "/readyz"
 }
 
-fn request_id(request: &Request) -> String {
+/// Returns the id of a request: the client's, or a new one.
+fn request_id(app: &App, request: &Request) -> String {
     let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
     match given {
         Some(id) if !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic()) => id.to_owned(),
-        _ => Uuid::now_v7().to_string(),
+        _ => app.pipeline().world().new_id(),
     }
 }

@@ -14,7 +14,8 @@ use super::extract::{Json, Path};
 use super::pages::Body;
 use super::problem::{Problem, ProblemDocument};
 use super::trajectories::check_id;
-use crate::store::{KeyRow, KeyScope};
+use crate::pipeline::keys::KeyScope;
+use crate::store::KeyRow;
 use crate::world::rfc3339;
 
 /// A key that is to be made.
@@ -56,7 +57,7 @@ impl KeyAnswer {
         Self {
             id: row.id,
             name: row.name,
-            scope: row.scope.as_str().to_owned(),
+            scope: row.scope,
             namespace: row.namespace,
             created_at: rfc3339(row.created_ms),
             last_used_at: row.last_used_ms.map(rfc3339),
@@ -88,7 +89,7 @@ pub async fn create_key(
     };
     let scope = body.scope.unwrap_or(KeyScope::Agent);
     let new = app.pipeline().keys().create(body.name, scope, namespace).await?;
-    let detail = json!({ "name": new.row.name, "scope": new.row.scope.as_str() });
+    let detail = json!({ "name": new.row.name, "scope": new.row.scope });
     app.pipeline().audit(&caller, new.row.namespace.as_deref(), "key.create", &new.row.id, detail).await?;
     let secret = new.secret.expose_secret().to_owned();
     Ok((StatusCode::CREATED, Body(KeyAnswer::of(new.row, Some(secret)))).into_response())

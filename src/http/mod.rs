@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use crate::app::App;
-pub use openapi::document;
+pub use openapi::text as openapi_text;
 pub use problem::{Code, Problem};
 
 /// Returns the daemon's routes.

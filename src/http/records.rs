@@ -6,8 +6,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::problem::{Code, Problem};
-use crate::pipeline::sums::Sums;
-use crate::pipeline::tally::Tally;
+use crate::pipeline::tally::{Sums, Tally};
 use crate::store::TrajectoryRow;
 use crate::world::rfc3339;
 

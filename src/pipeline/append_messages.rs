@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use recap_core::context::{Admitted, admit};
+use recap_core::context::{Admitted, Reformatting, admit};
 use recap_core::tokens::Counter;
 use recap_core::trajectory::{Limits, Message, OriginalHash, WireFormat, parse_messages, parse_system};
 use serde_json::value::RawValue;
@@ -67,11 +67,11 @@ impl Incoming {
         self,
         limits: Limits,
         counter: Counter,
-        reformat: bool,
+        reformatting: Reformatting,
     ) -> Result<Vec<Admitted>, Failure> {
         compute(self.bytes(), move || {
             let messages = self.parse(&limits).map_err(Failure::Invalid)?;
-            Ok(messages.into_iter().map(|message| admit(message, counter.as_ref(), reformat)).collect())
+            Ok(messages.into_iter().map(|message| admit(message, counter.as_ref(), reformatting)).collect())
         })
         .await?
     }
@@ -95,8 +95,8 @@ impl Pipeline {
     /// [`Failure::Invalid`], [`Failure::NotFound`], [`Failure::Length`], [`Failure::Idempotency`], and what
     /// the store fails with.
     pub async fn append_messages(&self, caller: &Caller, id: &str, append: Append) -> Result<Appended, Failure> {
-        let (counter, reformat) = self.admission(caller, id).await?;
-        let messages = append.incoming.admitted(limits(self.config()), counter, reformat).await?;
+        let (counter, reformatting) = self.admission(caller, id).await?;
+        let messages = append.incoming.admitted(limits(self.config()), counter, reformatting).await?;
         let request = AppendRequest {
             trajectory: id.to_owned(),
             messages: messages.iter().map(new_message).collect(),
@@ -109,9 +109,9 @@ impl Pipeline {
     }
 
     /// Returns how messages of a trajectory are admitted.
-    async fn admission(&self, caller: &Caller, id: &str) -> Result<(Counter, bool), Failure> {
+    async fn admission(&self, caller: &Caller, id: &str) -> Result<(Counter, Reformatting), Failure> {
         let (mut slot, live) = self.take_for(caller, id).await?;
-        let held = (live.counter.clone(), live.held.reformat);
+        let held = (live.counter.clone(), live.held.reformatting);
         *slot = Some(live);
         Ok(held)
     }

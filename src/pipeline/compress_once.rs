@@ -28,7 +28,7 @@ impl Pipeline {
     pub async fn compress_once(&self, compress: Compress) -> Result<Served, Failure> {
         let counter = self.inner.counters.of(compress.model.as_deref());
         let held = Policy::default().over(self.config());
-        let messages = compress.incoming.admitted(limits(self.config()), counter.clone(), held.reformat).await?;
+        let messages = compress.incoming.admitted(limits(self.config()), counter.clone(), held.reformatting).await?;
         let settings = self.inner.settings(counter, &held, compress.tools.as_deref());
         let request = compress.request;
         let served = compute(usize::MAX, move || compress_once(messages, settings, &request, false)).await?;

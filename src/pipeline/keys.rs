@@ -5,13 +5,45 @@ use std::time::Duration;
 use moka::future::Cache;
 use rand::TryRngCore;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use crate::store::{KeyRow, KeyScope, Store, StoreError};
+use crate::store::{KeyRow, Store, StoreError};
 use crate::world::World;
 
 /// How long a looked-up key is believed by other daemons on the same database after it was revoked.
 const BELIEVED: Duration = Duration::from_secs(5);
+
+/// What a key may do; each has the rights of those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyScope {
+    /// Appends, reads, searches.
+    Agent,
+    /// Reads the audit log, usage and metrics, too.
+    Operator,
+    /// Makes and revokes keys, too.
+    Admin,
+}
+
+impl KeyScope {
+    /// Returns the name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+
+    fn of(name: &str) -> Result<Self, StoreError> {
+        [Self::Agent, Self::Operator, Self::Admin]
+            .into_iter()
+            .find(|scope| scope.as_str() == name)
+            .ok_or(StoreError::Unreadable("a key's scope"))
+    }
+}
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,21 +66,13 @@ impl Caller {
     /// Tells whether the scope includes another.
     #[must_use]
     pub fn may(&self, needed: KeyScope) -> bool {
-        rank(self.scope) >= rank(needed)
+        self.scope >= needed
     }
 
     /// Tells whether the caller reaches a namespace.
     #[must_use]
     pub fn reaches(&self, namespace: &str) -> bool {
         self.namespace.as_deref().is_none_or(|own| own == namespace)
-    }
-}
-
-fn rank(scope: KeyScope) -> u8 {
-    match scope {
-        KeyScope::Agent => 0,
-        KeyScope::Operator => 1,
-        KeyScope::Admin => 2,
     }
 }
 
@@ -100,14 +124,26 @@ impl Keys {
         if let Some(known) = self.known.get(&hash).await {
             return Ok(known);
         }
-        let row = self.store.key_by_hash(&hash, self.world.now_ms()).await?;
-        let caller = row.filter(|row| bool::from(row.hash.ct_eq(&hash))).map(|row| Caller {
-            actor: format!("key {}", row.id),
-            scope: row.scope,
-            namespace: row.namespace,
-        });
+        let row = self.store.key_by_hash(&hash).await?.filter(|row| bool::from(row.hash.ct_eq(&hash)));
+        let caller = match row {
+            None => None,
+            Some(row) => {
+                self.note_use(&row).await?;
+                let scope = KeyScope::of(&row.scope)?;
+                Some(Caller { actor: format!("key {}", row.id), scope, namespace: row.namespace })
+            }
+        };
         self.known.insert(hash, caller.clone()).await;
         Ok(caller)
+    }
+
+    /// Notes once a minute that a key is used.
+    async fn note_use(&self, row: &KeyRow) -> Result<(), StoreError> {
+        let now = self.world.now_ms();
+        if row.last_used_ms.is_none_or(|last| now - last > 60_000) {
+            self.store.touch_key(&row.id, now).await?;
+        }
+        Ok(())
     }
 
     /// Makes a key.
@@ -123,12 +159,12 @@ impl Keys {
             id: self.world.new_id(),
             hash: hash_of(&secret),
             name,
-            scope,
+            scope: scope.as_str().to_owned(),
             namespace,
             created_ms: self.world.now_ms(),
             last_used_ms: None,
         };
-        self.store.create_key(row.clone()).await?;
+        self.store.add_key(row.clone()).await?;
         self.known.invalidate(&row.hash).await;
         Ok(NewKey { row, secret: secret.into() })
     }

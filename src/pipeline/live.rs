@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use recap_core::context::{Admitted, EpochRecord, Marks, Session, Settings, readmit};
+use recap_core::context::{Admitted, Marks, Session, Settings, readmit};
 use recap_core::tokens::Counter;
-use recap_core::trajectory::{AgentKind, Limits, Message, Role, WireFormat, parse_messages};
+use recap_core::trajectory::{AgentKind, Limits, Message, WireFormat, parse_messages};
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
+use super::serve_context::record_of;
 use super::policy::{Effective, ObservationsRole, Policy};
 use super::sessions::Slot;
-use super::tally::Tally;
+use super::tally::Sums;
 use super::{Inner, Pipeline, compute};
 use crate::store::{Engine, MessageRow, StoreError, TrajectoryRow};
 
@@ -29,52 +30,6 @@ pub struct Live {
     pub session: Session,
     /// What its steps cost.
     pub sums: Sums,
-}
-
-/// What the steps of a trajectory cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Sums {
-    /// Uncompressed.
-    pub full: Tally,
-    /// As served, for the steps before which a context was read.
-    pub served: Tally,
-    system: u64,
-    before: u64,
-    head: Head,
-    last_read: Option<(u64, u64)>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Head {
-    #[default]
-    Open,
-    Over,
-}
-
-impl Sums {
-    /// Counts message number `n`.
-    pub fn message(&mut self, n: u64, role: Role, tokens: u32) {
-        let tokens = u64::from(tokens);
-        match role {
-            Role::System | Role::Developer if self.head == Head::Open => self.system += tokens,
-            Role::Assistant => self.step(n, tokens),
-            _ => self.head = Head::Over,
-        }
-        self.before += tokens;
-    }
-
-    /// Notes that a context of `tokens` was served after `length` messages.
-    pub fn read(&mut self, length: u64, tokens: u32) {
-        self.last_read = Some((length, u64::from(tokens)));
-    }
-
-    fn step(&mut self, n: u64, output: u64) {
-        self.head = Head::Over;
-        self.full.step(self.before, self.system, output);
-        if let Some((_, input)) = self.last_read.take_if(|(length, _)| *length == n) {
-            self.served.step(input, self.system, output);
-        }
-    }
 }
 
 impl Live {
@@ -174,10 +129,9 @@ impl Pipeline {
             }
             live = compute(usize::MAX, move || live.readmitted(rows)).await??;
         }
-        for epoch in self.inner.store.newest_epochs(id).await? {
-            let record: EpochRecord =
-                serde_json::from_str(&epoch.record).map_err(|_| StoreError::Unreadable("an epoch"))?;
-            live.session.install_epoch(record);
+        // The newest epoch of each line comes last.
+        for epoch in self.inner.store.epochs(id, None).await? {
+            live.session.install_epoch(record_of(&epoch)?);
         }
         Ok(live)
     }
@@ -185,16 +139,16 @@ impl Pipeline {
 
 impl Live {
     fn readmitted(mut self, rows: Vec<MessageRow>) -> Result<Self, Failure> {
-        let admitted = rows.into_iter().map(readmit_row).collect::<Result<Vec<_>, _>>()?;
+        let admitted = rows.into_iter().map(|row| readmit_row(row, &self.counter)).collect::<Result<Vec<_>, _>>()?;
         self.append(admitted);
         Ok(self)
     }
 }
 
-fn readmit_row(row: MessageRow) -> Result<Admitted, Failure> {
+fn readmit_row(row: MessageRow, counter: &Counter) -> Result<Admitted, Failure> {
     let message = reparse(&row)?;
     let reformatted = row.admitted.into_iter().map(|(block, text)| (block as usize, text)).collect();
-    Ok(readmit(message, row.tokens, reformatted, row.pinned))
+    Ok(readmit(message, row.tokens, reformatted, row.pinned, counter.as_ref()))
 }
 
 /// Reads a stored message again: what was accepted once is accepted under no limits.

@@ -10,11 +10,12 @@ pub mod failure;
 pub mod keys;
 mod live;
 pub mod policy;
-pub mod read_originals;
+pub mod find_originals;
 pub mod serve_context;
 mod sessions;
-mod tally;
+pub mod tally;
 pub mod trajectories;
+pub mod usage;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use events::Events;
 use failure::Failure;
 use keys::Keys;
 use sessions::Sessions;
+use usage::Usage;
 
 /// The use cases over one store. Cheap to clone.
 #[derive(Clone)]
@@ -47,6 +49,7 @@ struct Inner {
     sessions: Sessions,
     events: Events,
     keys: Keys,
+    usage: Usage,
     tasks: TaskTracker,
 }
 
@@ -64,6 +67,7 @@ impl Pipeline {
             sessions,
             events,
             keys,
+            usage: Usage::default(),
             config,
             tasks: TaskTracker::new(),
         };
@@ -108,6 +112,7 @@ impl Pipeline {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+        self.write_usage().await?;
         self.inner.store.close().await;
         Ok(())
     }

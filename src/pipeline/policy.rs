@@ -1,5 +1,6 @@
 //! A trajectory's own settings over the configuration's.
 
+use recap_core::context::Reformatting;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -75,7 +76,7 @@ pub struct Effective {
     /// Largest share of the budget for human words.
     pub pinned_share: f64,
     /// Whether observations are reformatted on admission.
-    pub reformat: bool,
+    pub reformatting: Reformatting,
     /// In which role observations come.
     pub observations_role: Option<ObservationsRole>,
 }
@@ -91,7 +92,10 @@ impl Policy {
             soft_mark: context.soft_mark.unwrap_or(config.context.soft_mark),
             low_mark: context.low_mark.unwrap_or(config.context.low_mark),
             pinned_share: context.pinned_share.unwrap_or(config.context.pinned_share),
-            reformat: observation.unwrap_or(config.compress.observation) != Compressor::Off,
+            reformatting: match observation.unwrap_or(config.compress.observation) {
+                Compressor::Off => Reformatting::Off,
+                Compressor::Rules | Compressor::Extract | Compressor::Llm => Reformatting::On,
+            },
             observations_role: self.observations_role,
         }
     }

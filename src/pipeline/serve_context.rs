@@ -111,7 +111,7 @@ impl Pipeline {
             Way::Compact => Act::Compact,
             Way::Restore(n) => {
                 let line = request.line_key();
-                let row = self.store().epoch(id, &line, n).await?;
+                let row = self.store().epoch(id, &line, u64::from(n)).await?;
                 let row = row.ok_or_else(|| Failure::NotFound(format!("epoch {n} on the line `{line}`")))?;
                 Act::Restore(Box::new(record_of(&row)?))
             }
@@ -175,4 +175,28 @@ fn etag_of(served: &Served) -> String {
     }
     hasher.update(served.text.as_deref().unwrap_or_default().as_bytes());
     format!("\"{}\"", hasher.finalize().to_hex().get(..32).unwrap_or_default())
+}
+
+impl Pipeline {
+    /// Returns the epochs of all lines of reads, or of one, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotFound`]
+    pub async fn epochs(&self, caller: &Caller, id: &str, line: Option<&str>) -> Result<Vec<EpochRow>, Failure> {
+        self.record(caller, id).await?;
+        let mut rows = self.store().epochs(id, line).await?;
+        rows.sort_by_key(|row| std::cmp::Reverse((row.created_ms, row.n)));
+        Ok(rows)
+    }
+
+    /// Returns the number of the newest epoch of any line of reads.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store does.
+    pub async fn newest_epoch(&self, id: &str) -> Result<Option<u64>, Failure> {
+        let rows = self.store().epochs(id, None).await?;
+        Ok(rows.into_iter().max_by_key(|row| (row.created_ms, row.n)).map(|row| row.n))
+    }
 }

@@ -1,5 +1,6 @@
 //! What a trajectory's steps cost, in full and as served (ACON, metrics of the paper's section on evaluation).
 
+use recap_core::trajectory::Role;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -22,5 +23,51 @@ impl Tally {
         self.peak_tokens = self.peak_tokens.max(input);
         self.dependency += (input + 2 * output) as f64 * output as f64 / 2.0;
         self.steps += 1;
+    }
+}
+
+/// What the steps of a trajectory cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sums {
+    /// Uncompressed.
+    pub full: Tally,
+    /// As served, for the steps before which a context was read.
+    pub served: Tally,
+    system: u64,
+    before: u64,
+    head: Head,
+    last_read: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Head {
+    #[default]
+    Open,
+    Over,
+}
+
+impl Sums {
+    /// Counts message number `n`.
+    pub fn message(&mut self, n: u64, role: Role, tokens: u32) {
+        let tokens = u64::from(tokens);
+        match role {
+            Role::System | Role::Developer if self.head == Head::Open => self.system += tokens,
+            Role::Assistant => self.step(n, tokens),
+            _ => self.head = Head::Over,
+        }
+        self.before += tokens;
+    }
+
+    /// Notes that a context of `tokens` was served after `length` messages.
+    pub fn read(&mut self, length: u64, tokens: u32) {
+        self.last_read = Some((length, u64::from(tokens)));
+    }
+
+    fn step(&mut self, n: u64, output: u64) {
+        self.head = Head::Over;
+        self.full.step(self.before, self.system, output);
+        if let Some((_, input)) = self.last_read.take_if(|(length, _)| *length == n) {
+            self.served.step(input, self.system, output);
+        }
     }
 }

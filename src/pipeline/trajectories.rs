@@ -6,7 +6,8 @@ use super::Pipeline;
 use super::events::Event;
 use super::failure::Failure;
 use super::keys::Caller;
-use super::live::{Live, Sums};
+use super::live::Live;
+use super::tally::Sums;
 use super::policy::Policy;
 use super::sessions::Slot;
 use crate::store::{
@@ -185,12 +186,11 @@ impl Pipeline {
     ) -> Result<TrajectoryRow, Failure> {
         self.record(caller, id).await?;
         let new_id = new_id.unwrap_or_else(|| self.world().new_id());
-        let fork = Fork { from: id.to_owned(), id: new_id.clone(), length, now_ms: self.world().now_ms() };
+        let fork = Fork { trajectory: id.to_owned(), id: new_id.clone(), length, now_ms: self.world().now_ms() };
         self.store().fork(fork).await.map_err(|error| match Failure::of_change(error, id) {
-            Failure::Exists(_) => Failure::Exists(new_id.clone()),
+            Failure::Exists(_) => Failure::Exists(new_id),
             failure => failure,
-        })?;
-        self.record(caller, &new_id).await
+        })
     }
 
     /// Erases a trajectory with everything derived from it, and tells what went (law 11).
@@ -235,7 +235,7 @@ impl Pipeline {
             subject: subject.to_owned(),
             detail: Some(detail),
         };
-        Ok(self.store().record_audit(entry).await?)
+        Ok(self.store().add_audit(entry).await?)
     }
 
     /// As `take`, for who reaches the trajectory's namespace.

@@ -68,9 +68,17 @@ impl Pipeline {
         let written = self.store().add_usage(rows.clone()).await;
         if written.is_err() {
             for row in rows {
-                self.inner.usage.add(&row.namespace, Some(&row.agent), row.day * DAY_MS, |sum| sum.absorb(&row));
+                self.inner.usage.add(&row.namespace, Some(&row.agent), row.day * DAY_MS, |sum| add_up(sum, &row));
             }
         }
         written
     }
+}
+
+fn add_up(sum: &mut UsageRow, row: &UsageRow) {
+    sum.tokens_in += row.tokens_in;
+    sum.tokens_served += row.tokens_served;
+    sum.tokens_full += row.tokens_full;
+    sum.reads += row.reads;
+    sum.appends += row.appends;
 }

@@ -1,2 +1,74 @@
-//! x
-fn main(){}
+//! Developer commands of recapd: `cargo xtask <command>` is the only runner, on a laptop and in CI alike.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "a command line program talks on standard output"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a developer command reads the clock and the environment itself"
+)]
+
+mod bench;
+mod check;
+mod ci;
+mod compose;
+mod generate;
+mod postgres;
+mod process;
+mod score;
+mod setup;
+mod stage;
+mod structure;
+mod suite;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of recapd.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs what the tests need (PostgreSQL's server programs); does nothing where it is there
+    Setup,
+    /// Runs every test, doc tests too, beside a private PostgreSQL server
+    Test(suite::Args),
+    /// Runs every check of CI in order: fmt, structure, compose, clippy, doc, generate, test, score
+    Ci,
+    /// Holds the source tree against the layout and the import directions of the design
+    Structure,
+    /// Writes the committed generated files anew
+    Generate(generate::Args),
+    /// Replays recorded trajectories through a release build and measures what its contexts keep
+    Score(score::Args),
+    /// Runs the benchmarks, each for a bounded time
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = process::stop_children_on_signals().and_then(|()| match cli.command {
+        Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+        Command::Test(args) => suite::run(&args),
+        Command::Ci => ci::run(),
+        Command::Structure => structure::run().map(|()| ExitCode::SUCCESS),
+        Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Score(args) => score::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
+    });
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

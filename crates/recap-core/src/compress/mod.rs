@@ -1,1 +1,13 @@
-//! compress
+//! Compression: what a text is, what of it is kept, and what that costs. Imports `tokens` and `trajectory`.
+
+pub mod elide;
+pub mod kind;
+pub mod reformat;
+pub mod select;
+pub mod rules;
+pub mod units;
+
+pub use elide::{Elide, Elided, cut_head_tail, elide};
+pub use kind::{Kind, classify};
+pub use rules::{Guideline, Rules, RulesError, RulesMatcher, Verdict};
+pub use units::{Unit, UnitRole, Units, units};

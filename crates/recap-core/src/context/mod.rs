@@ -5,8 +5,26 @@
 //! the last epoch, and one [`Epoch`] for each line of reads (format, budget, include). It is a pure state
 //! machine: the daemon feeds it admitted messages and asks it to serve.
 
+mod admit;
+mod headline;
+mod digest;
+mod worth;
+mod recap;
+mod epoch;
+mod fit;
+mod request;
+mod plan;
 mod receipt;
+mod account;
+mod serve;
+mod session;
 
-pub use receipt::{
-    NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt,
-};
+pub use account::{RULES, expand_tool};
+pub use admit::{Admitted, Reformatting, admit};
+pub use epoch::{Cut, EditedMessage, EpochRecord, MOST_ORIGINALS, Section};
+pub use receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt};
+pub use recap::Handles;
+pub use request::{ContextError, ContextRequest, Include, Marks};
+pub use serve::Served;
+pub use session::{Session, Settings};
+pub use worth::Weights;

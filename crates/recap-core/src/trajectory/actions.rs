@@ -77,7 +77,7 @@ fn has_fence(text: &str) -> bool {
             .any(|known| name.split('_').any(|word| word == *known))
     };
     let closes = text.trim_end().ends_with("```");
-    names.iter().any(|name| command(name))
+    names.iter().any(command)
         || (closes
             && names
                 .last()

@@ -1,7 +1,10 @@
 //! What a message counts.
 
-use super::fields::Fields;
+use super::fields::{Fields, array, string};
 use super::message::{Block, Image, Message, Role, WireFormat};
+use super::openai::url_tokens;
+use super::parse::parse_rendered;
+use super::render::{OutFormat, Rendered};
 use crate::tokens::{CALL_TOKENS, MESSAGE_TOKENS, PART_TOKENS, TokenCounter};
 
 /// Tokens of a message, framing included.
@@ -18,10 +21,14 @@ impl MessageTokens {
         self.tokens = self.tokens.saturating_add(tokens);
     }
 
+    fn add_unknown(&mut self) {
+        self.unknown_images = self.unknown_images.saturating_add(1);
+    }
+
     fn add_image(&mut self, image: &Image) {
         match image.tokens {
             Some(tokens) => self.add(tokens),
-            None => self.unknown_images = self.unknown_images.saturating_add(1),
+            None => self.add_unknown(),
         }
     }
 }
@@ -54,9 +61,7 @@ pub fn count_message(message: &Message, counter: &dyn TokenCounter) -> MessageTo
                     .iter()
                     .for_each(|image| sum.add_image(image));
             }
-            Block::Other(json) if is_media(json) => {
-                sum.unknown_images = sum.unknown_images.saturating_add(1)
-            }
+            Block::Other(json) if is_media(json) => sum.add_unknown(),
             Block::Other(json) => sum.add(counter.count(json)),
         }
     }
@@ -101,4 +106,105 @@ fn speaker_name(message: &Message) -> Option<String> {
     Fields::parse(&message.native)?
         .string("name")
         .filter(|name| !name.is_empty())
+}
+
+/// Tokens of a rendered list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RenderedTokens {
+    /// Anthropic's `system`, zero without one.
+    pub system: MessageTokens,
+    /// Each message.
+    pub messages: Vec<MessageTokens>,
+}
+
+impl RenderedTokens {
+    /// Returns the sum of everything, framing of messages included, tools and reply priming not.
+    #[must_use]
+    pub fn total(&self) -> MessageTokens {
+        self.messages
+            .iter()
+            .fold(self.system, |sum, message| MessageTokens {
+                tokens: sum.tokens.saturating_add(message.tokens),
+                unknown_images: sum.unknown_images.saturating_add(message.unknown_images),
+            })
+    }
+}
+
+/// Counts a list as rendered, message by message, by the rules of [`count_message`] (law 2).
+#[must_use]
+pub fn count_rendered(
+    rendered: &Rendered,
+    format: OutFormat,
+    counter: &dyn TokenCounter,
+) -> RenderedTokens {
+    let system = rendered.system.as_ref().map(|system| {
+        count_json(
+            &format!(r#"{{"role":"system","content":{system}}}"#),
+            format,
+            counter,
+        )
+    });
+    let messages = rendered
+        .messages
+        .iter()
+        .map(|json| count_json(json, format, counter))
+        .collect();
+    RenderedTokens {
+        system: system.unwrap_or_default(),
+        messages,
+    }
+}
+
+/// Counts one rendered message; what cannot be read counts as its text.
+fn count_json(json: &str, format: OutFormat, counter: &dyn TokenCounter) -> MessageTokens {
+    let wire = match format {
+        OutFormat::OpenAi => parse_rendered(WireFormat::OpenAi, json),
+        OutFormat::Anthropic => parse_rendered(WireFormat::Anthropic, json),
+        OutFormat::Responses => return count_item(json, counter),
+        OutFormat::Text => None,
+    };
+    let whole = || MessageTokens {
+        tokens: counter.count(json).saturating_add(MESSAGE_TOKENS),
+        unknown_images: 0,
+    };
+    wire.map_or_else(whole, |message| count_message(&message, counter))
+}
+
+/// Counts an input item of the Responses format.
+fn count_item(json: &str, counter: &dyn TokenCounter) -> MessageTokens {
+    let mut sum = MessageTokens {
+        tokens: MESSAGE_TOKENS,
+        unknown_images: 0,
+    };
+    let Some(fields) = Fields::parse(json) else {
+        sum.add(counter.count(json));
+        return sum;
+    };
+    for key in ["name", "arguments"] {
+        sum.add(fields.string(key).map_or(0, |text| counter.count(&text)));
+    }
+    for content in ["content", "output"]
+        .into_iter()
+        .filter_map(|key| fields.get(key))
+    {
+        if let Some(text) = string(content) {
+            sum.add(counter.count(&text));
+        }
+        for part in array(content)
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(Fields::parse)
+        {
+            sum.add(PART_TOKENS);
+            match (part.string("text"), part.string("image_url")) {
+                (Some(text), _) => sum.add(counter.count(&text)),
+                (None, Some(url)) => match url_tokens(&url, part.string("detail").as_deref()) {
+                    Some(tokens) => sum.add(tokens),
+                    None => sum.add_unknown(),
+                },
+                (None, None) => sum.add_unknown(),
+            }
+        }
+    }
+    sum
 }

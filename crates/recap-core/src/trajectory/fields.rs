@@ -34,17 +34,25 @@ impl<'a> Fields<'a> {
         self.get(key).and_then(string)
     }
 
-    /// Writes the object again with some members changed. `change` returns a key's new value text, `None` to
-    /// drop the member, or the old text to keep it.
-    pub(super) fn rewrite<'b>(
-        &'b self,
-        mut change: impl FnMut(&str, &'b str) -> Option<String>,
-    ) -> String {
+    /// Returns the members in order.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), *value))
+    }
+
+    /// Writes the object again with the named members' values changed, in place; a new member goes to the end.
+    pub(super) fn with(&self, changes: &[(&str, String)]) -> String {
+        let change = |key: &str| {
+            changes
+                .iter()
+                .find(|(name, _)| *name == key)
+                .map(|(_, value)| value.as_str())
+        };
         let mut object = ObjectText::default();
-        for (key, value) in &self.0 {
-            if let Some(value) = change(key, value) {
-                object.raw(key, &value);
-            }
+        for (key, value) in self.members() {
+            object.raw(key, change(key).unwrap_or(value));
+        }
+        for (key, value) in changes.iter().filter(|(key, _)| self.get(key).is_none()) {
+            object.raw(key, value);
         }
         object.finish()
     }

@@ -111,11 +111,11 @@ impl Message {
     pub fn originals(&self) -> impl Iterator<Item = &Arc<str>> {
         self.blocks
             .iter()
-            .filter_map(|block| match block {
-                Block::Text(text) | Block::Thinking(text) | Block::Other(text) => Some(text),
-                Block::Call(call) => Some(&call.arguments),
-                Block::Observation(observation) => Some(&observation.text),
-                Block::Image(image) => Some(&image.json),
+            .map(|block| match block {
+                Block::Text(text) | Block::Thinking(text) | Block::Other(text) => text,
+                Block::Call(call) => &call.arguments,
+                Block::Observation(observation) => &observation.text,
+                Block::Image(image) => &image.json,
             })
             .filter(|text| !text.is_empty())
     }
@@ -126,6 +126,12 @@ impl Message {
             Block::Call(call) => Some(call),
             _ => None,
         })
+    }
+
+    /// Tells whether a provider's reasoning block is among the blocks.
+    #[must_use]
+    pub fn thinks(&self) -> bool {
+        self.blocks.iter().any(|block| matches!(block, Block::Thinking(_)))
     }
 
     /// Returns the message's observations in order.

@@ -85,15 +85,21 @@ fn image(json: &str, fields: &Fields<'_>, faults: &mut Faults) -> Option<Image> 
         return None;
     };
     let url = faults.under("image_url", |faults| faults.string(&source, "url"))?;
-    let detail = if source.string("detail").as_deref() == Some("low") {
+    let tokens = url_tokens(&url, source.string("detail").as_deref());
+    Some(Image {
+        json: Arc::from(json),
+        tokens,
+    })
+}
+
+/// Returns the tokens of a picture at a URL by OpenAI's rule.
+pub(super) fn url_tokens(url: &str, detail: Option<&str>) -> Option<u32> {
+    let detail = if detail == Some("low") {
         Detail::Low
     } else {
         Detail::High
     };
-    Some(Image {
-        json: Arc::from(json),
-        tokens: openai_image_tokens(data_url_size(&url), detail),
-    })
+    openai_image_tokens(data_url_size(url), detail)
 }
 
 /// Returns the size of a picture in a `data:` URL.

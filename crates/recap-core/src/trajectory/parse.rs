@@ -21,6 +21,14 @@ pub struct Limits {
     pub total_bytes: usize,
 }
 
+impl Limits {
+    /// Returns limits that only a machine's memory sets, for messages that recapd itself rendered.
+    #[must_use]
+    pub fn unbounded() -> Self {
+        Self { depth: 120, messages: usize::MAX, message_bytes: usize::MAX, total_bytes: usize::MAX }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -100,6 +108,17 @@ pub fn parse_system(raw: &RawValue, limits: &Limits) -> Result<Message, Vec<Faul
         .ok_or(faults.list)
 }
 
+/// Reads JSON that was rendered here, in one of the formats that are also read.
+pub(super) fn parse_rendered(format: WireFormat, json: &str) -> Option<Message> {
+    let limits = Limits {
+        depth: 120,
+        messages: 1,
+        message_bytes: usize::MAX,
+        total_bytes: usize::MAX,
+    };
+    parse_one(format, json, &limits, &mut Faults::at(""))
+}
+
 fn parse_one(
     format: WireFormat,
     json: &str,
@@ -126,7 +145,7 @@ fn parse_one(
         faults.add("expected an object whose strings are Unicode text".to_owned());
         return None;
     };
-    let (role, parts) = match format {
+    let (role, parts): (Role, Vec<Part>) = match format {
         WireFormat::OpenAi => openai::read(&fields, faults)?,
         WireFormat::Anthropic => anthropic::read(&fields, faults)?,
     };
@@ -177,6 +196,18 @@ pub(super) enum Slot {
     ToolCall(usize),
     /// A part inside of a result that has a block of its own; never replaced.
     Inside,
+}
+
+/// Returns where each block of a message stands in its native JSON, in the order of `message.blocks`.
+pub(super) fn slots(message: &Message) -> Vec<Slot> {
+    let mut faults = Faults::at("");
+    let parts = Fields::parse(&message.native).and_then(|fields| match message.format {
+        WireFormat::OpenAi => openai::read(&fields, &mut faults),
+        WireFormat::Anthropic => anthropic::read(&fields, &mut faults),
+    });
+    parts
+        .map(|(_, parts)| parts.into_iter().map(|part| part.slot).collect())
+        .unwrap_or_default()
 }
 
 /// Faults being gathered, with the pointer of the value that is being read.

@@ -76,7 +76,7 @@ fn names_every_fault_by_its_place() {
                 r#"{"role":"user","content":[{"type":"text"},{"type":"text","text":"ok"},7]}"#,
                 r#"{"role":"assistant","tool_calls":[{"id":"a","function":{"arguments":"{}"}}]}"#,
                 r#"{"role":"tool","content":"x"}"#,
-                r#"[1]"#,
+                "[1]",
                 r#"{"role":"user","content":"\ud800"}"#,
             ]
         ),

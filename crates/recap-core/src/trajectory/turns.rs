@@ -216,6 +216,8 @@ impl TurnBuilder {
 #[must_use]
 pub fn group_turns(messages: &[Message], kind: AgentKind) -> Vec<Turn> {
     let mut builder = TurnBuilder::new(kind);
-    messages.iter().for_each(|message| builder.push(message));
+    for message in messages {
+        builder.push(message);
+    }
     builder.turns
 }

@@ -1,0 +1,205 @@
+//! Selection under a token target: the items that add most worth for their tokens.
+//!
+//! Greedy by marginal gain with lazy re-evaluation (Minoux 1978): an item's gain is its own worth and that of
+//! the facts that no chosen item holds yet. Gains only fall while items are chosen, so a stale gain is an upper
+//! bound and the heap's top is re-evaluated alone. `O(n log n)` in practice.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// Something that may be chosen.
+#[derive(Debug, Clone, Default)]
+pub struct Item {
+    /// What it costs, in tokens.
+    pub tokens: u32,
+    /// Worth of its own, beside its facts.
+    pub worth: f32,
+    /// Multiplies the worth of its facts.
+    pub weight: f32,
+    /// Indices into the facts' worths.
+    pub facts: Vec<u32>,
+    /// An item that must be chosen with it.
+    pub parent: Option<u32>,
+}
+
+/// How a selection weighs.
+#[derive(Debug, Clone, Copy)]
+pub struct Weighing {
+    /// Share of a fact's worth that its second and later holders still bring, 0 to 1.
+    pub repeat: f32,
+    /// Power of the tokens that a gain is divided by: 1 is worth per token; less favours long items.
+    pub density: f32,
+}
+
+/// Returns which items are chosen. The chosen items' tokens add up to at most `target`; `forced` items are
+/// chosen first, in order, as long as they fit.
+#[must_use]
+pub fn select(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32, weighing: Weighing) -> Vec<bool> {
+    let mut selection = Selection {
+        items,
+        fact_worth,
+        weighing,
+        chosen: vec![false; items.len()],
+        held: vec![false; fact_worth.len()],
+        left: target,
+    };
+    for &index in forced {
+        selection.take(index);
+    }
+    selection.fill();
+    selection.chosen
+}
+
+struct Selection<'a> {
+    items: &'a [Item],
+    fact_worth: &'a [f32],
+    weighing: Weighing,
+    chosen: Vec<bool>,
+    held: Vec<bool>,
+    left: u32,
+}
+
+/// A gain as it was when the entry was pushed; ties go to the later item, which is newer.
+struct Entry {
+    gain: f32,
+    index: usize,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+impl Eq for Entry {}
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.gain.total_cmp(&other.gain).then(self.index.cmp(&other.index))
+    }
+}
+
+impl Selection<'_> {
+    fn fill(&mut self) {
+        let mut heap: BinaryHeap<Entry> = (0..self.items.len())
+            .filter(|&index| !self.is_chosen(index))
+            .map(|index| Entry { gain: self.gain(index), index })
+            .collect();
+        while let Some(top) = heap.pop() {
+            if top.gain <= 0.0 || self.left == 0 {
+                break;
+            }
+            if self.is_chosen(top.index) {
+                continue;
+            }
+            let now = self.gain(top.index);
+            if heap.peek().is_some_and(|next| now < next.gain) {
+                heap.push(Entry { gain: now, index: top.index });
+            } else {
+                self.take(top.index);
+            }
+        }
+    }
+
+    fn is_chosen(&self, index: usize) -> bool {
+        self.chosen.get(index).copied().unwrap_or(false)
+    }
+
+    /// The item and its unchosen ancestors, nearest first; parents stand before their children, so it ends.
+    fn chain(&self, index: usize) -> Vec<usize> {
+        let mut chain = vec![index];
+        let mut at = index;
+        while let Some(parent) = self.items.get(at).and_then(|item| item.parent).map(|parent| parent as usize) {
+            if parent >= at || self.is_chosen(parent) {
+                break;
+            }
+            chain.push(parent);
+            at = parent;
+        }
+        chain
+    }
+
+    fn gain(&self, index: usize) -> f32 {
+        let mut worth = 0.0;
+        let mut tokens = 0;
+        for item in self.chain(index).into_iter().filter_map(|index| self.items.get(index)) {
+            worth += item.worth + item.weight * item.facts.iter().map(|&fact| self.fact_gain(fact)).sum::<f32>();
+            tokens += item.tokens;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^24")]
+        let cost = (tokens.max(1) as f32).powf(self.weighing.density);
+        worth / cost
+    }
+
+    fn fact_gain(&self, fact: u32) -> f32 {
+        let worth = self.fact_worth.get(fact as usize).copied().unwrap_or(0.0);
+        let held = self.held.get(fact as usize).copied().unwrap_or(true);
+        if held { worth * self.weighing.repeat } else { worth }
+    }
+
+    fn take(&mut self, index: usize) {
+        let chain = self.chain(index);
+        let tokens: u32 = chain.iter().filter_map(|&index| self.items.get(index)).map(|item| item.tokens).sum();
+        if tokens > self.left {
+            return;
+        }
+        self.left -= tokens;
+        for index in chain {
+            if let Some(chosen) = self.chosen.get_mut(index) {
+                *chosen = true;
+            }
+            for &fact in self.items.get(index).map_or(&[][..], |item| &item.facts) {
+                if let Some(held) = self.held.get_mut(fact as usize) {
+                    *held = true;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EVEN: Weighing = Weighing { repeat: 0.0, density: 1.0 };
+
+    fn item(tokens: u32, facts: &[u32], parent: Option<u32>) -> Item {
+        Item { tokens, worth: 0.01, weight: 1.0, facts: facts.to_vec(), parent }
+    }
+
+    #[test]
+    fn new_facts_win_over_repeated_ones() {
+        let items = [item(5, &[0], None), item(5, &[0], None), item(5, &[1], None)];
+        assert_eq!(select(&items, &[1.0, 0.5], &[], 10, EVEN), [false, true, true]);
+    }
+
+    #[test]
+    fn a_child_brings_its_parent() {
+        let items = [item(3, &[], None), item(3, &[0], Some(0)), item(6, &[1], None)];
+        assert_eq!(select(&items, &[1.0, 0.4], &[], 6, EVEN), [true, true, false]);
+    }
+
+    proptest! {
+        #[test]
+        fn law_2_the_target_holds(
+            sizes in proptest::collection::vec((1u32..50, proptest::collection::vec(0u32..20, 0..4), any::<bool>()), 0..60),
+            target in 0u32..400,
+        ) {
+            let items: Vec<Item> = sizes
+                .iter()
+                .enumerate()
+                .map(|(at, (tokens, facts, child))| item(*tokens, facts, (*child && at > 0).then(|| u32::try_from(at - 1).unwrap())))
+                .collect();
+            let chosen = select(&items, &[1.0; 20], &[0], target, EVEN);
+            let used: u32 = items.iter().zip(&chosen).filter(|(_, chosen)| **chosen).map(|(item, _)| item.tokens).sum();
+            prop_assert!(used <= target);
+            for (item, _) in items.iter().zip(&chosen).filter(|(_, chosen)| **chosen) {
+                prop_assert!(item.parent.is_none_or(|parent| chosen[parent as usize]));
+            }
+        }
+    }
+}

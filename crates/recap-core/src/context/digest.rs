@@ -1,0 +1,280 @@
+//! The digest: every turn cut into lines with their facts, ready to be selected for a recap.
+//!
+//! Lines are verbatim stretches of originals, so a recap written from the digest never drifts. The digest is
+//! bounded: when it outgrows its cap, the lines of older turns that bring least are let go (their originals stay
+//! in the store), so that planning costs the same at turn 100 and at turn 10,000.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::compress::{UnitRole, units};
+use crate::tokens::TokenCounter;
+use crate::trajectory::{Block, FactKey, OriginalHash, Role, TurnKind, facts};
+
+use super::admit::Admitted;
+use super::headline::headline;
+
+/// One line of a turn.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// The verbatim text.
+    pub text: Arc<str>,
+    /// Its tokens, with the line feed.
+    pub tokens: u32,
+    /// Its values.
+    pub facts: Vec<FactKey>,
+    /// What it is to a reader.
+    pub role: UnitRole,
+    /// The line of the same turn that it needs beside it.
+    pub parent: Option<u32>,
+    /// The source it was cut from, an index into [`TurnDigest::sources`].
+    pub source: u32,
+}
+
+/// A text that a turn's lines were cut from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The address of the original.
+    pub original: OriginalHash,
+    /// Whether the agent wrote it (else its tools or its user did).
+    pub said: bool,
+    /// Its tokens.
+    pub tokens: u32,
+    /// How many lines it was cut into.
+    pub lines: u32,
+}
+
+/// One turn in the digest.
+#[derive(Debug, Clone)]
+pub struct TurnDigest {
+    /// Its number; 0 is the head.
+    pub turn: u32,
+    /// What it is.
+    pub kind: TurnKind,
+    /// What was done or said, in one line.
+    pub headline: Line,
+    /// Its lines in order.
+    pub lines: Vec<Line>,
+    /// Where they come from.
+    pub sources: Vec<Source>,
+    /// Tokens of the turn's messages as sent.
+    pub full_tokens: u32,
+    /// Whether a person's words in it must be kept verbatim.
+    pub pinned: bool,
+}
+
+/// How often and where a value was seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sightings {
+    /// Lines that hold it.
+    pub lines: u32,
+    /// Turns that hold it.
+    pub turns: u32,
+    /// The newest turn that holds it.
+    pub last_turn: u32,
+    /// The newest turn in which the agent itself wrote it; 0 for never.
+    pub said_turn: u32,
+    /// Turns in which the agent wrote it.
+    pub said_turns: u32,
+}
+
+/// All turns so far, bounded.
+#[derive(Debug, Clone, Default)]
+pub struct Digest {
+    turns: Vec<TurnDigest>,
+    seen: HashMap<FactKey, Sightings>,
+    lines: usize,
+}
+
+/// Lines that a digest may hold before it is thinned to half of them.
+const MOST_LINES: usize = 16_384;
+/// Newest turns that thinning leaves alone.
+const FRESH_TURNS: usize = 64;
+
+impl Digest {
+    /// Adds a closed turn. `number` must be greater than any before.
+    pub fn push(&mut self, number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn TokenCounter) {
+        let digest = digest_turn(number, kind, messages, counter);
+        self.note(&digest);
+        self.lines += digest.lines.len();
+        self.turns.push(digest);
+        if self.lines > MOST_LINES {
+            self.thin();
+        }
+    }
+
+    /// Returns the digests of turns `1..=last`.
+    #[must_use]
+    pub fn up_to(&self, last: u32) -> &[TurnDigest] {
+        let end = self.turns.partition_point(|turn| turn.turn <= last);
+        self.turns.get(..end).unwrap_or_default()
+    }
+
+    /// Marks a turn as holding pinned words, or not.
+    pub fn set_pinned(&mut self, number: u32, pinned: bool) {
+        if let Ok(at) = self.turns.binary_search_by_key(&number, |turn| turn.turn)
+            && let Some(turn) = self.turns.get_mut(at)
+        {
+            turn.pinned = pinned || turn.kind == TurnKind::Said;
+        }
+    }
+
+    /// Returns where a value was seen.
+    #[must_use]
+    pub fn sightings(&self, fact: FactKey) -> Sightings {
+        self.seen.get(&fact).copied().unwrap_or_default()
+    }
+
+    /// Returns the number of lines held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lines
+    }
+
+    /// Tells whether no turn was added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    fn note(&mut self, digest: &TurnDigest) {
+        let turn = digest.turn;
+        for line in digest.lines.iter().chain([&digest.headline]) {
+            let said = digest.sources.get(line.source as usize).is_some_and(|source| source.said);
+            for &fact in &line.facts {
+                let seen = self.seen.entry(fact).or_default();
+                seen.lines += 1;
+                seen.turns += u32::from(seen.last_turn != turn);
+                seen.last_turn = turn;
+                if said {
+                    seen.said_turns += u32::from(seen.said_turn != turn);
+                    seen.said_turn = turn;
+                }
+            }
+        }
+    }
+
+    /// Lets go of the lines of older turns that bring least, down to half the cap.
+    fn thin(&mut self) {
+        let old = self.turns.len().saturating_sub(FRESH_TURNS);
+        let fresh: usize = self.turns.iter().skip(old).map(|turn| turn.lines.len()).sum();
+        let keep = (MOST_LINES / 2).saturating_sub(fresh);
+        let mut worths: Vec<u32> = self
+            .turns
+            .iter()
+            .take(old)
+            .flat_map(|turn| turn.lines.iter().map(|line| standing(line)))
+            .collect();
+        let cut = worths.len().saturating_sub(keep);
+        if cut == 0 {
+            return;
+        }
+        let (_, &mut least, _) = worths.select_nth_unstable(cut - 1);
+        for turn in self.turns.iter_mut().take(old) {
+            drop_lines(turn, least);
+        }
+        self.lines = self.turns.iter().map(|turn| turn.lines.len()).sum();
+        let alive: std::collections::HashSet<FactKey> = self
+            .turns
+            .iter()
+            .flat_map(|turn| turn.lines.iter().chain([&turn.headline]))
+            .flat_map(|line| line.facts.iter().copied())
+            .collect();
+        self.seen.retain(|fact, _| alive.contains(fact));
+    }
+}
+
+/// A line's standing without a query: facts per token, errors and summaries above all.
+fn standing(line: &Line) -> u32 {
+    let role = match line.role {
+        UnitRole::Error | UnitRole::Summary => 2_000,
+        UnitRole::Heading => 300,
+        UnitRole::Plain | UnitRole::Detail => 100,
+        UnitRole::Boilerplate => 0,
+    };
+    let facts = u32::try_from(line.facts.len()).unwrap_or(u32::MAX).saturating_mul(1_000);
+    role + facts / line.tokens.max(1)
+}
+
+/// Drops a turn's lines of at most this standing, but for parents of kept ones.
+fn drop_lines(turn: &mut TurnDigest, least: u32) {
+    let mut keep: Vec<bool> = turn.lines.iter().map(|line| standing(line) > least).collect();
+    for at in (0..turn.lines.len()).rev() {
+        let parent = turn.lines.get(at).and_then(|line| line.parent);
+        if keep.get(at) == Some(&true)
+            && let Some(kept) = parent.and_then(|parent| keep.get_mut(parent as usize))
+        {
+            *kept = true;
+        }
+    }
+    let mut moved = Vec::with_capacity(keep.len());
+    let mut next = 0u32;
+    for &kept in &keep {
+        moved.push(next);
+        next += u32::from(kept);
+    }
+    let mut flags = keep.into_iter();
+    turn.lines.retain(|_| flags.next().unwrap_or(false));
+    for line in &mut turn.lines {
+        line.parent = line.parent.and_then(|parent| moved.get(parent as usize).copied());
+    }
+}
+
+fn digest_turn(number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn TokenCounter) -> TurnDigest {
+    let mut turn = TurnDigest {
+        turn: number,
+        kind,
+        headline: line_of(&headline(messages), UnitRole::Heading, None, 0, counter),
+        lines: Vec::new(),
+        sources: Vec::new(),
+        full_tokens: messages.iter().map(|message| message.tokens).sum(),
+        pinned: kind == TurnKind::Said || messages.iter().any(|message| message.pinned),
+    };
+    for admitted in messages {
+        let said = admitted.message.role == Role::Assistant;
+        for (at, block) in admitted.message.blocks.iter().enumerate() {
+            let Some(original) = original_text(block) else { continue };
+            let served = admitted.reformatted_text(at).unwrap_or(original);
+            push_lines(&mut turn, original, served, said, counter);
+        }
+    }
+    turn
+}
+
+/// The text of a block that a recap can quote. Thinking is the provider's own and never quoted.
+fn original_text(block: &Block) -> Option<&Arc<str>> {
+    match block {
+        Block::Text(text) => Some(text),
+        Block::Call(call) => Some(&call.arguments),
+        Block::Observation(observation) => Some(&observation.text),
+        Block::Image(_) | Block::Thinking(_) | Block::Other(_) => None,
+    }
+    .filter(|text| !text.is_empty())
+}
+
+fn push_lines(turn: &mut TurnDigest, original: &str, served: &str, said: bool, counter: &dyn TokenCounter) {
+    let source = u32::try_from(turn.sources.len()).unwrap_or(u32::MAX);
+    let base = u32::try_from(turn.lines.len()).unwrap_or(u32::MAX);
+    let cut = units(served).units;
+    let mut tokens = 0;
+    for unit in &cut {
+        let text = served.get(unit.span.clone()).unwrap_or_default();
+        let parent = unit.parent.map(|parent| parent.saturating_add(base));
+        let line = line_of(text, unit.role, parent, source, counter);
+        tokens += line.tokens;
+        turn.lines.push(line);
+    }
+    let lines = u32::try_from(cut.len()).unwrap_or(u32::MAX);
+    turn.sources.push(Source { original: OriginalHash::of(original), said, tokens, lines });
+}
+
+fn line_of(text: &str, role: UnitRole, parent: Option<u32>, source: u32, counter: &dyn TokenCounter) -> Line {
+    let text = text.trim_end();
+    let mut keys: Vec<FactKey> = facts(text)
+        .into_iter()
+        .filter_map(|fact| text.get(fact.span).map(FactKey::of))
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    Line { text: text.into(), tokens: counter.count(text) + 1, facts: keys, role, parent, source }
+}

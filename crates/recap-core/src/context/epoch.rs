@@ -1,0 +1,82 @@
+//! Epochs: stretches of a line of reads during which the served context only grows at its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::receipt::PieceKind;
+use crate::trajectory::OriginalHash;
+
+/// Addresses that a section lists at most; `turns` says what else it stands for.
+pub const MOST_ORIGINALS: usize = 256;
+
+/// One epoch of one line, complete: with it and the messages the same bytes are served after a restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// The line of reads that it belongs to, see [`super::ContextRequest::line_key`].
+    pub line: String,
+    /// Its number on that line, from 0.
+    pub n: u32,
+    /// Turns `1..=covered` stand in `sections`, later ones as messages.
+    pub covered: u32,
+    /// The newest turn when it began.
+    pub began_at: u32,
+    /// Tokens that the context may take beside its pinned part.
+    pub room: u32,
+    /// The parts of the block after the task, in order.
+    pub sections: Vec<Section>,
+    /// Messages of which texts are shortened, by their place in the trajectory; frozen until the epoch's end.
+    pub edits: BTreeMap<usize, EditedMessage>,
+    /// Hash of the code and configuration that wrote it (law 12).
+    pub maker: String,
+    /// Why it began: `start`, `room`, `asked`, `restored`, `settings`.
+    pub cause: String,
+}
+
+/// A message with shorter texts instead of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EditedMessage {
+    /// Its tokens with them.
+    pub tokens: u32,
+    /// The texts by block.
+    pub texts: BTreeMap<usize, Arc<str>>,
+}
+
+/// A part of the block that stands for covered turns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Section {
+    /// What it is.
+    pub kind: PieceKind,
+    /// The rendered text.
+    pub text: Arc<str>,
+    /// Its tokens, with framing.
+    pub tokens: u32,
+    /// First and last turn that it stands for.
+    pub turns: [u32; 2],
+    /// Tokens of these turns as sent.
+    pub full_tokens: u32,
+    /// What it stands for, the newest at most [`MOST_ORIGINALS`].
+    pub originals: Vec<OriginalHash>,
+    /// Turns of which lines were left out.
+    pub cuts: Vec<Cut>,
+}
+
+/// What a section leaves out of one turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The turn.
+    pub turn: u32,
+    /// Tokens left out.
+    pub tokens: u32,
+    /// The original that holds most of it.
+    pub expand: Option<OriginalHash>,
+}
+
+impl EpochRecord {
+    /// Returns the tokens of the block after the task.
+    #[must_use]
+    pub fn block_tokens(&self) -> u32 {
+        self.sections.iter().map(|section| section.tokens).sum()
+    }
+}

@@ -1,0 +1,314 @@
+//! The live state of one trajectory, and how a read is answered from it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::account::RULES;
+use super::admit::Admitted;
+use super::digest::Digest;
+use super::epoch::EpochRecord;
+use super::plan::{Cause, Planner};
+use super::request::{ContextError, ContextRequest, Marks};
+use super::serve::{Layout, Served, Shown, render};
+use super::worth::Weights;
+use super::recap::Handles;
+use crate::compress::RulesMatcher;
+use crate::tokens::{Counter, REPLY_TOKENS};
+use crate::trajectory::{AgentKind, FactKey, Message, Role, Turn, TurnBuilder, TurnKind, detect_agent_kind, facts};
+
+/// What a trajectory's contexts are made under. Changes act at the next epoch.
+#[derive(Clone)]
+pub struct Settings {
+    /// Counts tokens.
+    pub counter: Counter,
+    /// Tokens of the tool schemas; 0 without tools.
+    pub tools_tokens: u32,
+    /// How observations are recognised, if somebody said so.
+    pub agent_kind: Option<AgentKind>,
+    /// Where epochs begin and land.
+    pub marks: Marks,
+    /// Share of the room for a user's words kept verbatim.
+    pub pinned_share: f64,
+    /// The guideline's rules.
+    pub rules: Arc<RulesMatcher>,
+    /// How values are weighed.
+    pub weights: Weights,
+    /// Whether originals are stored, so that markers can name them.
+    pub handles: Handles,
+    /// Set, kind and hash of the guideline behind `rules`, shown in receipts.
+    pub guideline: Option<String>,
+    /// Hash of code and configuration (law 12).
+    pub maker: String,
+}
+
+impl Settings {
+    /// Returns the defaults for a counter and a guideline's rules: no tools, originals stored.
+    #[must_use]
+    pub fn new(counter: Counter, rules: Arc<RulesMatcher>) -> Self {
+        Self {
+            counter,
+            tools_tokens: 0,
+            agent_kind: None,
+            marks: Marks::default(),
+            pinned_share: 0.3,
+            rules,
+            weights: Weights::default(),
+            handles: Handles::Shown,
+            guideline: None,
+            maker: RULES.to_owned(),
+        }
+    }
+}
+
+/// One trajectory, live.
+pub struct Session {
+    pub(super) settings: Settings,
+    pub(super) messages: Vec<Admitted>,
+    pub(super) turns: Vec<Turn>,
+    pub(super) digest: Digest,
+    pub(super) head_facts: std::collections::HashSet<FactKey>,
+    kind: Option<AgentKind>,
+    builder: TurnBuilder,
+    digested: usize,
+    /// Tokens of messages `0..n` as sent, for each n.
+    sums: Vec<u64>,
+    lines: HashMap<String, Line>,
+}
+
+/// One line of reads.
+struct Line {
+    epoch: Arc<EpochRecord>,
+    shown: Shown,
+}
+
+impl Session {
+    /// Returns a session without messages.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let kind = settings.agent_kind;
+        Self {
+            builder: TurnBuilder::new(kind.unwrap_or(AgentKind::Tool)),
+            settings,
+            messages: Vec::new(),
+            turns: Vec::new(),
+            digest: Digest::default(),
+            head_facts: std::collections::HashSet::new(),
+            kind,
+            digested: 0,
+            sums: vec![0],
+            lines: HashMap::new(),
+        }
+    }
+
+    /// Takes the next messages.
+    pub fn append(&mut self, messages: Vec<Admitted>) {
+        for admitted in messages {
+            let sum = self.sums.last().copied().unwrap_or(0);
+            self.sums.push(sum + u64::from(admitted.tokens));
+            self.builder.push(&admitted.message);
+            self.messages.push(admitted);
+        }
+        self.decide_kind();
+        self.turns = self.builder.turns().to_vec();
+        self.digest_closed();
+    }
+
+    /// Returns the number of messages.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.messages.len() as u64
+    }
+
+    /// Returns how observations are recognised; `None` while undecided.
+    #[must_use]
+    pub fn agent_kind(&self) -> Option<AgentKind> {
+        self.kind
+    }
+
+    /// Returns the tokens of the whole trajectory as sent, tools and reply priming included.
+    #[must_use]
+    pub fn full_tokens(&self) -> u64 {
+        self.sums.last().copied().unwrap_or(0) + u64::from(self.settings.tools_tokens + REPLY_TOKENS)
+    }
+
+    /// Pins or unpins a message from the next epoch on. Tells whether there is such a message.
+    pub fn set_pinned(&mut self, n: usize, pinned: bool) -> bool {
+        let Some(admitted) = self.messages.get_mut(n) else { return false };
+        admitted.pinned = pinned;
+        if let Some(turn) = self.turns.iter().position(|turn| turn.messages.contains(&n)) {
+            let any = self.turn_messages(turn).iter().any(|message| message.pinned);
+            self.digest.set_pinned(u32::try_from(turn).unwrap_or(u32::MAX), any);
+        }
+        true
+    }
+
+    /// Changes the settings. Open epochs stay until they end.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// Takes a stored epoch as the current one of its line, unless other code or configuration made it.
+    pub fn install_epoch(&mut self, record: EpochRecord) {
+        let covered = record.covered as usize;
+        if record.maker == self.settings.maker && covered < self.turns.len().max(1) {
+            self.lines.insert(record.line.clone(), Line { epoch: Arc::new(record), shown: Shown::default() });
+        }
+    }
+
+    /// Serves a context.
+    ///
+    /// # Errors
+    /// [`ContextError::BudgetTooSmall`] if the pinned part and the last turn's skeleton do not fit.
+    pub fn serve(&mut self, request: &ContextRequest) -> Result<Served, ContextError> {
+        let key = request.line_key();
+        let current = self.lines.get(&key).map(|line| Arc::clone(&line.epoch));
+        if let Some(epoch) = current
+            && let Some(layout) = Layout::within(self, &epoch, request)
+        {
+            return Ok(self.show(&key, epoch, &layout, request, None));
+        }
+        let cause = if self.lines.contains_key(&key) { Cause::Room } else { Cause::Start };
+        self.begin(request, cause)
+    }
+
+    /// Begins the next epoch now and serves it.
+    ///
+    /// # Errors
+    /// As [`Session::serve`].
+    pub fn compact(&mut self, request: &ContextRequest) -> Result<Served, ContextError> {
+        self.begin(request, Cause::Asked)
+    }
+
+    /// Begins a new epoch that repeats an older one's block, and serves it.
+    ///
+    /// # Errors
+    /// As [`Session::serve`]; an old block that no longer fits beside the later turns ends at once.
+    pub fn restore(&mut self, request: &ContextRequest, record: &EpochRecord) -> Result<Served, ContextError> {
+        let key = request.line_key();
+        let n = self.lines.get(&key).map_or(0, |line| line.epoch.n + 1);
+        let epoch = Arc::new(EpochRecord {
+            line: key.clone(),
+            n,
+            maker: self.settings.maker.clone(),
+            cause: Cause::Restored.name().to_owned(),
+            ..record.clone()
+        });
+        match Layout::within(self, &epoch, request) {
+            Some(layout) => {
+                let stored = Some((*epoch).clone());
+                Ok(self.show(&key, epoch, &layout, request, stored))
+            }
+            None => self.begin(request, Cause::Room),
+        }
+    }
+
+    fn begin(&mut self, request: &ContextRequest, cause: Cause) -> Result<Served, ContextError> {
+        let key = request.line_key();
+        let n = self.lines.get(&key).map_or(0, |line| line.epoch.n + 1);
+        let (epoch, layout) = Planner::new(self, request).plan(n, cause)?;
+        let stored = Some(epoch.clone());
+        Ok(self.show(&key, Arc::new(epoch), &layout, request, stored))
+    }
+
+    fn show(
+        &mut self,
+        key: &str,
+        epoch: Arc<EpochRecord>,
+        layout: &Layout,
+        request: &ContextRequest,
+        stored: Option<EpochRecord>,
+    ) -> Served {
+        let before = self.lines.remove(key).map(|line| line.shown).unwrap_or_default();
+        let (mut served, shown) = render(self, &epoch, layout, request, &before);
+        self.lines.insert(key.to_owned(), Line { epoch, shown });
+        served.new_epoch = stored;
+        served
+    }
+
+    /// The last turn that can be served: an exchange whose results have not all come is left out.
+    #[must_use]
+    pub(super) fn last_servable(&self) -> (usize, bool) {
+        let last = self.turns.len().saturating_sub(1);
+        let open = self.missing_results(last) > 0;
+        if open { (last.saturating_sub(1), true) } else { (last, false) }
+    }
+
+    /// How many calls of a turn have no result.
+    #[must_use]
+    pub(super) fn missing_results(&self, turn: usize) -> u32 {
+        let mut calls: Vec<&str> = Vec::new();
+        for admitted in self.turn_messages(turn) {
+            calls.extend(admitted.message.calls().map(|call| call.id.as_ref()));
+            for observation in admitted.message.observations() {
+                if let Some(at) = calls.iter().position(|id| *id == observation.call_id.as_ref()) {
+                    calls.swap_remove(at);
+                }
+            }
+        }
+        u32::try_from(calls.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The messages of a turn.
+    #[must_use]
+    pub(super) fn turn_messages(&self, turn: usize) -> &[Admitted] {
+        self.turns.get(turn).and_then(|turn| self.messages.get(turn.messages.clone())).unwrap_or_default()
+    }
+
+    /// Tokens of turns `first..=last` as sent.
+    #[must_use]
+    pub(super) fn full_tokens_of(&self, first: usize, last: usize) -> u32 {
+        let at = |n: usize| self.sums.get(n).copied().unwrap_or(0);
+        let start = self.turns.get(first).map_or(0, |turn| turn.messages.start);
+        let end = self.turns.get(last).map_or(start, |turn| turn.messages.end);
+        u32::try_from(at(end).saturating_sub(at(start))).unwrap_or(u32::MAX)
+    }
+
+    /// Decides how observations are recognised, once; then groups anew what came before.
+    fn decide_kind(&mut self) {
+        if self.kind.is_some() {
+            return;
+        }
+        let messages: Vec<Message> = self.messages.iter().map(|admitted| admitted.message.clone()).collect();
+        self.kind = detect_agent_kind(&messages, self.settings.tools_tokens > 0);
+        if let Some(kind) = self.kind {
+            self.builder = TurnBuilder::new(kind);
+            messages.iter().for_each(|message| self.builder.push(message));
+            self.digest = Digest::default();
+            self.digested = 0;
+        }
+    }
+
+    /// Digests the turns that can no longer grow: all but the last.
+    fn digest_closed(&mut self) {
+        let closed = self.turns.len().saturating_sub(1);
+        while self.digested < closed {
+            let at = self.digested;
+            let turn = self.turns.get(at).cloned();
+            self.digested += 1;
+            let Some(turn) = turn else { continue };
+            let messages = self.messages.get(turn.messages.clone()).unwrap_or_default();
+            if turn.kind == TurnKind::Head {
+                self.head_facts = facts_of(messages);
+            } else {
+                let number = u32::try_from(at).unwrap_or(u32::MAX);
+                self.digest.push(number, turn.kind, messages, &*self.settings.counter);
+            }
+        }
+    }
+}
+
+/// The values that stand in messages as served.
+pub(super) fn facts_of(messages: &[Admitted]) -> std::collections::HashSet<FactKey> {
+    let mut found = std::collections::HashSet::new();
+    for admitted in messages {
+        for text in admitted.message.originals() {
+            found.extend(facts(text).into_iter().filter_map(|fact| text.get(fact.span).map(FactKey::of)));
+        }
+    }
+    found
+}
+
+/// Whether a message is the operator's.
+pub(super) fn is_system(message: &Message) -> bool {
+    matches!(message.role, Role::System | Role::Developer)
+}

@@ -1,0 +1,137 @@
+//! `cargo xtask test`: every test of the workspace, beside a private PostgreSQL server.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::postgres::Postgres;
+use crate::process::Run;
+use crate::setup;
+use crate::stage::Stages;
+
+/// The variable through which the store's tests learn of the server; without it they test SQLite alone.
+const POSTGRES_URL: &str = "RECAPD_TEST_POSTGRES";
+
+/// What `cargo xtask test` takes.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Passed to `cargo test`: a filter, `-p PACKAGE`, or after a further `--` the test programs' own options
+    #[arg(last = true)]
+    cargo_args: Vec<String>,
+}
+
+/// How many tests ran, over all test programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub passed: u64,
+    pub failed: u64,
+}
+
+impl Counts {
+    /// Adds what a line of a test program's output reports; other lines add nothing.
+    fn read(&mut self, line: &str) {
+        let Some(parts) = line
+            .strip_prefix("test result: ")
+            .and_then(|rest| rest.split_once(". "))
+        else {
+            return;
+        };
+        for part in parts.1.split("; ") {
+            match part.split_once(' ') {
+                Some((number, "passed")) => self.passed += number.parse().unwrap_or(0),
+                Some((number, "failed")) => self.failed += number.parse().unwrap_or(0),
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns 0 when no test failed, else 1.
+    pub fn exit_code(self) -> ExitCode {
+        if self.failed > 0 {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+
+    /// Prints the summary, a line of its own: `N passed, N failed`.
+    pub fn print(self) {
+        println!("{} passed, {} failed", self.passed, self.failed);
+    }
+}
+
+/// Runs `cargo xtask test`. The last line printed is the summary.
+///
+/// # Errors
+///
+/// Fails when the build does, or when PostgreSQL is neither there nor installable. Failed tests are an exit
+/// code, so that nothing follows the summary.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let mut stages = Stages::default();
+    let counts = run_stages(&mut stages, &args.cargo_args)?;
+    stages.print_times();
+    counts.print();
+    Ok(counts.exit_code())
+}
+
+/// Runs the stages of a test run and returns its counts; failed tests are counted, not an error.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_stages(stages: &mut Stages, cargo_args: &[String]) -> Result<Counts> {
+    let postgres = stages.run("postgres", || Postgres::start(&setup::postgres_bin()?))?;
+    let counts = stages.run("test", || run_cargo_test(&postgres.url(), cargo_args));
+    drop(postgres);
+    counts
+}
+
+fn run_cargo_test(postgres: &str, cargo_args: &[String]) -> Result<Counts> {
+    let chosen = cargo_args
+        .iter()
+        .take_while(|arg| *arg != "--")
+        .any(|arg| arg == "-p" || arg.starts_with("--package"));
+    let scope: &[&str] = if chosen {
+        &[]
+    } else {
+        &["--workspace", "--all-features"]
+    };
+    let mut run =
+        Run::cargo(["test", "--no-fail-fast"].iter().chain(scope))?.env(POSTGRES_URL, postgres);
+    for arg in cargo_args {
+        run = run.arg(arg);
+    }
+    let mut counts = Counts::default();
+    let status = run.lines(|line| counts.read(line))?;
+    if !status.success() && counts.failed == 0 {
+        bail!(
+            "`cargo test` ended with {status} though no test failed: the build broke or a test program died"
+        );
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_summed_over_test_programs() {
+        let mut counts = Counts::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+            "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+            "the test result: ok. 99 passed; 99 failed",
+        ] {
+            counts.read(line);
+        }
+        assert_eq!(
+            counts,
+            Counts {
+                passed: 15,
+                failed: 2
+            }
+        );
+    }
+}

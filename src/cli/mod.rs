@@ -17,7 +17,12 @@ pub use setting::Setting;
 
 /// The memory daemon for long-horizon agents: whole trajectories go in, a recap that fits the budget comes out.
 #[derive(Debug, Parser)]
-#[command(name = "recapd", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "recapd",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     #[command(flatten)]
     setting: Setting,
@@ -74,4 +79,3 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Openapi(command) => command.run(setting),
     }
 }
-

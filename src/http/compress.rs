@@ -63,7 +63,11 @@ pub async fn compress_messages(
         return Err(Problem::field("/budget", "must be above 0"));
     }
     let format = body.format.unwrap_or(OutFormat::OpenAi);
-    let wire = if format == OutFormat::Anthropic { WireFormat::Anthropic } else { WireFormat::OpenAi };
+    let wire = if format == OutFormat::Anthropic {
+        WireFormat::Anthropic
+    } else {
+        WireFormat::OpenAi
+    };
     let request = ContextRequest {
         budget: body.budget,
         reserve: body.reserve,
@@ -72,7 +76,11 @@ pub async fn compress_messages(
         include: Include::default(),
     };
     let compress = Compress {
-        incoming: Incoming { format: wire, messages: body.messages, system: body.system },
+        incoming: Incoming {
+            format: wire,
+            messages: body.messages,
+            system: body.system,
+        },
         tools: body.tools.map(tools_text).transpose()?.flatten(),
         model: body.model,
         request,

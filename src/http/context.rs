@@ -130,7 +130,10 @@ impl ContextBody {
             reserve: self.reserve.unwrap_or(0),
             format: self.format.unwrap_or(OutFormat::OpenAi),
             query: self.query.clone(),
-            include: self.include.as_deref().map_or_else(Include::default, include_of),
+            include: self
+                .include
+                .as_deref()
+                .map_or_else(Include::default, include_of),
         })
     }
 }
@@ -204,7 +207,11 @@ pub async fn restore_epoch(
 async fn optional_body(app: &App, request: Request) -> Result<ContextBody, Problem> {
     let limits = &app.config().limits;
     let body = read_body(request, limits.max_body_bytes).await?;
-    if body.is_empty() { Ok(ContextBody::default()) } else { parse(&body, limits.max_depth) }
+    if body.is_empty() {
+        Ok(ContextBody::default())
+    } else {
+        parse(&body, limits.max_depth)
+    }
 }
 
 async fn answer(
@@ -218,11 +225,18 @@ async fn answer(
     if body.wait.is_some() && !matches!(way, Way::Compact) {
         return Err(Problem::field("/wait", "only `compact` takes it"));
     }
-    let context = app.pipeline().serve_context(caller, id, body.ask()?, way).await?;
+    let context = app
+        .pipeline()
+        .serve_context(caller, id, body.ask()?, way)
+        .await?;
     let etag = HeaderValue::from_str(&context.etag)
         .map_err(|_| Problem::new(Code::Internal, "the etag cannot be written"))?;
     let has = body.if_none_match.as_deref();
-    let has = has.or_else(|| headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()));
+    let has = has.or_else(|| {
+        headers
+            .get(header::IF_NONE_MATCH)
+            .and_then(|value| value.to_str().ok())
+    });
     let mut response = if has.is_some_and(|has| matches_etag(has, &context.etag)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -235,9 +249,10 @@ async fn answer(
 /// Tells whether one of the listed etags is this one (RFC 9110, weak comparison).
 fn matches_etag(listed: &str, etag: &str) -> bool {
     let bare = etag.trim_matches('"');
-    listed.split(',').map(str::trim).any(|one| {
-        one == "*" || one.strip_prefix("W/").unwrap_or(one).trim_matches('"') == bare
-    })
+    listed
+        .split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one).trim_matches('"') == bare)
 }
 
 fn written(id: &str, context: &Context) -> Result<String, Problem> {
@@ -251,7 +266,11 @@ fn written(id: &str, context: &Context) -> Result<String, Problem> {
 ///
 /// `internal` where the receipt cannot be written.
 pub fn payload(head: String, served: &Served, format: OutFormat) -> Result<String, Problem> {
-    let size = served.messages.iter().map(|message| message.len() + 1).sum::<usize>();
+    let size = served
+        .messages
+        .iter()
+        .map(|message| message.len() + 1)
+        .sum::<usize>();
     let mut text = head;
     text.reserve(size + 4096);
     text.push_str(&format!(r#""format":"{}","#, format.name()));
@@ -288,7 +307,10 @@ fn quoted(text: &str) -> Result<String, Problem> {
     serde_json::to_string(text).map_err(unwritten)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that map_err asks for")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that map_err asks for"
+)]
 fn unwritten(error: serde_json::Error) -> Problem {
     tracing::error!(%error, "an answer cannot be written");
     Problem::new(Code::Internal, "the answer cannot be written")
@@ -342,14 +364,27 @@ pub async fn list_epochs(
     let limit = page_limit(params.limit)?;
     let from = match params.cursor.as_deref() {
         None => 0,
-        Some(cursor) => cursor.parse::<usize>().map_err(|_| Problem::field("cursor", "not a cursor of this list"))?,
+        Some(cursor) => cursor
+            .parse::<usize>()
+            .map_err(|_| Problem::field("cursor", "not a cursor of this list"))?,
     };
-    let rows = app.pipeline().epochs(&caller, &id, params.line.as_deref()).await?;
+    let rows = app
+        .pipeline()
+        .epochs(&caller, &id, params.line.as_deref())
+        .await?;
     let total = rows.len();
-    let epochs = rows.into_iter().skip(from).take(limit).map(epoch_answer).collect::<Result<Vec<_>, _>>()?;
+    let epochs = rows
+        .into_iter()
+        .skip(from)
+        .take(limit)
+        .map(epoch_answer)
+        .collect::<Result<Vec<_>, _>>()?;
     let end = from.saturating_add(epochs.len());
     let next_cursor = (end < total).then(|| end.to_string());
-    Ok(Body(EpochList { epochs, next_cursor }))
+    Ok(Body(EpochList {
+        epochs,
+        next_cursor,
+    }))
 }
 
 /// Returns one epoch: of the line that is named, else of the line whose epoch of this number is newest.
@@ -362,14 +397,23 @@ pub async fn get_epoch(
     Path((id, n)): Path<(String, u64)>,
     Query(params): Query<EpochParams>,
 ) -> Result<Body<EpochAnswer>, Problem> {
-    let rows = app.pipeline().epochs(&caller, &id, params.line.as_deref()).await?;
+    let rows = app
+        .pipeline()
+        .epochs(&caller, &id, params.line.as_deref())
+        .await?;
     let row = rows.into_iter().find(|row| row.n == n);
-    let row = row.ok_or_else(|| Problem::not_found(format_args!("epoch {n} of trajectory `{id}`")))?;
+    let row =
+        row.ok_or_else(|| Problem::not_found(format_args!("epoch {n} of trajectory `{id}`")))?;
     Ok(Body(epoch_answer(row)?))
 }
 
 fn epoch_answer(row: crate::store::EpochRow) -> Result<EpochAnswer, Problem> {
     let record = RawValue::from_string(row.record)
         .map_err(|_| Problem::new(Code::Internal, "a stored epoch is damaged"))?;
-    Ok(EpochAnswer { line: row.line, n: row.n, created_at: rfc3339(row.created_ms), record })
+    Ok(EpochAnswer {
+        line: row.line,
+        n: row.n,
+        created_at: rfc3339(row.created_ms),
+        record,
+    })
 }

@@ -1,6 +1,6 @@
 //! The stateless sibling of the context: messages in, the context that fits out, nothing stored.
 
-use recap_core::context::{ContextRequest, Served, compress_once};
+use recap_core::context::{ContextRequest, Handles, Served, Session};
 
 use super::append_messages::{Incoming, limits};
 use super::failure::Failure;
@@ -28,10 +28,19 @@ impl Pipeline {
     pub async fn compress_once(&self, compress: Compress) -> Result<Served, Failure> {
         let counter = self.inner.counters.of(compress.model.as_deref());
         let held = Policy::default().over(self.config());
-        let messages = compress.incoming.admitted(limits(self.config()), counter.clone(), held.reformatting).await?;
-        let settings = self.inner.settings(counter, &held, compress.tools.as_deref());
+        let messages = compress
+            .incoming
+            .admitted(limits(self.config()), counter.clone(), held.reformatting)
+            .await?;
+        let settings =
+            self.inner
+                .settings(counter, &held, compress.tools.as_deref(), Handles::Hidden)?;
         let request = compress.request;
-        let served = compute(usize::MAX, move || compress_once(messages, settings, &request, false)).await?;
-        Ok(served?)
+        let served = compute(usize::MAX, move || {
+            let mut session = Session::new(settings);
+            session.append(messages);
+            session.serve(&request)
+        });
+        Ok(served.await??)
     }
 }

@@ -1,15 +1,19 @@
 //! One live trajectory: its record, its session in the core, its sums.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use recap_core::context::{Admitted, Marks, Session, Settings, readmit};
-use recap_core::tokens::Counter;
-use recap_core::trajectory::{AgentKind, Limits, Message, WireFormat, parse_messages};
+use recap_core::context::{Admitted, Handles, Marks, RULES, Session, Settings};
+use recap_core::tokens::{Counter, count_tools};
+use recap_core::trajectory::{
+    AgentKind, Block, Edits, Limits, Message, WireFormat, count_message, parse_messages,
+};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
-use super::serve_context::record_of;
 use super::policy::{Effective, ObservationsRole, Policy};
+use super::serve_context::record_of;
 use super::sessions::Slot;
 use super::tally::Sums;
 use super::{Inner, Pipeline, compute};
@@ -36,7 +40,8 @@ impl Live {
     /// Takes messages that were stored.
     pub fn append(&mut self, messages: Vec<Admitted>) {
         for admitted in &messages {
-            self.sums.message(self.row.length, admitted.message.role, admitted.tokens);
+            self.sums
+                .message(self.row.length, admitted.message.role, admitted.tokens);
             self.row.length += 1;
             self.row.full_tokens += u64::from(admitted.tokens);
         }
@@ -50,7 +55,8 @@ impl Live {
     /// [`StoreError::Unreadable`] where the stored policy means nothing.
     pub fn set_row(&mut self, row: TrajectoryRow, inner: &Inner) -> Result<(), Failure> {
         self.held = held(&row, inner)?;
-        self.session.set_settings(settings(&row, &self.held, &self.counter, inner));
+        self.session
+            .set_settings(settings(&row, &self.held, &self.counter, inner)?);
         self.row = row;
         Ok(())
     }
@@ -58,38 +64,75 @@ impl Live {
     /// Returns the budget of reads that name none.
     #[must_use]
     pub fn budget(&self) -> u32 {
-        self.row.budget.and_then(|budget| u32::try_from(budget).ok()).unwrap_or(self.held.budget)
+        self.row
+            .budget
+            .and_then(|budget| u32::try_from(budget).ok())
+            .unwrap_or(self.held.budget)
     }
 }
 
 fn held(row: &TrajectoryRow, inner: &Inner) -> Result<Effective, Failure> {
     let policy = match &row.policy {
         None => Policy::default(),
-        Some(policy) => {
-            serde_json::from_value(policy.clone()).map_err(|_| StoreError::Unreadable("a trajectory's policy"))?
-        }
+        Some(policy) => serde_json::from_value(policy.clone())
+            .map_err(|_| StoreError::Unreadable("a trajectory's policy"))?,
     };
     Ok(policy.over(&inner.config))
 }
 
-fn settings(row: &TrajectoryRow, held: &Effective, counter: &Counter, inner: &Inner) -> Settings {
-    inner.settings(counter.clone(), held, row.tools.as_deref())
+fn settings(
+    row: &TrajectoryRow,
+    held: &Effective,
+    counter: &Counter,
+    inner: &Inner,
+) -> Result<Settings, Failure> {
+    inner.settings(counter.clone(), held, row.tools.as_deref(), Handles::Shown)
+}
+
+fn tools_tokens(tools: &str, counter: &Counter) -> Result<u32, Failure> {
+    let tools: Vec<Value> =
+        serde_json::from_str(tools).map_err(|_| StoreError::Unreadable("a trajectory's tools"))?;
+    Ok(count_tools(&tools, counter.as_ref()))
 }
 
 impl Inner {
+    /// Names code and settings that make an epoch (law 12): epochs of another maker end.
+    fn maker(&self, held: &Effective) -> String {
+        let settings = format!(
+            "{:?} {:?} {:?}",
+            held.low_mark, held.soft_mark, held.pinned_share
+        );
+        let hash = blake3::hash(settings.as_bytes()).to_hex();
+        format!("{RULES}+{}", hash.get(..12).unwrap_or_default())
+    }
+
     /// Returns the core's settings under a policy.
-    pub fn settings(&self, counter: Counter, held: &Effective, tools: Option<&str>) -> Settings {
-        Settings {
-            tools: tools.map(Arc::from),
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreadable`] where the tools are no list.
+    pub fn settings(
+        &self,
+        counter: Counter,
+        held: &Effective,
+        tools: Option<&str>,
+        handles: Handles,
+    ) -> Result<Settings, Failure> {
+        Ok(Settings {
+            tools_tokens: tools.map_or(Ok(0), |tools| tools_tokens(tools, &counter))?,
             agent_kind: held.observations_role.map(|role| match role {
                 ObservationsRole::Tool => AgentKind::Tool,
                 ObservationsRole::User => AgentKind::Text,
             }),
-            marks: Marks { low: held.low_mark, soft: held.soft_mark },
+            marks: Marks {
+                low: held.low_mark,
+                soft: held.soft_mark,
+            },
             pinned_share: held.pinned_share,
-            rules: Arc::clone(&self.rules),
-            ..Settings::new(counter)
-        }
+            handles,
+            maker: self.maker(held),
+            ..Settings::new(counter, Arc::clone(&self.rules))
+        })
     }
 }
 
@@ -109,23 +152,50 @@ impl Pipeline {
     /// Another daemon may have written: loads what is missing, or all where more than messages changed.
     async fn caught_up(&self, live: Live) -> Result<Live, Failure> {
         let id = live.row.id.clone();
-        let row = self.inner.store.trajectory(&id).await?.ok_or_else(|| Failure::no_trajectory(&id))?;
-        if row.version == live.row.version { Ok(live) } else { self.load(&id).await }
+        let row = self
+            .inner
+            .store
+            .trajectory(&id)
+            .await?
+            .ok_or_else(|| Failure::no_trajectory(&id))?;
+        if row.version == live.row.version {
+            Ok(live)
+        } else {
+            self.load(&id).await
+        }
     }
 
     async fn load(&self, id: &str) -> Result<Live, Failure> {
-        let row = self.inner.store.trajectory(id).await?.ok_or_else(|| Failure::no_trajectory(id))?;
+        let row = self
+            .inner
+            .store
+            .trajectory(id)
+            .await?
+            .ok_or_else(|| Failure::no_trajectory(id))?;
         let counter = self.inner.counters.of(row.model.as_deref());
         let held = held(&row, &self.inner)?;
-        let session = Session::new(settings(&row, &held, &counter, &self.inner));
+        let session = Session::new(settings(&row, &held, &counter, &self.inner)?);
         let length = row.length;
-        let empty = TrajectoryRow { length: 0, full_tokens: 0, ..row };
-        let mut live = Live { row: empty, held, counter, session, sums: Sums::default() };
+        let empty = TrajectoryRow {
+            length: 0,
+            full_tokens: 0,
+            ..row
+        };
+        let mut live = Live {
+            row: empty,
+            held,
+            counter,
+            session,
+            sums: Sums::default(),
+        };
         while live.row.length < length {
             let end = length.min(live.row.length + LOAD_CHUNK);
             let rows = self.inner.store.messages(id, live.row.length..end).await?;
             if rows.is_empty() {
-                return Err(StoreError::Unreadable("a trajectory with fewer messages than its length").into());
+                return Err(StoreError::Unreadable(
+                    "a trajectory with fewer messages than its length",
+                )
+                .into());
             }
             live = compute(usize::MAX, move || live.readmitted(rows)).await??;
         }
@@ -139,22 +209,70 @@ impl Pipeline {
 
 impl Live {
     fn readmitted(mut self, rows: Vec<MessageRow>) -> Result<Self, Failure> {
-        let admitted = rows.into_iter().map(|row| readmit_row(row, &self.counter)).collect::<Result<Vec<_>, _>>()?;
+        let admitted = rows
+            .into_iter()
+            .map(|row| readmit_row(row, &self.counter))
+            .collect::<Result<Vec<_>, _>>()?;
         self.append(admitted);
         Ok(self)
     }
 }
 
+/// Restores what was decided on admission; only texts that were rewritten are counted again.
 fn readmit_row(row: MessageRow, counter: &Counter) -> Result<Admitted, Failure> {
     let message = reparse(&row)?;
-    let reformatted = row.admitted.into_iter().map(|(block, text)| (block as usize, text)).collect();
-    Ok(readmit(message, row.tokens, reformatted, row.pinned, counter.as_ref()))
+    let texts: HashMap<usize, Arc<str>> = row
+        .admitted
+        .into_iter()
+        .map(|(block, text)| (block as usize, text))
+        .collect();
+    let saved = texts
+        .iter()
+        .map(|(block, text)| saved_tokens(&message, *block, text, counter))
+        .sum();
+    Ok(Admitted {
+        tokens: row.tokens,
+        served_tokens: row.tokens.saturating_sub(saved),
+        reformatted: (!texts.is_empty()).then(|| Edits {
+            texts,
+            ..Edits::default()
+        }),
+        unknown_images: unknown_images(&message, counter),
+        pinned: row.pinned,
+        message,
+    })
+}
+
+fn saved_tokens(message: &Message, block: usize, text: &str, counter: &Counter) -> u32 {
+    match message.blocks.get(block) {
+        Some(Block::Observation(observation)) => counter
+            .count(&observation.text)
+            .saturating_sub(counter.count(text)),
+        _ => 0,
+    }
+}
+
+fn unknown_images(message: &Message, counter: &Counter) -> u32 {
+    let may_have = message.blocks.iter().any(|block| match block {
+        Block::Image(_) | Block::Other(_) => true,
+        Block::Observation(observation) => !observation.images.is_empty(),
+        Block::Text(_) | Block::Call(_) | Block::Thinking(_) => false,
+    });
+    if may_have {
+        count_message(message, counter.as_ref()).unknown_images
+    } else {
+        0
+    }
 }
 
 /// Reads a stored message again: what was accepted once is accepted under no limits.
 fn reparse(row: &MessageRow) -> Result<Message, Failure> {
-    let limits =
-        Limits { depth: 120, messages: 1, message_bytes: usize::MAX, total_bytes: usize::MAX };
+    let limits = Limits {
+        depth: 120,
+        messages: 1,
+        message_bytes: usize::MAX,
+        total_bytes: usize::MAX,
+    };
     let unreadable = || Failure::from(StoreError::Unreadable("a message's JSON"));
     let raw: &RawValue = serde_json::from_str(&row.native).map_err(|_| unreadable())?;
     let format: WireFormat = row.format;

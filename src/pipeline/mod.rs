@@ -20,7 +20,7 @@ pub mod usage;
 use std::future::Future;
 use std::sync::Arc;
 
-use recap_core::compress::RulesMatcher;
+use recap_core::compress::{Rules, RulesError, RulesMatcher};
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
@@ -55,15 +55,24 @@ struct Inner {
 
 impl Pipeline {
     /// Makes the use cases over an open, migrated store.
-    #[must_use]
-    pub fn new(store: Store, config: Arc<Config>, world: World, counters: Counters, keys: Keys) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError`] where the rules cannot be made ready.
+    pub fn new(
+        store: Store,
+        config: Arc<Config>,
+        world: World,
+        counters: Counters,
+        keys: Keys,
+    ) -> Result<Self, RulesError> {
         let sessions = Sessions::new(config.limits.cache_sessions);
         let events = Events::new(config.limits.sse_buffer);
         let inner = Inner {
             store,
             world,
             counters,
-            rules: Arc::new(RulesMatcher::default()),
+            rules: Arc::new(RulesMatcher::new(&Rules::default())?),
             sessions,
             events,
             keys,
@@ -71,7 +80,9 @@ impl Pipeline {
             config,
             tasks: TaskTracker::new(),
         };
-        Self { inner: Arc::new(inner) }
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Returns the configuration.
@@ -123,7 +134,8 @@ impl Pipeline {
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, Failure> {
         let task = self.inner.tasks.spawn(work);
-        task.await.unwrap_or(Err(Failure::CutOff("a task of the pipeline failed")))
+        task.await
+            .unwrap_or(Err(Failure::CutOff("a task of the pipeline failed")))
     }
 }
 
@@ -136,5 +148,7 @@ async fn compute<T: Send + 'static>(
     if bytes <= LARGE_BYTES {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::CutOff("a computation failed"))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Failure::CutOff("a computation failed"))
 }

@@ -86,7 +86,10 @@ impl Policy {
     #[must_use]
     pub fn over(&self, config: &Config) -> Effective {
         let context = self.context.clone().unwrap_or_default();
-        let observation = self.compress.as_ref().and_then(|compress| compress.observation);
+        let observation = self
+            .compress
+            .as_ref()
+            .and_then(|compress| compress.observation);
         Effective {
             budget: context.budget.unwrap_or(config.context.budget),
             soft_mark: context.soft_mark.unwrap_or(config.context.soft_mark),
@@ -106,15 +109,29 @@ impl Policy {
         let held = self.over(config);
         let compress = self.compress.clone().unwrap_or_default();
         let checks = [
-            (held.budget > 0, "/policy/context/budget", "must be above 0".to_owned()),
+            (
+                held.budget > 0,
+                "/policy/context/budget",
+                "must be above 0".to_owned(),
+            ),
             (
                 0.0 < held.low_mark && held.low_mark < held.soft_mark && held.soft_mark < 1.0,
                 "/policy/context/low_mark",
-                format!("must hold 0 < low_mark ({}) < soft_mark ({}) < 1", held.low_mark, held.soft_mark),
+                format!(
+                    "must hold 0 < low_mark ({}) < soft_mark ({}) < 1",
+                    held.low_mark, held.soft_mark
+                ),
             ),
-            ((0.0..=1.0).contains(&held.pinned_share), "/policy/context/pinned_share", "must be from 0 to 1".to_owned()),
             (
-                matches!(compress.observation, None | Some(Compressor::Rules | Compressor::Off)),
+                (0.0..=1.0).contains(&held.pinned_share),
+                "/policy/context/pinned_share",
+                "must be from 0 to 1".to_owned(),
+            ),
+            (
+                matches!(
+                    compress.observation,
+                    None | Some(Compressor::Rules | Compressor::Off)
+                ),
                 "/policy/compress/observation",
                 "this daemon has the compressors `rules` and `off`".to_owned(),
             ),
@@ -127,7 +144,10 @@ impl Policy {
         checks
             .into_iter()
             .filter(|(holds, ..)| !holds)
-            .map(|(_, pointer, detail)| Fault { pointer: pointer.to_owned(), detail })
+            .map(|(_, pointer, detail)| Fault {
+                pointer: pointer.to_owned(),
+                detail,
+            })
             .collect()
     }
 }

@@ -7,4 +7,7 @@
     reason = "tests"
 )]
 
+mod app;
+mod run;
 mod store;
+mod trajectories;

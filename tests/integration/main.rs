@@ -8,6 +8,8 @@
 )]
 
 mod app;
+mod context;
+mod openapi;
 mod run;
 mod store;
 mod trajectories;

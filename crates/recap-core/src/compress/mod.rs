@@ -3,8 +3,8 @@
 pub mod elide;
 pub mod kind;
 pub mod reformat;
-pub mod select;
 pub mod rules;
+pub mod select;
 pub mod units;
 
 pub use elide::{Elide, Elided, cut_head_tail, elide};

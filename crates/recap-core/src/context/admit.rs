@@ -60,12 +60,23 @@ pub fn admit(message: Message, counter: &dyn TokenCounter, reformatting: Reforma
 
 fn reformat_observations(admitted: &mut Admitted, counter: &dyn TokenCounter) {
     for (at, block) in admitted.message.blocks.iter().enumerate() {
-        let Block::Observation(observation) = block else { continue };
-        let Some(smaller) = reformat::reformat(&observation.text) else { continue };
-        let (before, after) = (counter.count(&observation.text), counter.count(&smaller.text));
+        let Block::Observation(observation) = block else {
+            continue;
+        };
+        let Some(smaller) = reformat::reformat(&observation.text) else {
+            continue;
+        };
+        let (before, after) = (
+            counter.count(&observation.text),
+            counter.count(&smaller.text),
+        );
         if after < before {
             admitted.served_tokens = admitted.served_tokens.saturating_sub(before - after);
-            admitted.reformatted.get_or_insert_default().texts.insert(at, smaller.text.into());
+            admitted
+                .reformatted
+                .get_or_insert_default()
+                .texts
+                .insert(at, smaller.text.into());
         }
     }
 }

@@ -93,7 +93,13 @@ const FRESH_TURNS: usize = 64;
 
 impl Digest {
     /// Adds a closed turn. `number` must be greater than any before.
-    pub fn push(&mut self, number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn TokenCounter) {
+    pub fn push(
+        &mut self,
+        number: u32,
+        kind: TurnKind,
+        messages: &[Admitted],
+        counter: &dyn TokenCounter,
+    ) {
         let digest = digest_turn(number, kind, messages, counter);
         self.note(&digest);
         self.lines += digest.lines.len();
@@ -140,7 +146,10 @@ impl Digest {
     fn note(&mut self, digest: &TurnDigest) {
         let turn = digest.turn;
         for line in digest.lines.iter().chain([&digest.headline]) {
-            let said = digest.sources.get(line.source as usize).is_some_and(|source| source.said);
+            let said = digest
+                .sources
+                .get(line.source as usize)
+                .is_some_and(|source| source.said);
             for &fact in &line.facts {
                 let seen = self.seen.entry(fact).or_default();
                 seen.lines += 1;
@@ -157,7 +166,12 @@ impl Digest {
     /// Lets go of the lines of older turns that bring least, down to half the cap.
     fn thin(&mut self) {
         let old = self.turns.len().saturating_sub(FRESH_TURNS);
-        let fresh: usize = self.turns.iter().skip(old).map(|turn| turn.lines.len()).sum();
+        let fresh: usize = self
+            .turns
+            .iter()
+            .skip(old)
+            .map(|turn| turn.lines.len())
+            .sum();
         let keep = (MOST_LINES / 2).saturating_sub(fresh);
         let mut worths: Vec<u32> = self
             .turns
@@ -192,13 +206,19 @@ fn standing(line: &Line) -> u32 {
         UnitRole::Plain | UnitRole::Detail => 100,
         UnitRole::Boilerplate => 0,
     };
-    let facts = u32::try_from(line.facts.len()).unwrap_or(u32::MAX).saturating_mul(1_000);
+    let facts = u32::try_from(line.facts.len())
+        .unwrap_or(u32::MAX)
+        .saturating_mul(1_000);
     role + facts / line.tokens.max(1)
 }
 
 /// Drops a turn's lines of at most this standing, but for parents of kept ones.
 fn drop_lines(turn: &mut TurnDigest, least: u32) {
-    let mut keep: Vec<bool> = turn.lines.iter().map(|line| standing(line) > least).collect();
+    let mut keep: Vec<bool> = turn
+        .lines
+        .iter()
+        .map(|line| standing(line) > least)
+        .collect();
     for at in (0..turn.lines.len()).rev() {
         let parent = turn.lines.get(at).and_then(|line| line.parent);
         if keep.get(at) == Some(&true)
@@ -216,11 +236,18 @@ fn drop_lines(turn: &mut TurnDigest, least: u32) {
     let mut flags = keep.into_iter();
     turn.lines.retain(|_| flags.next().unwrap_or(false));
     for line in &mut turn.lines {
-        line.parent = line.parent.and_then(|parent| moved.get(parent as usize).copied());
+        line.parent = line
+            .parent
+            .and_then(|parent| moved.get(parent as usize).copied());
     }
 }
 
-fn digest_turn(number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn TokenCounter) -> TurnDigest {
+fn digest_turn(
+    number: u32,
+    kind: TurnKind,
+    messages: &[Admitted],
+    counter: &dyn TokenCounter,
+) -> TurnDigest {
     let mut turn = TurnDigest {
         turn: number,
         kind,
@@ -233,7 +260,9 @@ fn digest_turn(number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn
     for admitted in messages {
         let said = admitted.message.role == Role::Assistant;
         for (at, block) in admitted.message.blocks.iter().enumerate() {
-            let Some(original) = original_text(block) else { continue };
+            let Some(original) = original_text(block) else {
+                continue;
+            };
             let served = admitted.reformatted_text(at).unwrap_or(original);
             push_lines(&mut turn, original, served, said, counter);
         }
@@ -252,7 +281,13 @@ fn original_text(block: &Block) -> Option<&Arc<str>> {
     .filter(|text| !text.is_empty())
 }
 
-fn push_lines(turn: &mut TurnDigest, original: &str, served: &str, said: bool, counter: &dyn TokenCounter) {
+fn push_lines(
+    turn: &mut TurnDigest,
+    original: &str,
+    served: &str,
+    said: bool,
+    counter: &dyn TokenCounter,
+) {
     let source = u32::try_from(turn.sources.len()).unwrap_or(u32::MAX);
     let base = u32::try_from(turn.lines.len()).unwrap_or(u32::MAX);
     let cut = units(served).units;
@@ -265,10 +300,21 @@ fn push_lines(turn: &mut TurnDigest, original: &str, served: &str, said: bool, c
         turn.lines.push(line);
     }
     let lines = u32::try_from(cut.len()).unwrap_or(u32::MAX);
-    turn.sources.push(Source { original: OriginalHash::of(original), said, tokens, lines });
+    turn.sources.push(Source {
+        original: OriginalHash::of(original),
+        said,
+        tokens,
+        lines,
+    });
 }
 
-fn line_of(text: &str, role: UnitRole, parent: Option<u32>, source: u32, counter: &dyn TokenCounter) -> Line {
+fn line_of(
+    text: &str,
+    role: UnitRole,
+    parent: Option<u32>,
+    source: u32,
+    counter: &dyn TokenCounter,
+) -> Line {
     let text = text.trim_end();
     let mut keys: Vec<FactKey> = facts(text)
         .into_iter()
@@ -276,5 +322,12 @@ fn line_of(text: &str, role: UnitRole, parent: Option<u32>, source: u32, counter
         .collect();
     keys.sort_unstable();
     keys.dedup();
-    Line { text: text.into(), tokens: counter.count(text) + 1, facts: keys, role, parent, source }
+    Line {
+        text: text.into(),
+        tokens: counter.count(text) + 1,
+        facts: keys,
+        role,
+        parent,
+        source,
+    }
 }

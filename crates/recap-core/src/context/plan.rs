@@ -57,7 +57,11 @@ impl<'a> Planner<'a> {
     #[must_use]
     pub fn new(session: &'a Session, request: &'a ContextRequest) -> Self {
         let (last, _) = session.last_servable();
-        Self { session, request, last }
+        Self {
+            session,
+            request,
+            last,
+        }
     }
 
     /// Plans epoch `n`.
@@ -88,7 +92,9 @@ impl<'a> Planner<'a> {
         let tail = fitted.tokens + self.tokens_of(first, self.last);
         epoch.covered = index(first.saturating_sub(1));
         epoch.edits = self.edits_by_message(fitted);
-        epoch.sections.extend(self.recap(epoch.covered, room, tail, first));
+        epoch
+            .sections
+            .extend(self.recap(epoch.covered, room, tail, first));
         match Layout::within(self.session, &epoch, self.request) {
             Some(layout) => Ok((epoch, layout)),
             None => Err(self.too_small()),
@@ -96,37 +102,64 @@ impl<'a> Planner<'a> {
     }
 
     fn pinned_tokens(&self) -> u32 {
-        self.tokens_of(0, 1).min(self.head_tokens()) + self.session.settings.tools_tokens + REPLY_TOKENS
+        self.tokens_of(0, 1).min(self.head_tokens())
+            + self.session.settings.tools_tokens
+            + REPLY_TOKENS
     }
 
     fn head_tokens(&self) -> u32 {
-        self.session.turn_messages(0).iter().map(|message| message.served_tokens).sum()
+        self.session
+            .turn_messages(0)
+            .iter()
+            .map(|message| message.served_tokens)
+            .sum()
     }
 
     /// Tokens of turns `first..last` as served.
     fn tokens_of(&self, first: usize, last: usize) -> u32 {
-        (first..last).flat_map(|turn| self.session.turn_messages(turn)).map(|message| message.served_tokens).sum()
+        (first..last)
+            .flat_map(|turn| self.session.turn_messages(turn))
+            .map(|message| message.served_tokens)
+            .sum()
     }
 
     /// The last turn, shortened if it alone would leave nothing for the block.
     fn fit_last(&self, room: u32) -> Result<Fitted, ContextError> {
         if self.last == 0 {
-            return Ok(Fitted { edits: BTreeMap::new(), tokens: 0 });
+            return Ok(Fitted {
+                edits: BTreeMap::new(),
+                tokens: 0,
+            });
         }
         let turn = self.session.turn_messages(self.last);
-        let block = if self.last > 1 { LEAST_BLOCK.max(share(room, LEAST_BLOCK_SHARE) / 2) } else { 0 };
+        let block = if self.last > 1 {
+            LEAST_BLOCK.max(share(room, LEAST_BLOCK_SHARE) / 2)
+        } else {
+            0
+        };
         let query = self.query();
         let query: Vec<&str> = query.iter().map(String::as_str).collect();
-        let terms = FitTerms { counter: &*self.session.settings.counter, rules: &self.session.settings.rules, query: &query };
+        let terms = FitTerms {
+            counter: &*self.session.settings.counter,
+            rules: &self.session.settings.rules,
+            query: &query,
+        };
         let fitted = fit_turn(turn, room.saturating_sub(block), &terms);
-        if fitted.tokens > room { Err(self.too_small()) } else { Ok(fitted) }
+        if fitted.tokens > room {
+            Err(self.too_small())
+        } else {
+            Ok(fitted)
+        }
     }
 
     fn too_small(&self) -> ContextError {
         let skeleton = if self.last == 0 {
             0
         } else {
-            skeleton_tokens(self.session.turn_messages(self.last), &*self.session.settings.counter)
+            skeleton_tokens(
+                self.session.turn_messages(self.last),
+                &*self.session.settings.counter,
+            )
         };
         ContextError::BudgetTooSmall {
             budget: self.request.budget,
@@ -152,10 +185,14 @@ impl<'a> Planner<'a> {
     /// Writes the block so that the whole lands at the low mark.
     fn recap(&self, covered: u32, room: u32, tail: u32, first: usize) -> Option<Section> {
         let low = share(room, self.session.settings.marks.low);
-        let target = low.saturating_sub(tail).max(share(room, LEAST_BLOCK_SHARE)).min(room.saturating_sub(tail));
+        let target = low
+            .saturating_sub(tail)
+            .max(share(room, LEAST_BLOCK_SHARE))
+            .min(room.saturating_sub(tail));
         let settings = &self.session.settings;
-        let tail_facts: HashSet<FactKey> =
-            (first..=self.last).flat_map(|turn| facts_of(self.session.turn_messages(turn))).collect();
+        let tail_facts: HashSet<FactKey> = (first..=self.last)
+            .flat_map(|turn| facts_of(self.session.turn_messages(turn)))
+            .collect();
         let echo: HashSet<String> = self.query().iter().flat_map(|text| words(text)).collect();
         let source = RecapSource {
             digest: &self.session.digest,
@@ -176,12 +213,24 @@ impl<'a> Planner<'a> {
         if let Some(query) = &self.request.query {
             return vec![query.clone()];
         }
-        self.session.turn_messages(self.last).iter().flat_map(said_texts).collect()
+        self.session
+            .turn_messages(self.last)
+            .iter()
+            .flat_map(said_texts)
+            .collect()
     }
 
     fn edits_by_message(&self, fitted: Fitted) -> BTreeMap<usize, EditedMessage> {
-        let start = self.session.turns.get(self.last).map_or(0, |turn| turn.messages.start);
-        fitted.edits.into_iter().map(|(message, edits)| (start + message, edits)).collect()
+        let start = self
+            .session
+            .turns
+            .get(self.last)
+            .map_or(0, |turn| turn.messages.start);
+        fitted
+            .edits
+            .into_iter()
+            .map(|(message, edits)| (start + message, edits))
+            .collect()
     }
 }
 
@@ -202,7 +251,11 @@ fn said_texts(admitted: &Admitted) -> Vec<String> {
 }
 
 /// A share of the room, rounded down.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32 between 0 and 1")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a u32 between 0 and 1"
+)]
 fn share(room: u32, share: f64) -> u32 {
     (f64::from(room) * share.clamp(0.0, 1.0)) as u32
 }

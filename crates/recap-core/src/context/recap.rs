@@ -56,7 +56,11 @@ const CLOSING_TOKENS: u32 = 60;
 /// Writes the block's text for turns `1..=covered` in at most `target` tokens, framing included. `None` if nothing
 /// is covered or not even the frame fits.
 #[must_use]
-pub fn write_recap(source: &RecapSource<'_>, target: u32, counter: &dyn TokenCounter) -> Option<Section> {
+pub fn write_recap(
+    source: &RecapSource<'_>,
+    target: u32,
+    counter: &dyn TokenCounter,
+) -> Option<Section> {
     let turns = source.digest.up_to(source.covered);
     let first = turns.first()?;
     let mut aim = target.checked_sub(FRAME_TOKENS + MESSAGE_TOKENS)?;
@@ -82,8 +86,15 @@ pub fn write_recap(source: &RecapSource<'_>, target: u32, counter: &dyn TokenCou
 
 fn originals(turns: &[TurnDigest]) -> Vec<OriginalHash> {
     let mut seen = HashSet::new();
-    let newest = turns.iter().rev().flat_map(|turn| &turn.sources).map(|source| source.original);
-    newest.filter(|hash| seen.insert(*hash)).take(MOST_ORIGINALS).collect()
+    let newest = turns
+        .iter()
+        .rev()
+        .flat_map(|turn| &turn.sources)
+        .map(|source| source.original);
+    newest
+        .filter(|hash| seen.insert(*hash))
+        .take(MOST_ORIGINALS)
+        .collect()
 }
 
 /// Chosen lines by turn.
@@ -103,7 +114,14 @@ enum Origin {
 impl<'a> Draft<'a> {
     fn select(source: &RecapSource<'_>, turns: &'a [TurnDigest], target: u32) -> Self {
         let weights = &source.weights;
-        let worths = FactWorths::new(source.digest, turns, source.now, source.pinned, source.tail, weights);
+        let worths = FactWorths::new(
+            source.digest,
+            turns,
+            source.now,
+            source.pinned,
+            source.tail,
+            weights,
+        );
         let mut items = Vec::new();
         let mut origins = Vec::new();
         let mut forced = Vec::new();
@@ -114,14 +132,28 @@ impl<'a> Draft<'a> {
             push_turn(source, turn, &worths, &mut items);
             origins.push(Origin::Headline(at));
             origins.extend((0..turn.lines.len()).map(|line| Origin::Line(at, line)));
-            let tokens: u32 = items.get(base..).unwrap_or_default().iter().map(|item| item.tokens).sum();
+            let tokens: u32 = items
+                .get(base..)
+                .unwrap_or_default()
+                .iter()
+                .map(|item| item.tokens)
+                .sum();
             if turn.pinned && tokens <= pinned_left {
                 pinned_left -= tokens;
                 forced.extend(base..items.len());
             }
         }
-        let weighing = Weighing { repeat: weights.again, density: weights.density };
-        let picked = select(&items, worths.worths(), &forced, target.saturating_sub(CLOSING_TOKENS), weighing);
+        let weighing = Weighing {
+            repeat: weights.again,
+            density: weights.density,
+        };
+        let picked = select(
+            &items,
+            worths.worths(),
+            &forced,
+            target.saturating_sub(CLOSING_TOKENS),
+            weighing,
+        );
         let mut chosen: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (origin, _) in origins.iter().zip(picked).filter(|(_, picked)| *picked) {
             match *origin {
@@ -133,26 +165,47 @@ impl<'a> Draft<'a> {
     }
 
     fn cuts(&self) -> Vec<Cut> {
-        self.turns.iter().enumerate().filter_map(|(at, turn)| self.cut(at, turn)).collect()
+        self.turns
+            .iter()
+            .enumerate()
+            .filter_map(|(at, turn)| self.cut(at, turn))
+            .collect()
     }
 
     /// What is left out of a turn, and the original that holds most of it.
     fn cut(&self, at: usize, turn: &TurnDigest) -> Option<Cut> {
         let kept = self.chosen.get(&at);
         let mut left: Vec<u32> = turn.sources.iter().map(|source| source.tokens).collect();
-        for line in kept.into_iter().flatten().filter_map(|&line| turn.lines.get(line)) {
+        for line in kept
+            .into_iter()
+            .flatten()
+            .filter_map(|&line| turn.lines.get(line))
+        {
             if let Some(tokens) = left.get_mut(line.source as usize) {
                 *tokens = tokens.saturating_sub(line.tokens);
             }
         }
         let tokens = left.iter().sum();
-        let most = left.iter().enumerate().max_by_key(|(_, tokens)| **tokens).map(|(source, _)| source);
-        let expand = most.and_then(|source| turn.sources.get(source)).map(|source| source.original);
-        (tokens > 0).then_some(Cut { turn: turn.turn, tokens, expand })
+        let most = left
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, tokens)| **tokens)
+            .map(|(source, _)| source);
+        let expand = most
+            .and_then(|source| turn.sources.get(source))
+            .map(|source| source.original);
+        (tokens > 0).then_some(Cut {
+            turn: turn.turn,
+            tokens,
+            expand,
+        })
     }
 
     fn render(&self, source: &RecapSource<'_>) -> String {
-        let mut out = format!("{SERVED_BLOCK_OPEN}>\nTurns 1–{} of this conversation, shortened: their main lines, word for word.", source.covered);
+        let mut out = format!(
+            "{SERVED_BLOCK_OPEN}>\nTurns 1–{} of this conversation, shortened: their main lines, word for word.",
+            source.covered
+        );
         if source.handles == Handles::Shown {
             out.push_str(" What was cut can be read with recapd_expand and its b3 handle.");
         }
@@ -173,10 +226,25 @@ impl<'a> Draft<'a> {
         out
     }
 
-    fn render_turn(&self, out: &mut String, at: usize, turn: &TurnDigest, lines: &[usize], handles: Handles) {
-        let who = if turn.kind == TurnKind::Said { "user: " } else { "" };
+    fn render_turn(
+        &self,
+        out: &mut String,
+        at: usize,
+        turn: &TurnDigest,
+        lines: &[usize],
+        handles: Handles,
+    ) {
+        let who = if turn.kind == TurnKind::Said {
+            "user: "
+        } else {
+            ""
+        };
         let head = turn.headline.text.as_ref();
-        let told = lines.iter().filter_map(|&line| turn.lines.get(line)).map(|line| line.text.trim()).any(|text| text == head || text.starts_with(head.trim_end_matches(" …")));
+        let told = lines
+            .iter()
+            .filter_map(|&line| turn.lines.get(line))
+            .map(|line| line.text.trim())
+            .any(|text| text == head || text.starts_with(head.trim_end_matches(" …")));
         if told && turn.kind == TurnKind::Said {
             let _infallible = writeln!(out, "[{}] {who}", turn.turn);
         } else {
@@ -188,7 +256,9 @@ impl<'a> Draft<'a> {
                 let _infallible = writeln!(out, "{text}");
             }
         }
-        let Some(cut) = self.cut(at, turn).filter(|cut| cut.tokens >= LEAST_CUT) else { return };
+        let Some(cut) = self.cut(at, turn).filter(|cut| cut.tokens >= LEAST_CUT) else {
+            return;
+        };
         let left = turn.lines.len() - lines.len();
         let _infallible = match cut.expand.filter(|_| handles == Handles::Shown) {
             Some(original) => writeln!(out, "[{left} lines cut, {}]", original.handle()),
@@ -206,7 +276,11 @@ impl<'a> Draft<'a> {
             .collect();
         if let Some((last, rest)) = errors.split_last() {
             let shown = rest.get(rest.len().saturating_sub(8)..).unwrap_or_default();
-            let turns = if shown.is_empty() { last.clone() } else { format!("{} and {last}", shown.join(", ")) };
+            let turns = if shown.is_empty() {
+                last.clone()
+            } else {
+                format!("{} and {last}", shown.join(", "))
+            };
             let _infallible = writeln!(out, "Errors met: turns {turns}.");
         }
     }
@@ -221,18 +295,31 @@ fn write_skipped(out: &mut String, skipped: Option<(u32, u32)>) {
 }
 
 /// Pushes a turn's headline and lines; a line without a parent hangs on the headline.
-fn push_turn(source: &RecapSource<'_>, turn: &TurnDigest, worths: &FactWorths, items: &mut Vec<Item>) {
+fn push_turn(
+    source: &RecapSource<'_>,
+    turn: &TurnDigest,
+    worths: &FactWorths,
+    items: &mut Vec<Item>,
+) {
     let weights = &source.weights;
     let headline = u32::try_from(items.len()).unwrap_or(u32::MAX);
     items.push(Item {
         tokens: turn.headline.tokens + TURN_TOKENS + MARKER_TOKENS,
         worth: weights.headline,
         weight: weights.own_line,
-        facts: turn.headline.facts.iter().filter_map(|&fact| worths.number(fact)).collect(),
+        facts: turn
+            .headline
+            .facts
+            .iter()
+            .filter_map(|&fact| worths.number(fact))
+            .collect(),
         parent: None,
     });
     for line in &turn.lines {
-        let said = turn.sources.get(line.source as usize).is_some_and(|source| source.said);
+        let said = turn
+            .sources
+            .get(line.source as usize)
+            .is_some_and(|source| source.said);
         let role = match line.role {
             UnitRole::Error | UnitRole::Summary => weights.error,
             UnitRole::Boilerplate => -weights.line,
@@ -242,7 +329,11 @@ fn push_turn(source: &RecapSource<'_>, turn: &TurnDigest, worths: &FactWorths, i
             tokens: line.tokens,
             worth: weights.line + role + weights.echo * echoes(&line.text, source.echo),
             weight: if said { weights.own_line } else { 1.0 },
-            facts: line.facts.iter().filter_map(|&fact| worths.number(fact)).collect(),
+            facts: line
+                .facts
+                .iter()
+                .filter_map(|&fact| worths.number(fact))
+                .collect(),
             parent: Some(line.parent.map_or(headline, |parent| headline + 1 + parent)),
         });
     }
@@ -253,11 +344,16 @@ fn echoes(text: &str, echo: &HashSet<String>) -> f32 {
     if echo.is_empty() {
         return 0.0;
     }
-    let shared = words(text).filter(|word| echo.contains(word)).take(4).count();
+    let shared = words(text)
+        .filter(|word| echo.contains(word))
+        .take(4)
+        .count();
     f32::from(u8::try_from(shared).unwrap_or(4))
 }
 
 /// Returns the lower-case words of a text that have at least four letters.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.len() >= 4).map(str::to_lowercase)
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| word.len() >= 4)
+        .map(str::to_lowercase)
 }

@@ -17,7 +17,11 @@ pub struct Include {
 
 impl Default for Include {
     fn default() -> Self {
-        Self { playbook: true, facts: true, recalled: true }
+        Self {
+            playbook: true,
+            facts: true,
+            recalled: true,
+        }
     }
 }
 
@@ -70,7 +74,10 @@ pub struct Marks {
 
 impl Default for Marks {
     fn default() -> Self {
-        Self { low: 0.5, soft: 0.7 }
+        Self {
+            low: 0.5,
+            soft: 0.7,
+        }
     }
 }
 
@@ -83,7 +90,10 @@ impl Marks {
         if 0.0 < self.low && self.low < self.soft && self.soft < 1.0 {
             Ok(())
         } else {
-            Err(format!("marks must hold 0 < low < soft < 1, got low {} and soft {}", self.low, self.soft))
+            Err(format!(
+                "marks must hold 0 < low < soft < 1, got low {} and soft {}",
+                self.low, self.soft
+            ))
         }
     }
 }
@@ -92,7 +102,9 @@ impl Marks {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContextError {
     /// The pinned part and the last turn's skeleton do not fit.
-    #[error("a budget of {budget} tokens cannot hold the pinned part and the last turn; the least that would do is {minimum_budget}")]
+    #[error(
+        "a budget of {budget} tokens cannot hold the pinned part and the last turn; the least that would do is {minimum_budget}"
+    )]
     BudgetTooSmall {
         /// What was asked for.
         budget: u32,

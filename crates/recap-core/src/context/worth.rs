@@ -71,16 +71,29 @@ impl FactWorths {
         tail: &HashSet<FactKey>,
         weights: &Weights,
     ) -> Self {
-        let mut found = Self { numbers: HashMap::new(), worths: Vec::new() };
-        for fact in covered.iter().flat_map(|turn| turn.lines.iter().chain([&turn.headline])).flat_map(|line| &line.facts) {
+        let mut found = Self {
+            numbers: HashMap::new(),
+            worths: Vec::new(),
+        };
+        for fact in covered
+            .iter()
+            .flat_map(|turn| turn.lines.iter().chain([&turn.headline]))
+            .flat_map(|line| &line.facts)
+        {
             if found.numbers.contains_key(fact) {
                 continue;
             }
-            found.numbers.insert(*fact, u32::try_from(found.worths.len()).unwrap_or(u32::MAX));
+            found
+                .numbers
+                .insert(*fact, u32::try_from(found.worths.len()).unwrap_or(u32::MAX));
             found.worths.push(if pinned.contains(fact) {
                 0.0
             } else {
-                let share = if tail.contains(fact) { weights.in_tail } else { 1.0 };
+                let share = if tail.contains(fact) {
+                    weights.in_tail
+                } else {
+                    1.0
+                };
                 share * worth(digest, *fact, now, weights)
             });
         }
@@ -100,12 +113,23 @@ impl FactWorths {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "turn numbers are far below 2^24")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "turn numbers are far below 2^24"
+)]
 fn worth(digest: &Digest, fact: FactKey, now: u32, weights: &Weights) -> f32 {
     let seen = digest.sightings(fact);
     let age = now.saturating_sub(seen.last_turn) as f32;
     let fresh = weights.floor + (1.0 - weights.floor) / (1.0 + (age / weights.half_life).powi(2));
-    let repeated = if seen.lines > 1 { weights.repeated } else { 1.0 };
-    let said = if seen.said_turn > 0 { weights.said } else { 1.0 };
+    let repeated = if seen.lines > 1 {
+        weights.repeated
+    } else {
+        1.0
+    };
+    let said = if seen.said_turn > 0 {
+        weights.said
+    } else {
+        1.0
+    };
     fresh * repeated * said
 }

@@ -25,7 +25,12 @@ impl Limits {
     /// Returns limits that only a machine's memory sets, for messages that recapd itself rendered.
     #[must_use]
     pub fn unbounded() -> Self {
-        Self { depth: 120, messages: usize::MAX, message_bytes: usize::MAX, total_bytes: usize::MAX }
+        Self {
+            depth: 120,
+            messages: usize::MAX,
+            message_bytes: usize::MAX,
+            total_bytes: usize::MAX,
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The lossy compressor without a model: the units worth most per token, in source order, and where the rest is.
 
 mod cut;
+mod fate;
 mod pick;
 mod render;
 mod worth;
 
 use super::rules::RulesMatcher;
-use super::units::units;
+use super::units::{fine_units, units};
 use crate::tokens::TokenCounter;
 use crate::trajectory::OriginalHash;
 pub use cut::cut_head_tail;
@@ -71,7 +72,11 @@ pub fn elide(request: &Elide<'_>) -> Option<Elided> {
 
 /// Returns the best selection whose rendering fits; `None` if not even one unit does.
 fn selected(request: &Elide<'_>, budget: u32, source_tokens: u32) -> Option<Elided> {
-    let cut = units(request.text);
+    let cut = if request.rules.has_keys() {
+        fine_units(request.text)
+    } else {
+        units(request.text)
+    };
     let density = f64::from(source_tokens)
         / f64::from(u32::try_from(request.text.len()).unwrap_or(u32::MAX)).max(1.0);
     let worths: Worths = worths(request, &cut, density);

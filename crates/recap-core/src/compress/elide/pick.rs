@@ -1,12 +1,11 @@
 //! The order in which units are taken: most worth per token first, each with what it needs beside it.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
-use super::worth::{Worths, own_verdict};
-use crate::compress::kind::Kind;
-use crate::compress::rules::{RulesMatcher, Verdict};
-use crate::compress::units::{Unit, UnitRole, Units};
+use super::render::marker_tokens;
+use super::worth::Worths;
+use crate::compress::units::Units;
 
 /// How many enclosing units are taken with a unit at most.
 const ANCESTORS: usize = 32;
@@ -15,7 +14,7 @@ const ANCESTORS: usize = 32;
 pub struct Pick {
     /// The unit's index.
     pub unit: usize,
-    /// Estimated tokens, this one included.
+    /// Estimated tokens, this one and what was taken with it included.
     pub spent: f64,
 }
 
@@ -85,8 +84,9 @@ pub fn order(cut: &Units, worths: &Worths, most: u32) -> Vec<Pick> {
             continue;
         }
         for taken in greedy.take(top.unit) {
-            let cheaper = children.get(taken).into_iter().flatten();
-            heap.extend(cheaper.filter_map(|child| greedy.candidate(*child)));
+            let below = children.get(taken).into_iter().flatten().copied();
+            let cheaper = below.chain([taken.saturating_sub(1), taken + 1]);
+            heap.extend(cheaper.filter_map(|unit| greedy.candidate(unit)));
         }
     }
     greedy.picks
@@ -120,7 +120,7 @@ impl Greedy<'_> {
             .sum();
         let beside: f64 = self.missing(unit).map(|above| self.cost(above)).sum();
         Some(Candidate {
-            density: (worth.own + fresh) / (worth.cost + beside + 3.0),
+            density: (worth.own + fresh) / (worth.cost + beside + self.seam(unit)),
             unit,
         })
     }
@@ -134,7 +134,7 @@ impl Greedy<'_> {
             if let Some(shown) = self.shown.get_mut(*taken) {
                 *shown = true;
             }
-            self.spent += self.cost(*taken);
+            self.spent += self.cost(*taken) + self.seam(*taken) / 2.0;
             for token in self
                 .worths
                 .units
@@ -146,11 +146,10 @@ impl Greedy<'_> {
                     *covered = true;
                 }
             }
-            self.picks.push(Pick {
-                unit: *taken,
-                spent: self.spent,
-            });
         }
+        let spent = self.spent;
+        self.picks
+            .extend(chain.iter().map(|unit| Pick { unit: *unit, spent }));
         chain
     }
 
@@ -168,6 +167,20 @@ impl Greedy<'_> {
             .take(ANCESTORS)
     }
 
+    /// Returns what the gaps beside a unit cost if it is taken: nearly nothing next to one that is shown.
+    fn seam(&self, unit: usize) -> f64 {
+        let beside = |at: Option<usize>| {
+            at.and_then(|at| self.shown.get(at))
+                .copied()
+                .unwrap_or(false)
+        };
+        if beside(unit.checked_sub(1)) || beside(unit.checked_add(1)) {
+            0.5
+        } else {
+            marker_tokens(self.cut.kind)
+        }
+    }
+
     fn cost(&self, unit: usize) -> f64 {
         self.worths.units.get(unit).map_or(0.0, |worth| worth.cost)
     }
@@ -178,92 +191,5 @@ impl Greedy<'_> {
 
     fn is_covered(&self, token: u32) -> bool {
         self.covered.get(token as usize).copied().unwrap_or(true)
-    }
-}
-
-/// Verdicts on units in order: a dropped heading drops what stands under it, caps drop what is beyond them.
-pub struct Drops<'a> {
-    source: &'a str,
-    rules: &'a RulesMatcher,
-    kind: Kind,
-    verdicts: Vec<Verdict>,
-    /// Elements so far of each array, rows so far of each table, by the index of the heading.
-    listed: HashMap<u32, u32>,
-    lists: Vec<bool>,
-    line_start: usize,
-    read: usize,
-}
-
-impl<'a> Drops<'a> {
-    /// Returns the state before the first unit.
-    pub fn new(source: &'a str, rules: &'a RulesMatcher, kind: Kind) -> Self {
-        Self {
-            source,
-            rules,
-            kind,
-            verdicts: Vec::new(),
-            listed: HashMap::new(),
-            lists: Vec::new(),
-            line_start: 0,
-            read: 0,
-        }
-    }
-
-    /// Returns the verdict on the next unit.
-    pub fn verdict(&mut self, unit: &Unit, text: &str) -> Verdict {
-        let own = own_verdict(self.rules, unit, text, self.kind);
-        let above = unit
-            .parent
-            .and_then(|parent| self.verdicts.get(parent as usize).copied());
-        let beyond = self.is_beyond_list(unit) | self.is_beyond_line(unit);
-        let verdict = match (own, above) {
-            (Verdict::Neutral, Some(Verdict::Drop)) => Verdict::Drop,
-            (Verdict::Neutral, _) if beyond => Verdict::Drop,
-            (own, _) => own,
-        };
-        self.verdicts.push(verdict);
-        self.lists.push(match self.kind {
-            Kind::Json | Kind::Jsonl => text.ends_with('['),
-            Kind::Table => unit.role == UnitRole::Heading,
-            _ => false,
-        });
-        verdict
-    }
-
-    fn is_beyond_list(&mut self, unit: &Unit) -> bool {
-        let caps = self.rules.caps();
-        let cap = if self.kind == Kind::Table {
-            caps.table_rows
-        } else {
-            caps.list_items
-        };
-        let Some((parent, cap)) = unit.parent.zip(cap) else {
-            return false;
-        };
-        if unit.role == UnitRole::Boilerplate
-            || !self.lists.get(parent as usize).copied().unwrap_or(false)
-        {
-            return false;
-        }
-        let count = self.listed.entry(parent).or_default();
-        *count = count.saturating_add(1);
-        *count > cap.get()
-    }
-
-    fn is_beyond_line(&mut self, unit: &Unit) -> bool {
-        let passed = self
-            .source
-            .get(self.read..unit.span.start)
-            .unwrap_or_default();
-        if let Some(at) = passed.rfind('\n') {
-            self.line_start = self.read + at + 1;
-        }
-        self.read = unit.span.start;
-        let cap = self
-            .rules
-            .caps()
-            .line_bytes
-            .map_or(usize::MAX, |cap| cap.get() as usize);
-        unit.span.start - self.line_start >= cap
     }
 }

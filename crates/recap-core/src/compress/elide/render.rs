@@ -6,8 +6,15 @@ use crate::compress::kind::Kind;
 use crate::compress::units::{Unit, UnitRole, Units};
 use crate::trajectory::OriginalHash;
 
-/// What a marker costs, in estimated tokens: a gap of fewer is shown instead.
-const MARKER_TOKENS: f64 = 7.0;
+/// Returns about how many tokens a marker costs: a gap of fewer is shown instead.
+pub fn marker_tokens(kind: Kind) -> f64 {
+    if matches!(kind, Kind::Json | Kind::Jsonl) {
+        3.0
+    } else {
+        6.0
+    }
+}
+
 /// The most blanks that are kept before a line.
 const INDENT_BYTES: usize = 40;
 
@@ -57,7 +64,8 @@ pub fn render(plan: &Plan<'_>, picks: &[Pick]) -> Rendered {
         kept = kept.saturating_add(1);
     }
     gap(plan, before, None, &mut out);
-    if !out.is_empty() && !out.ends_with('\n') {
+    out.truncate(out.trim_end().len());
+    if !out.is_empty() {
         out.push('\n');
     }
     out.push_str(&closing_line(plan.original));
@@ -78,7 +86,7 @@ fn shown_units(plan: &Plan<'_>, picks: &[Pick]) -> Vec<bool> {
             *place = true;
         }
     }
-    if matches!(plan.cut.kind, Kind::Json | Kind::Jsonl) {
+    if is_json(plan) {
         for (at, unit) in units.iter().enumerate() {
             let above = unit
                 .parent
@@ -106,35 +114,41 @@ fn fill_cheap_gaps(plan: &Plan<'_>, shown: &mut [bool]) {
         .collect();
     for at in kept {
         if let Some(from) = before.filter(|from| needs_marker(plan, from + 1..at)) {
-            let gap = plan.worths.units.get(from + 1..at).unwrap_or_default();
-            let orphan = plan
-                .cut
-                .units
-                .get(from + 1..at)
-                .unwrap_or_default()
-                .iter()
-                .any(|unit| {
-                    unit.parent.is_some_and(|parent| {
-                        (parent as usize) <= from
-                            && !shown.get(parent as usize).copied().unwrap_or(false)
-                    })
+            let telling = (from + 1..at).filter(|unit| tells(plan, *unit));
+            let free = telling.clone().all(|unit| {
+                let above = plan.cut.units.get(unit).and_then(|unit| unit.parent);
+                let enclosed = above.is_none_or(|above| {
+                    above as usize > from || shown.get(above as usize).copied().unwrap_or(false)
                 });
-            let cheap = gap.iter().map(|worth| worth.cost).sum::<f64>() <= MARKER_TOKENS;
-            if cheap && !orphan && gap.iter().all(|worth| !worth.dropped) {
-                shown.get_mut(from + 1..at).unwrap_or_default().fill(true);
+                enclosed
+                    && plan
+                        .worths
+                        .units
+                        .get(unit)
+                        .is_some_and(|worth| !worth.dropped)
+            });
+            let worths = telling
+                .clone()
+                .filter_map(|unit| plan.worths.units.get(unit));
+            if free && worths.map(|worth| worth.cost).sum::<f64>() <= marker_tokens(plan.cut.kind) {
+                for unit in telling {
+                    if let Some(place) = shown.get_mut(unit) {
+                        *place = true;
+                    }
+                }
             }
         }
         before = Some(at);
     }
 }
 
-fn needs_marker(plan: &Plan<'_>, range: std::ops::Range<usize>) -> bool {
-    plan.cut
-        .units
-        .get(range)
-        .unwrap_or_default()
-        .iter()
-        .any(|unit| unit.role != UnitRole::Boilerplate)
+fn needs_marker(plan: &Plan<'_>, mut range: std::ops::Range<usize>) -> bool {
+    range.any(|at| tells(plan, at))
+}
+
+/// Tells whether a reader should know that a unit is not shown.
+fn tells(plan: &Plan<'_>, at: usize) -> bool {
+    plan.worths.units.get(at).is_some_and(|worth| !worth.silent)
 }
 
 /// Writes what stands between two shown units.
@@ -149,11 +163,11 @@ fn gap(plan: &Plan<'_>, before: Option<usize>, next: Option<usize>, out: &mut St
         .and_then(|at| units.get(at))
         .map_or(plan.text.len(), |unit| unit.span.start);
     let between = plan.text.get(from..to).unwrap_or_default();
+    let breaks = between.contains('\n') || (plan.cut.kind == Kind::Html && has_block_tag(between));
     let marker =
         needs_marker(plan, first..last).then(|| marker(plan, before, first..last, between));
-    let breaks = between.contains('\n');
     match marker {
-        Some(marker) if breaks || before.is_none() || next.is_none() => {
+        Some(marker) if breaks || before.is_none() => {
             if before.is_some() {
                 out.push('\n');
             }
@@ -161,16 +175,40 @@ fn gap(plan: &Plan<'_>, before: Option<usize>, next: Option<usize>, out: &mut St
             out.push('\n');
             out.push_str(indent(between));
         }
-        Some(_) => out.push_str(" […] "),
+        Some(marker) => {
+            out.push(' ');
+            out.push_str(if is_json(plan) { &marker } else { "[…]" });
+            out.push(' ');
+        }
         None if before.is_none() => out.push_str(indent(between)),
-        None if next.is_none() => {}
+        None if next.is_none() || between.is_empty() => {}
         None if breaks => {
             out.push('\n');
             out.push_str(indent(between));
         }
-        None if between.is_empty() => {}
         None => out.push(' '),
     }
+}
+
+fn is_json(plan: &Plan<'_>) -> bool {
+    matches!(plan.cut.kind, Kind::Json | Kind::Jsonl)
+}
+
+/// Tells whether markup between two texts sets them on lines of their own.
+fn has_block_tag(between: &str) -> bool {
+    const INLINE: [&str; 12] = [
+        "a", "b", "i", "u", "em", "strong", "span", "code", "small", "sub", "sup", "label",
+    ];
+    between.split('<').skip(1).any(|tag| {
+        let name = tag.trim_start_matches('/');
+        let end = name
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(name.len());
+        !INLINE.iter().any(|inline| {
+            name.get(..end)
+                .is_some_and(|name| name.eq_ignore_ascii_case(inline))
+        })
+    })
 }
 
 /// Returns the blanks at the end of a gap that indent what follows.
@@ -191,30 +229,29 @@ fn marker(
     range: std::ops::Range<usize>,
     between: &str,
 ) -> String {
-    let dropped = plan.cut.units.get(range.clone()).unwrap_or_default();
-    let told = dropped
-        .iter()
-        .filter(|unit| unit.role != UnitRole::Boilerplate)
-        .count();
+    let told = range.clone().filter(|at| tells(plan, *at)).count();
     if let Some(count) = folded(plan, before, &range) {
         return format!("[… {count} more like it]");
     }
     match plan.cut.kind {
-        Kind::Json | Kind::Jsonl => json_marker(plan, dropped, range.start),
-        Kind::Html => format!("[… {told} parts cut]"),
+        Kind::Json | Kind::Jsonl => json_marker(plan, range),
+        Kind::Html => counted(told, "part"),
         _ => {
             let lines = between
                 .lines()
                 .filter(|line| !line.trim().is_empty())
                 .count()
                 .max(1);
-            if lines == 1 {
-                "[… 1 line cut]".to_owned()
-            } else {
-                format!("[… {lines} lines cut]")
-            }
+            counted(lines, "line")
         }
     }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!(
+        "[… {count} {noun}{} cut]",
+        if count == 1 { "" } else { "s" }
+    )
 }
 
 /// Returns how many lines a gap has, if all differ from the line before it in numbers only.
@@ -226,14 +263,17 @@ fn folded(plan: &Plan<'_>, before: Option<usize>, range: &std::ops::Range<usize>
         .then_some(dropped.len())
 }
 
-/// Counts what is cut of an array in elements, of an object in members.
-fn json_marker(plan: &Plan<'_>, dropped: &[Unit], first: usize) -> String {
-    let top = |unit: &&Unit| {
-        unit.parent.is_none_or(|parent| (parent as usize) < first)
-            && unit.role != UnitRole::Boilerplate
-    };
+/// Counts the elements that are cut of an array; members of objects only leave dots.
+fn json_marker(plan: &Plan<'_>, range: std::ops::Range<usize>) -> String {
+    let first = range.start;
     let (mut items, mut members) = (0, 0);
-    for unit in dropped.iter().filter(top) {
+    for unit in range
+        .filter(|at| tells(plan, *at))
+        .filter_map(|at| plan.cut.units.get(at))
+    {
+        if unit.parent.is_some_and(|parent| parent as usize >= first) {
+            continue;
+        }
         let parent = unit
             .parent
             .and_then(|parent| plan.cut.units.get(parent as usize));
@@ -244,9 +284,9 @@ fn json_marker(plan: &Plan<'_>, dropped: &[Unit], first: usize) -> String {
         }
     }
     match (items, members) {
-        (0, members) => format!("[… {members} keys cut]"),
-        (items, 0) => format!("[… {items} items cut]"),
-        (items, members) => format!("[… {members} keys, {items} items cut]"),
+        (0, _) => "…".to_owned(),
+        (items, 0) => counted(items, "item"),
+        (items, _) => format!("… {}", counted(items, "item")),
     }
 }
 

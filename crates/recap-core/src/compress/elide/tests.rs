@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::unnecessary_literal_bound,
+    reason = "tests"
+)]
 
 use std::fmt::Write as _;
 
@@ -195,7 +200,7 @@ fn rules_steer_keys_sections_lines_and_caps() {
 
 /// Says what in a result is neither source nor marker.
 fn invented(source: &str, result: &str) -> Option<String> {
-    let marker = regex::Regex::new(r"\[… [^\]\n]{1,40}\]|\[…\]|\[cut by recapd: full text is b3:[0-9a-f]{8}\]|\[… middle cut …\]").unwrap();
+    let marker = regex::Regex::new(r"\[… [^\]\n]{1,40}\]|\[…\]|\[cut by recapd: full text is b3:[0-9a-f]{8}\]|\[… middle cut …\]|…").unwrap();
     marker
         .split(result)
         .flat_map(str::split_whitespace)

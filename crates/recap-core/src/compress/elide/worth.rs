@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Elide;
+use super::fate::{Fate, Fates};
 use crate::compress::kind::{Kind, log_prefix, number_prefix};
-use crate::compress::rules::{RulesMatcher, Verdict};
-use crate::compress::units::{Unit, UnitRole, Units};
+use crate::compress::units::{UnitRole, Units};
 
 /// The longest word that can be a value, in bytes.
 const VALUE_BYTES: usize = 160;
@@ -30,8 +30,10 @@ pub struct Worth {
     pub once: Vec<Token>,
     /// Estimated tokens.
     pub cost: f64,
-    /// A rule says to leave it out.
+    /// It must not be taken: a rule or a cap says so, or it is markup.
     pub dropped: bool,
+    /// No marker tells of it: it only fills space, or the guideline wants it gone.
+    pub silent: bool,
     /// The line with its digits taken for one another; equal for lines that differ in numbers only.
     pub template: u32,
 }
@@ -56,30 +58,42 @@ pub fn worths(request: &Elide<'_>, cut: &Units, density: f64) -> Worths {
             words.read(text, cut.kind, &query)
         })
         .collect();
-    let mut drops = super::pick::Drops::new(request.text, request.rules, cut.kind);
-    let last = cut.units.len().saturating_sub(1);
+    let mut fates = Fates::new(request.text, request.rules, cut.kind);
+    let telling = cut
+        .units
+        .iter()
+        .filter(|unit| unit.role != UnitRole::Boilerplate)
+        .count();
+    let mut at = 0;
     let mut units = Vec::with_capacity(found.len());
-    for (at, (unit, found)) in cut.units.iter().zip(found).enumerate() {
+    for (unit, found) in cut.units.iter().zip(found) {
         let text = request.text.get(unit.span.clone()).unwrap_or_default();
-        let verdict = drops.verdict(unit, text);
-        let bytes = f64::from(u32::try_from(text.len()).unwrap_or(u32::MAX));
-        let mut worth = Worth {
-            own: place(at, last) + query_worth(&found, &words),
-            once: values_of(&found, &words),
-            cost: bytes * density + 1.5,
-            dropped: verdict == Verdict::Drop,
-            template: found.template,
-        };
+        let fate = fates.next(unit, text);
+        let filler = unit.role == UnitRole::Boilerplate;
         let role = role_worth(unit.role, cut.kind, text);
-        worth.own += role * 0.2;
-        worth.once.push(Token {
+        let mut own = role * 0.2 + query_worth(&found, &words);
+        if !filler {
+            own += place(at, telling.saturating_sub(at + 1));
+            at += 1;
+        }
+        if fate == Fate::Keep {
+            own += 1000.0;
+        }
+        let mut once = values_of(&found, &words);
+        once.push(Token {
             id: found.template,
             worth: role * 0.8,
         });
-        if verdict == Verdict::Keep {
-            worth.own += 1000.0;
-        }
-        units.push(worth);
+        let bytes = f64::from(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        units.push(Worth {
+            own,
+            once,
+            cost: bytes * density + 1.5,
+            dropped: matches!(fate, Fate::Drop | Fate::Beyond)
+                || (filler && cut.kind == Kind::Html),
+            silent: filler || fate == Fate::Drop,
+            template: found.template,
+        });
     }
     Worths {
         units,
@@ -106,8 +120,8 @@ fn role_worth(role: UnitRole, kind: Kind, text: &str) -> f64 {
 }
 
 /// First and last units tell what a text is and how it ended.
-fn place(at: usize, last: usize) -> f64 {
-    match (at, last - at) {
+fn place(before: usize, after: usize) -> f64 {
+    match (before, after) {
         (0, _) => 2.0,
         (1 | 2, _) => 1.0,
         (_, 0..=2) => 1.5,
@@ -146,7 +160,7 @@ impl Words {
         if !query.is_empty() {
             for word in body
                 .split(|c: char| !c.is_alphanumeric())
-                .filter(|word| word.len() >= 3)
+                .filter(|word| is_asked(word))
             {
                 let word = word.to_lowercase();
                 if query.contains(&word) {
@@ -162,13 +176,12 @@ impl Words {
 
     fn number(&mut self, word: &str) -> u32 {
         let next = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
-        let id = match self.ids.get(word) {
-            Some(id) => *id,
-            None => {
-                self.ids.insert(word.to_owned(), next);
-                self.counts.push(0);
-                next
-            }
+        let id = if let Some(id) = self.ids.get(word) {
+            *id
+        } else {
+            self.ids.insert(word.to_owned(), next);
+            self.counts.push(0);
+            next
         };
         if let Some(count) = self.counts.get_mut(id as usize) {
             *count += 1;
@@ -222,11 +235,16 @@ fn template(body: &str) -> String {
     out
 }
 
+/// Tells a word long enough, or a number, to be looked for.
+fn is_asked(word: &str) -> bool {
+    word.len() >= 3 || (word.len() == 2 && word.bytes().all(|b| b.is_ascii_digit()))
+}
+
 fn query_words(query: &[&str]) -> HashSet<String> {
     query
         .iter()
         .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()))
-        .filter(|word| word.len() >= 3)
+        .filter(|word| is_asked(word))
         .map(str::to_lowercase)
         .collect()
 }
@@ -245,29 +263,4 @@ fn values_of(found: &Found, words: &Words) -> Vec<Token> {
             worth: 0.4 + 0.9 * words.rarity(*id),
         })
         .collect()
-}
-
-/// Returns the verdict on a unit's own words: its line, its key, its heading.
-pub fn own_verdict(rules: &RulesMatcher, unit: &Unit, text: &str, kind: Kind) -> Verdict {
-    let line = rules.verdict(text);
-    let key = match kind {
-        Kind::Json | Kind::Jsonl => key_of(text).map_or(Verdict::Neutral, |key| rules.key(key)),
-        _ if unit.role == UnitRole::Heading => {
-            rules.section(text.trim_matches(|c: char| !c.is_alphanumeric()))
-        }
-        _ => Verdict::Neutral,
-    };
-    match (line, key) {
-        (Verdict::Keep, _) | (_, Verdict::Keep) => Verdict::Keep,
-        (Verdict::Drop, _) | (_, Verdict::Drop) => Verdict::Drop,
-        _ => Verdict::Neutral,
-    }
-}
-
-/// Returns the key of a member.
-fn key_of(text: &str) -> Option<&str> {
-    let text = text.trim_start_matches(['{', ' ']);
-    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let (key, rest) = text.get(1..)?.split_once(quote)?;
-    rest.trim_start().starts_with(':').then_some(key)
 }

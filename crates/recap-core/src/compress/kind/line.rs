@@ -73,8 +73,7 @@ pub fn number_prefix(line: &str) -> Option<(u64, usize)> {
     let width = match (bytes.get(end), bytes.get(end + 1)) {
         (None, _) => 0,
         (Some(b'\t' | b':' | b'|'), _) => 1,
-        (Some(b' '), Some(b'|')) => 2,
-        (Some(b' '), Some(b' ')) => 2,
+        (Some(b' '), Some(b'|' | b' ')) => 2,
         (Some(_), _) => {
             let arrow = line.get(end..)?.starts_with('→');
             if arrow { '→'.len_utf8() } else { return None }
@@ -306,57 +305,59 @@ pub fn is_separator(line: &str) -> bool {
     !line.chars().any(char::is_alphanumeric)
 }
 
+/// Beginnings of lines of code.
+const CODE_WORDS: [&str; 40] = [
+    "def ",
+    "class ",
+    "fn ",
+    "pub ",
+    "func ",
+    "function ",
+    "import ",
+    "from ",
+    "return",
+    "if ",
+    "elif ",
+    "else",
+    "for ",
+    "while ",
+    "try:",
+    "except",
+    "raise ",
+    "const ",
+    "let ",
+    "var ",
+    "public ",
+    "private ",
+    "static ",
+    "struct ",
+    "enum ",
+    "impl ",
+    "use ",
+    "#include",
+    "#define",
+    "package ",
+    "export ",
+    "async ",
+    "await ",
+    "@",
+    "self.",
+    "this.",
+    "switch",
+    "case ",
+    "namespace ",
+    "throw ",
+];
+
 /// Returns how much a line speaks for source code, 0 to 2.
 #[must_use]
 pub fn code_points(line: &str) -> usize {
     let bare = line.trim();
-    const WORDS: [&str; 40] = [
-        "def ",
-        "class ",
-        "fn ",
-        "pub ",
-        "func ",
-        "function ",
-        "import ",
-        "from ",
-        "return",
-        "if ",
-        "elif ",
-        "else",
-        "for ",
-        "while ",
-        "try:",
-        "except",
-        "raise ",
-        "const ",
-        "let ",
-        "var ",
-        "public ",
-        "private ",
-        "static ",
-        "struct ",
-        "enum ",
-        "impl ",
-        "use ",
-        "#include",
-        "#define",
-        "package ",
-        "export ",
-        "async ",
-        "await ",
-        "@",
-        "self.",
-        "this.",
-        "switch",
-        "case ",
-        "namespace ",
-        "throw ",
-    ];
     let ends = bare.ends_with(['{', '}', ';'])
         || bare.ends_with("):")
         || bare.ends_with("),")
         || bare.ends_with("()");
-    let worded = WORDS.iter().any(|word| bare.starts_with(word));
+    let worded = CODE_WORDS.iter().any(|word| bare.starts_with(word));
     let symbols = [
         " = ", "==", "->", "=>", "::", "+=", "!=", "();", "//", "/*", "\"\"\"",
     ]

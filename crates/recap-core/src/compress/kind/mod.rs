@@ -49,6 +49,9 @@ pub enum Kind {
 /// The longest body that is parsed whole to tell whether it is JSON, in bytes.
 const PARSED_BYTES: usize = 64 * 1024;
 
+/// The longest label before JSON, in bytes.
+const LABEL_BYTES: usize = 60;
+
 /// Returns the kind of a text; [`Kind::Prose`] when nothing else fits.
 ///
 /// Looks at windows of bounded size at the head, the middle and the tail, so its cost does not grow with
@@ -72,7 +75,8 @@ pub fn classify(text: &str) -> Kind {
 /// Tells JSON and JSON lines by their borders, and by parsing where the body is short.
 fn json_kind(body: &str) -> Option<Kind> {
     let body = body.trim();
-    let start = body.find(['{', '[']).filter(|at| is_label(body, *at))?;
+    let head = body.get(..body.floor_char_boundary(LABEL_BYTES + 4))?;
+    let start = head.find(['{', '[']).filter(|at| is_label(body, *at))?;
     let body = body.get(start..)?;
     let mut lines = body.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next()?;
@@ -92,7 +96,7 @@ fn json_kind(body: &str) -> Option<Kind> {
 fn is_label(body: &str, at: usize) -> bool {
     let before = body.get(..at).unwrap_or_default().trim_end();
     before.is_empty()
-        || (before.len() <= 60 && before.ends_with(':') && before.lines().count() <= 2)
+        || (before.len() <= LABEL_BYTES && before.ends_with(':') && before.lines().count() <= 2)
 }
 
 /// Tells whether a text starts with a bracket, goes on as a JSON container would, and ends with its closing bracket.
@@ -131,6 +135,9 @@ fn marked_kind(sample: &Sample<'_>) -> Option<Kind> {
     if sample.head.to_ascii_lowercase().contains("<html") || (tags >= 3 && tags * 3 >= lines.len())
     {
         return Some(Kind::Html);
+    }
+    if sample.count(|line| line.starts_with("==") && line.contains(" test session starts ")) > 0 {
+        return Some(Kind::TestOutput);
     }
     let tests = sample.share(is_test_row);
     if sample.count(is_test_summary) > 0 && tests > 0.0
@@ -195,6 +202,9 @@ fn row_kind(sample: &Sample<'_>) -> Option<Kind> {
     if listed >= 0.7 && (lines.len() >= 2 || sample.share(is_path) > 0.0) {
         return Some(Kind::Listing);
     }
+    if lines.len() >= 5 && sample.share(is_name) >= 0.85 {
+        return Some(Kind::Listing);
+    }
     (is_delimited(sample) || is_aligned(sample)).then_some(Kind::Table)
 }
 
@@ -202,6 +212,16 @@ fn row_kind(sample: &Sample<'_>) -> Option<Kind> {
 fn is_directory_line(line: &str) -> bool {
     line.strip_suffix(':')
         .is_some_and(|name| !name.is_empty() && !name.contains(' ') && name.contains(['/', '.']))
+}
+
+/// Tells a line that is one bare name.
+fn is_name(line: &str) -> bool {
+    let bare = line.trim_end_matches('/');
+    (3..=80).contains(&bare.len())
+        && line.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_'))
+        && bare
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
 }
 
 /// Tells whether most lines have the same number (two or more) of separated fields.
@@ -243,9 +263,9 @@ fn worded_kind(sample: &Sample<'_>) -> Kind {
             plain += 1;
         }
     }
-    if code >= 2 && code * 10 >= plain * 7 && code >= markdown {
+    if code >= 2 && code * 9 >= plain * 4 && code >= markdown {
         Kind::Code
-    } else if markdown >= 3 && markdown * 5 >= plain {
+    } else if markdown >= 3 && markdown * 8 >= plain {
         Kind::Markdown
     } else {
         Kind::Prose

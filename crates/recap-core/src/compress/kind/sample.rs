@@ -11,6 +11,9 @@ const WINDOW_LINES: usize = 60;
 /// The most wrapping tags looked through at either end.
 const WRAPPERS: usize = 6;
 
+/// The longest prompt or label line before an output, in bytes.
+const LABEL_BYTES: usize = 400;
+
 /// Non-blank lines from the head, the middle and the tail of a text.
 pub struct Sample<'a> {
     /// The first window.
@@ -103,26 +106,28 @@ pub fn unwrap(text: &str) -> Range<usize> {
 fn wrapper_len(text: &str) -> Option<usize> {
     if let Some(name) = tag_name(text).filter(|name| !is_html_tag(name)) {
         let open = text.find('>')? + 1;
-        let line_end = text.find('\n').unwrap_or(text.len());
         let close = format!("</{name}>");
-        let short = text.get(open..line_end.min(text.floor_char_boundary(open + 60)).max(open))?;
+        let short = text.get(open..text.floor_char_boundary(open + 60))?;
+        let short = short.lines().next().unwrap_or_default();
         return Some(
             short
                 .find(&close)
                 .map_or(open, |at| open + at + close.len()),
         );
     }
-    let line = text.lines().next()?;
+    let head = text.get(..text.floor_char_boundary(LABEL_BYTES))?;
+    let line = head.split_once('\n')?.0.trim_end();
     let label = line.len() <= 40
         && line.ends_with(':')
         && line.starts_with(|c: char| c.is_ascii_uppercase());
-    let prompt = line.starts_with("$ ") && line.len() <= 400;
-    ((label || prompt) && line.len() < text.len()).then_some(line.len())
+    let prompt = line.starts_with("$ ") && !line.is_empty();
+    (label || prompt).then_some(line.len())
 }
 
 /// Returns the length of a closing wrapper tag at the end of a text.
 fn closing_len(text: &str) -> Option<usize> {
-    let at = text.rfind("</").filter(|at| text.len() - at <= 40)?;
+    let tail = text.ceil_char_boundary(text.len().saturating_sub(40));
+    let at = tail + text.get(tail..)?.rfind("</")?;
     let inner = text.get(at + 2..)?.strip_suffix('>')?;
     let named = !inner.is_empty()
         && inner

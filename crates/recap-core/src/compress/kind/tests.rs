@@ -1,6 +1,18 @@
 use super::*;
 
-const CASES: [(&str, Kind); 27] = [
+const CASES: [(&str, Kind); 30] = [
+    (
+        "auth\nbilling\nreports_old\nsearch/\nweb\nREADME\n",
+        Kind::Listing,
+    ),
+    (
+        "==== test session starts ====\nplatform linux\nERROR: file not found: x.py\n",
+        Kind::TestOutput,
+    ),
+    (
+        "def load(path):\n    \"\"\"Load a table.\n\n    The path may be a file or a folder of files.\n    \"\"\"\n    return read(path)\n",
+        Kind::Code,
+    ),
     ("", Kind::Prose),
     (
         "The booking was made on Friday. It cannot be changed.",

@@ -20,8 +20,8 @@ pub enum Verdict {
     Neutral,
 }
 
-/// Compiled rules.
-#[derive(Debug, Clone)]
+/// Compiled rules; the default has none.
+#[derive(Debug, Clone, Default)]
 pub struct RulesMatcher {
     keep: Lines,
     drop: Lines,
@@ -57,6 +57,12 @@ impl RulesMatcher {
         self.keys.verdict(name)
     }
 
+    /// Tells whether there are rules on keys.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        !(self.keys.keep.is_empty() && self.keys.drop.is_empty())
+    }
+
     /// Returns what the rules say of a heading (without its marks).
     #[must_use]
     pub fn section(&self, heading: &str) -> Verdict {
@@ -79,7 +85,7 @@ fn verdict(keep: bool, drop: impl FnOnce() -> bool) -> Verdict {
 }
 
 /// The patterns of one list.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Lines {
     words: Option<AhoCorasick>,
     expressions: RegexSet,
@@ -122,7 +128,7 @@ impl Lines {
 }
 
 /// The names of one pair of lists.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Names {
     keep: RegexSet,
     drop: RegexSet,

@@ -45,7 +45,7 @@ fn faults_name_line_and_field() {
         ),
         (
             "---\nkeep:\n  - a\n  - /(/\n---\n",
-            "keep[1]: the pattern `/(/` is no usable regular expression",
+            "keep: the pattern `/(/` is no usable regular expression",
         ),
         (
             "---\ncaps: {line_bytes: 0}\n---\n",

@@ -31,6 +31,11 @@ impl<'a> Builder<'a> {
         self.text
     }
 
+    /// Returns where the last unit ended.
+    pub fn cursor(&self) -> usize {
+        self.cursor
+    }
+
     /// Returns the lines of the whole text that are not blank, with their spans (no line feed, no blanks at the end).
     pub fn lines(&self) -> impl Iterator<Item = (Range<usize>, &'a str)> + use<'a> {
         lines_in(self.text, 0..self.text.len())

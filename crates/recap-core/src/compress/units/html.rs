@@ -18,12 +18,18 @@ const FIELDS: [&str; 5] = ["input", "button", "select", "option", "textarea"];
 /// The longest tag of a field that is kept whole, in bytes.
 const FIELD_BYTES: usize = 200;
 
+/// The longest link that is one unit with its text, in bytes.
+const LINK_BYTES: usize = 240;
+
 /// What the scan remembers between tags.
 #[derive(Default)]
 struct Place {
     heading: Option<u32>,
     in_heading: bool,
-    link: Option<u32>,
+    /// Names of silent elements that never close from here on.
+    unclosed: Vec<String>,
+    /// Where a link's address stands while its text has not come.
+    link: Option<Range<usize>>,
 }
 
 /// Cuts HTML.
@@ -41,13 +47,15 @@ pub fn cut(builder: &mut Builder<'_>) {
         };
         let tag = rest.get(..len).unwrap_or_default();
         let name = name_of(tag).to_ascii_lowercase();
-        let silent = SILENT.contains(&name.as_str()) && !tag.ends_with("/>");
-        let end = at
-            + if silent {
-                silent_len(rest, len, &name)
-            } else {
-                len
-            };
+        let silent =
+            SILENT.contains(&name.as_str()) && !tag.starts_with("</") && !tag.ends_with("/>");
+        let mut end = at + len;
+        if silent && !place.unclosed.contains(&name) {
+            match silent_len(rest, len, &name) {
+                Some(len) => end = at + len,
+                None => place.unclosed.push(name.clone()),
+            }
+        }
         push_tag(builder, at..end, tag, &name, &mut place);
         at = end;
     }
@@ -58,15 +66,27 @@ fn push_text(builder: &mut Builder<'_>, range: Range<usize>, place: &mut Place) 
     let text = builder.text();
     for (span, line) in super::build::lines_in(text, range) {
         let start = span.end - line.trim_start().len();
-        let span = start..span.end;
+        let span = match place.link.take() {
+            Some(link) if span.end - link.start <= LINK_BYTES => link.start..span.end,
+            Some(link) => {
+                push_link(builder, link, place.heading);
+                start..span.end
+            }
+            None => start..span.end,
+        };
         if place.in_heading {
             place.heading = builder
                 .push(span, UnitRole::Heading, None)
                 .or(place.heading);
         } else {
-            builder.push(span, line_role(line), place.link.or(place.heading));
+            builder.push(span, line_role(line), place.heading);
         }
     }
+}
+
+/// Adds an address.
+fn push_link(builder: &mut Builder<'_>, link: Range<usize>, heading: Option<u32>) {
+    builder.push(link, UnitRole::Plain, heading);
 }
 
 /// Adds a tag: a link's address and a form field are content, the rest is boilerplate.
@@ -78,8 +98,8 @@ fn push_tag(
     place: &mut Place,
 ) {
     let closing = tag.starts_with("</");
-    if name == "a" {
-        place.link = None;
+    if let Some(link) = place.link.take() {
+        push_link(builder, link, place.heading);
     }
     if HEADINGS.contains(&name) {
         place.in_heading = !closing;
@@ -91,11 +111,12 @@ fn push_tag(
     let address = if closing { None } else { address_in(tag) };
     if let Some(inner) = address.map(|inner| span.start + inner.start..span.start + inner.end) {
         builder.push(span.start..inner.start, UnitRole::Boilerplate, None);
-        let unit = builder.push(inner.clone(), UnitRole::Plain, place.heading);
         if name == "a" {
-            place.link = unit;
+            place.link = Some(inner);
+        } else {
+            push_link(builder, inner, place.heading);
+            builder.push(builder.cursor()..span.end, UnitRole::Boilerplate, None);
         }
-        builder.push(inner.end..span.end, UnitRole::Boilerplate, None);
         return;
     }
     builder.push(span, UnitRole::Boilerplate, None);
@@ -134,11 +155,10 @@ fn tag_end(bytes: &[u8]) -> usize {
         match (quote, byte) {
             (Some(open), byte) if open == *byte => quote = None,
             (Some(_), b'\n') => quote = None,
-            (Some(_), _) => {}
             (None, b'>') => return at + 1,
             (None, b'<') => return at,
             (None, b'"' | b'\'') if bytes.get(at - 1) == Some(&b'=') => quote = Some(*byte),
-            (None, _) => {}
+            _ => {}
         }
     }
     bytes.len()
@@ -166,12 +186,10 @@ fn name_of(tag: &str) -> &str {
     inner.get(..end).unwrap_or_default()
 }
 
-/// Returns the length of an element without text for readers, its closing tag included; only its tag if it never closes.
-fn silent_len(rest: &str, open: usize, name: &str) -> usize {
-    let close = format!("</{name}");
-    let body = rest.get(open..).unwrap_or_default();
-    body.find(&close).map_or(open, |at| {
-        let tail = body.get(at..).unwrap_or_default();
-        open + at + tail.find('>').map_or(tail.len(), |end| end + 1)
-    })
+/// Returns the length of an element without text for readers, its closing tag included; `None` if it never closes.
+fn silent_len(rest: &str, open: usize, name: &str) -> Option<usize> {
+    let body = rest.get(open..)?;
+    let at = body.find(&format!("</{name}"))?;
+    let tail = body.get(at..)?;
+    Some(open + at + tail.find('>').map_or(tail.len(), |end| end + 1))
 }

@@ -7,8 +7,8 @@ use std::ops::Range;
 use super::build::{Builder, lines_in};
 use super::{UnitRole, line_role};
 
-/// The longest container that stays one unit, in bytes.
-const LEAF_BYTES: usize = 200;
+/// The longest container that stays one unit by default, in bytes.
+pub const LEAF_BYTES: usize = 200;
 /// The longest first member that is shown with its object's opening bracket, in bytes.
 const NAMING_BYTES: usize = 120;
 
@@ -35,8 +35,8 @@ struct Open {
     close: usize,
 }
 
-/// Cuts the JSON in a text; words around it become lines.
-pub fn cut(builder: &mut Builder<'_>) {
+/// Cuts the JSON in a text; words around it become lines. Containers of at most `leaf_bytes` stay whole.
+pub fn cut(builder: &mut Builder<'_>, leaf_bytes: usize) {
     let text = builder.text();
     let start = text.find(['{', '[']).unwrap_or(text.len());
     for (span, line) in lines_in(text, 0..start) {
@@ -55,12 +55,18 @@ pub fn cut(builder: &mut Builder<'_>) {
             at = end + 1;
             continue;
         }
-        at = member(builder, &tokens, at, &mut stack);
+        at = member(builder, &tokens, at, &mut stack, leaf_bytes);
     }
 }
 
 /// Adds the member or element that starts at a token and returns the index of the next token to look at.
-fn member(builder: &mut Builder<'_>, tokens: &[Token], at: usize, stack: &mut Vec<Open>) -> usize {
+fn member(
+    builder: &mut Builder<'_>,
+    tokens: &[Token],
+    at: usize,
+    stack: &mut Vec<Open>,
+    leaf_bytes: usize,
+) -> usize {
     let parent = stack.last().and_then(|open| open.heading);
     let value = value_of(tokens, at);
     match tokens.get(value) {
@@ -68,12 +74,14 @@ fn member(builder: &mut Builder<'_>, tokens: &[Token], at: usize, stack: &mut Ve
             let close = token.pair;
             let whole = with_comma(tokens, close.min(tokens.len().saturating_sub(1)));
             let span = span_of(tokens, at, whole);
-            if span.len() <= LEAF_BYTES {
+            if span.len() <= leaf_bytes {
                 let role = role_of(builder.text(), span.clone());
                 builder.push(span, role, parent);
                 return whole + 1;
             }
-            let head = naming_member(tokens, value, close).unwrap_or(value);
+            let head = naming_member(tokens, value, close)
+                .filter(|_| leaf_bytes > 0)
+                .unwrap_or(value);
             let heading = builder.push(span_of(tokens, at, head), UnitRole::Heading, parent);
             stack.push(Open {
                 heading: heading.or(parent),
@@ -203,10 +211,5 @@ fn scalar_end(bytes: &[u8], start: usize, outside: bool) -> usize {
         *byte == b'\n' || (!outside && matches!(byte, b',' | b':' | b']' | b'}' | b'[' | b'{'))
     };
     let rest = bytes.get(start + 1..).unwrap_or_default();
-    start
-        + 1
-        + rest
-            .iter()
-            .position(|byte| ends(byte))
-            .unwrap_or(rest.len())
+    start + 1 + rest.iter().position(ends).unwrap_or(rest.len())
 }

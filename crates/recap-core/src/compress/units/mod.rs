@@ -57,12 +57,22 @@ pub fn units(text: &str) -> Units {
     units_as(text, classify(text))
 }
 
+/// Returns the units of a text with every JSON member a unit of its own, however small its container; for rules on keys.
+#[must_use]
+pub fn fine_units(text: &str) -> Units {
+    cut_as(text, classify(text), 0)
+}
+
 /// Returns the units of a text as though it were of a given kind.
 #[must_use]
 pub fn units_as(text: &str, kind: Kind) -> Units {
+    cut_as(text, kind, json::LEAF_BYTES)
+}
+
+fn cut_as(text: &str, kind: Kind, leaf_bytes: usize) -> Units {
     let mut builder = Builder::new(text);
     match kind {
-        Kind::Json | Kind::Jsonl => json::cut(&mut builder),
+        Kind::Json | Kind::Jsonl => json::cut(&mut builder, leaf_bytes),
         Kind::Html => html::cut(&mut builder),
         Kind::Prose => prose::cut(&mut builder),
         Kind::Markdown => prose::cut_markdown(&mut builder),
@@ -71,7 +81,7 @@ pub fn units_as(text: &str, kind: Kind) -> Units {
         Kind::Code => lines::cut_code(&mut builder),
         Kind::Listing => lines::cut_listing(&mut builder),
         Kind::Log | Kind::TestOutput | Kind::StackTrace | Kind::Grep => {
-            lines::cut_output(&mut builder)
+            lines::cut_output(&mut builder);
         }
     }
     let mut units = builder.finish();

@@ -74,6 +74,7 @@ proptest! {
     #[test]
     fn units_hold_every_byte_of_any_text(text in any::<String>(), kind in 0..KINDS.len()) {
         prop_assert_eq!(fault(&text, &units(&text).units), None);
+        prop_assert_eq!(fault(&text, &fine_units(&text).units), None);
         prop_assert_eq!(fault(&text, &units_as(&text, KINDS[kind]).units), None);
     }
 
@@ -85,6 +86,7 @@ proptest! {
     ) {
         let text = parts.concat().repeat(repeat);
         prop_assert_eq!(fault(&text, &units(&text).units), None);
+        prop_assert_eq!(fault(&text, &fine_units(&text).units), None);
         prop_assert_eq!(fault(&text, &units_as(&text, KINDS[kind]).units), None);
     }
 }

@@ -41,6 +41,12 @@ impl Pipeline {
             session.append(messages);
             session.serve(&request)
         });
-        Ok(served.await??)
+        let mut served = served.await??;
+        // Nothing is stored: there is nothing to read by address.
+        served.expand_tool = None;
+        for omitted in &mut served.receipt.omitted {
+            omitted.expand = None;
+        }
+        Ok(served)
     }
 }

@@ -2,7 +2,14 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 bad use. Results go to standard output, all else to standard error.
 
+mod compress;
+mod client;
 mod config;
+mod context;
+mod db;
+mod doctor;
+mod export;
+mod import;
 mod key;
 mod openapi;
 mod output;
@@ -34,8 +41,20 @@ pub struct Cli {
 enum Command {
     /// Run the daemon
     Serve(serve::Serve),
+    /// Store recorded conversations: files and folders of JSON, JSONL or JSONL.gz
+    Import(import::Import),
+    /// Write trajectories as JSONL, their messages as they were sent
+    Export(export::Export),
+    /// Print the context that an agent would be served
+    Context(context::Context),
+    /// Compress messages from a file or standard input; nothing is stored
+    Compress(compress::Compress),
     /// Make and revoke API keys
     Key(key::Key),
+    /// Check, back up and tend the database
+    Db(db::Db),
+    /// Look for what keeps recapd from working
+    Doctor(doctor::Doctor),
     /// Check and show the configuration
     Config(config::Config),
     /// Print the `OpenAPI` document
@@ -74,8 +93,17 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
     let setting = &cli.setting;
     match cli.command {
         Command::Serve(command) => command.run(setting).await,
+        Command::Import(command) => command.run(setting).await,
+        Command::Export(command) => command.run(setting).await,
+        Command::Context(command) => command.run(setting).await,
+        Command::Compress(command) => command.run(setting).await,
         Command::Key(command) => command.run(setting).await,
+        Command::Db(command) => command.run(setting).await,
+        Command::Doctor(command) => command.run(setting).await,
         Command::Config(command) => command.run(setting),
         Command::Openapi(command) => command.run(setting),
     }
 }
+
+#[cfg(test)]
+mod tests;

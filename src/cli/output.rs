@@ -30,3 +30,10 @@ pub fn complain(text: &str) {
     let written = writeln!(std::io::stderr().lock(), "recapd: {text}");
     drop(written);
 }
+
+/// Writes something beside the result.
+pub fn note(text: &str) {
+    // As above: where standard error is gone, nobody is left to tell.
+    let written = writeln!(std::io::stderr().lock(), "{text}");
+    drop(written);
+}

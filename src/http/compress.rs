@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::App;
-use super::context::{ContextAnswer, payload};
+use super::context::{ContextAnswer, answer_text, unwritten};
 use super::extract::Json;
 use super::pages::json_bytes;
 use super::problem::{Problem, ProblemDocument};
@@ -92,5 +92,7 @@ pub async fn compress_messages(
     if body.guideline_set.is_some() {
         served.receipt.warnings.push("no_guidelines".to_owned());
     }
-    Ok(json_bytes(payload("{".to_owned(), &served, format)?))
+    Ok(json_bytes(
+        answer_text(None, &served, format).map_err(unwritten)?,
+    ))
 }

@@ -256,16 +256,28 @@ fn matches_etag(listed: &str, etag: &str) -> bool {
 }
 
 fn written(id: &str, context: &Context) -> Result<String, Problem> {
-    let head = format!(r#"{{"trajectory_id":{},"#, quoted(id)?);
-    payload(head, &context.served, context.format)
+    answer_text(Some(id), &context.served, context.format).map_err(unwritten)
 }
 
-/// Puts an answer together from the texts of its messages, which stay as they are.
+/// Returns the answer's JSON: of a trajectory, or of a stateless compression.
 ///
 /// # Errors
 ///
-/// `internal` where the receipt cannot be written.
-pub fn payload(head: String, served: &Served, format: OutFormat) -> Result<String, Problem> {
+/// Fails where the receipt cannot be written.
+pub fn answer_text(
+    id: Option<&str>,
+    served: &Served,
+    format: OutFormat,
+) -> serde_json::Result<String> {
+    let head = match id {
+        Some(id) => format!(r#"{{"trajectory_id":{},"#, quoted(id)?),
+        None => "{".to_owned(),
+    };
+    payload(head, served, format)
+}
+
+/// Puts an answer together from the texts of its messages, which stay as they are.
+fn payload(head: String, served: &Served, format: OutFormat) -> serde_json::Result<String> {
     let size = served
         .messages
         .iter()
@@ -273,19 +285,19 @@ pub fn payload(head: String, served: &Served, format: OutFormat) -> Result<Strin
         .sum::<usize>();
     let mut text = head;
     text.reserve(size + 4096);
-    text.push_str(&format!(r#""format":"{}","#, format.name()));
+    text.extend([r#""format":""#, format.name(), r#"","#]);
     if let Some(system) = &served.system {
-        text.push_str(&format!(r#""system":{system},"#));
+        text.extend([r#""system":"#, system, ","]);
     }
     match (&served.text, format) {
-        (Some(words), _) => text.push_str(&format!(r#""text":{},"#, quoted(words)?)),
+        (Some(words), _) => text.extend([r#""text":"#, &quoted(words)?, ","]),
         (None, OutFormat::Responses) => list(&mut text, "input", served),
         (None, _) => list(&mut text, "messages", served),
     }
     if let Some(tool) = &served.expand_tool {
-        text.push_str(&format!(r#""expand_tool":{tool},"#));
+        text.extend([r#""expand_tool":"#, &tool.to_string(), ","]);
     }
-    let receipt = serde_json::to_string(&served.receipt).map_err(unwritten)?;
+    let receipt = serde_json::to_string(&served.receipt)?;
     text.push_str(receipt.strip_prefix('{').unwrap_or(&receipt));
     Ok(text)
 }
@@ -303,15 +315,15 @@ fn list(text: &mut String, name: &str, served: &Served) {
     text.push_str("],");
 }
 
-fn quoted(text: &str) -> Result<String, Problem> {
-    serde_json::to_string(text).map_err(unwritten)
+fn quoted(text: &str) -> serde_json::Result<String> {
+    serde_json::to_string(text)
 }
 
 #[expect(
     clippy::needless_pass_by_value,
     reason = "the signature that map_err asks for"
 )]
-fn unwritten(error: serde_json::Error) -> Problem {
+pub fn unwritten(error: serde_json::Error) -> Problem {
     tracing::error!(%error, "an answer cannot be written");
     Problem::new(Code::Internal, "the answer cannot be written")
 }

@@ -251,9 +251,9 @@ mod tests {
     fn pointer(body: &str) -> (Code, String) {
         let problem = parse::<Body>(body.as_bytes(), 8).unwrap_err();
         (
-            problem.code,
+            problem.code(),
             problem
-                .errors
+                .errors()
                 .first()
                 .map(|error| error.pointer.clone())
                 .unwrap_or_default(),

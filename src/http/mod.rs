@@ -24,6 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use crate::app::App;
+pub use context::answer_text as context_answer;
 pub use openapi::text as openapi_text;
 pub use problem::{Code, Problem};
 

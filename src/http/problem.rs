@@ -238,6 +238,12 @@ impl Problem {
         self.code
     }
 
+    /// Returns the places of the faults.
+    #[must_use]
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
     fn document(self, instance: &str) -> ProblemDocument {
         ProblemDocument {
             kind: format!("/problems/{}", self.code.slug()),

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use recap_core::context::{Admitted, Handles, Marks, RULES, Session, Settings};
-use recap_core::tokens::{Counter, count_tools};
+use recap_core::context::{Admitted, Handles, Session, Settings};
+use recap_core::tokens::Counter;
 use recap_core::trajectory::{
-    AgentKind, Block, Edits, Limits, Message, WireFormat, count_message, parse_messages,
+    Block, Edits, Limits, Message, WireFormat, count_message, parse_messages,
 };
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
-use super::policy::{Effective, ObservationsRole, Policy};
+use super::policy::{Effective, Policy};
 use super::serve_context::record_of;
 use super::sessions::Slot;
+use super::settings::settings;
 use super::tally::Sums;
 use super::{Inner, Pipeline, compute};
 use crate::store::{Engine, MessageRow, StoreError, TrajectoryRow};
@@ -56,7 +56,7 @@ impl Live {
     pub fn set_row(&mut self, row: TrajectoryRow, inner: &Inner) -> Result<(), Failure> {
         self.held = held(&row, inner)?;
         self.session
-            .set_settings(settings(&row, &self.held, &self.counter, inner)?);
+            .set_settings(settings_of(&row, &self.held, &self.counter, inner)?);
         self.row = row;
         Ok(())
     }
@@ -80,60 +80,14 @@ fn held(row: &TrajectoryRow, inner: &Inner) -> Result<Effective, Failure> {
     Ok(policy.over(&inner.config))
 }
 
-fn settings(
+fn settings_of(
     row: &TrajectoryRow,
     held: &Effective,
     counter: &Counter,
     inner: &Inner,
 ) -> Result<Settings, Failure> {
-    inner.settings(counter.clone(), held, row.tools.as_deref(), Handles::Shown)
-}
-
-fn tools_tokens(tools: &str, counter: &Counter) -> Result<u32, Failure> {
-    let tools: Vec<Value> =
-        serde_json::from_str(tools).map_err(|_| StoreError::Unreadable("a trajectory's tools"))?;
-    Ok(count_tools(&tools, counter.as_ref()))
-}
-
-impl Inner {
-    /// Names code and settings that make an epoch (law 12): epochs of another maker end.
-    fn maker(&self, held: &Effective) -> String {
-        let settings = format!(
-            "{:?} {:?} {:?}",
-            held.low_mark, held.soft_mark, held.pinned_share
-        );
-        let hash = blake3::hash(settings.as_bytes()).to_hex();
-        format!("{RULES}+{}", hash.get(..12).unwrap_or_default())
-    }
-
-    /// Returns the core's settings under a policy.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unreadable`] where the tools are no list.
-    pub fn settings(
-        &self,
-        counter: Counter,
-        held: &Effective,
-        tools: Option<&str>,
-        handles: Handles,
-    ) -> Result<Settings, Failure> {
-        Ok(Settings {
-            tools_tokens: tools.map_or(Ok(0), |tools| tools_tokens(tools, &counter))?,
-            agent_kind: held.observations_role.map(|role| match role {
-                ObservationsRole::Tool => AgentKind::Tool,
-                ObservationsRole::User => AgentKind::Text,
-            }),
-            marks: Marks {
-                low: held.low_mark,
-                soft: held.soft_mark,
-            },
-            pinned_share: held.pinned_share,
-            handles,
-            maker: self.maker(held),
-            ..Settings::new(counter, Arc::clone(&self.rules))
-        })
-    }
+    let tools = row.tools.as_deref();
+    settings(&inner.rules, counter.clone(), held, tools, Handles::Shown)
 }
 
 impl Pipeline {
@@ -174,7 +128,7 @@ impl Pipeline {
             .ok_or_else(|| Failure::no_trajectory(id))?;
         let counter = self.inner.counters.of(row.model.as_deref());
         let held = held(&row, &self.inner)?;
-        let session = Session::new(settings(&row, &held, &counter, &self.inner)?);
+        let session = Session::new(settings_of(&row, &held, &counter, &self.inner)?);
         let length = row.length;
         let empty = TrajectoryRow {
             length: 0,

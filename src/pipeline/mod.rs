@@ -13,6 +13,7 @@ pub mod policy;
 pub mod find_originals;
 pub mod serve_context;
 mod sessions;
+mod settings;
 pub mod tally;
 pub mod trajectories;
 pub mod usage;

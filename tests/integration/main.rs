@@ -8,8 +8,12 @@
 )]
 
 mod app;
+mod auth;
 mod context;
+mod events;
 mod openapi;
+mod problems;
+mod process;
 mod run;
 mod store;
 mod trajectories;

@@ -98,6 +98,10 @@ pub fn stop_on_signals() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let told = stop.clone();
     let mut signals = Signals::listen()?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "signals are listened for as long as the process lives"
+    )]
     tokio::spawn(async move {
         signals.next().await;
         told.cancel();

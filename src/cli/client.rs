@@ -34,7 +34,7 @@ impl Remote {
             return Ok(None);
         };
         let client = Client::builder()
-            .timeout(std::time::Duration::from_secs(60))
+            .timeout(std::time::Duration::from_mins(1))
             .build()?;
         Ok(Some(Daemon {
             client,

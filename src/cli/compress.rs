@@ -50,37 +50,34 @@ impl Compress {
     pub async fn run(self, setting: &Setting) -> anyhow::Result<Done> {
         let text = self.read()?;
         let conversation = conversation_of(&text).map_err(BadUse)?;
-        let answer = match self.remote.daemon()? {
-            Some(daemon) => {
-                let body = serde_json::json!({ "messages": conversation.messages, "system": conversation.system,
+        let answer = if let Some(daemon) = self.remote.daemon()? {
+            let body = serde_json::json!({ "messages": conversation.messages, "system": conversation.system,
                     "tools": conversation.tools, "budget": self.budget, "format": self.format.out(),
                     "model": self.model.or(conversation.model), "query": self.query });
-                daemon.post("/v1/compress", body.to_string()).await?
-            }
-            None => {
-                let config = setting.load(&[])?.config;
-                let request = ContextRequest {
-                    budget: self.budget,
-                    reserve: 0,
-                    format: self.format.out(),
-                    query: self.query,
-                    include: Include::default(),
-                };
-                let work = Work {
-                    incoming: Incoming {
-                        format: conversation.format(),
-                        messages: conversation.messages,
-                        system: conversation.system,
-                    },
-                    tools: conversation.tools.map(|tools| tools.get().to_owned()),
-                    model: self.model.or(conversation.model),
-                    request,
-                };
-                let counters = Counters::load(&config.tokens)?;
-                let rules = std::sync::Arc::new(RulesMatcher::new(&Rules::default())?);
-                let served = compress_here(&config, &counters, &rules, work)?;
-                context_answer(None, &served, self.format.out())?
-            }
+            daemon.post("/v1/compress", body.to_string()).await?
+        } else {
+            let config = setting.load(&[])?.config;
+            let request = ContextRequest {
+                budget: self.budget,
+                reserve: 0,
+                format: self.format.out(),
+                query: self.query,
+                include: Include::default(),
+            };
+            let work = Work {
+                incoming: Incoming {
+                    format: conversation.format(),
+                    messages: conversation.messages,
+                    system: conversation.system,
+                },
+                tools: conversation.tools.map(|tools| tools.get().to_owned()),
+                model: self.model.or(conversation.model),
+                request,
+            };
+            let counters = Counters::load(&config.tokens)?;
+            let rules = std::sync::Arc::new(RulesMatcher::new(&Rules::default())?);
+            let served = compress_here(&config, &counters, &rules, &work)?;
+            context_answer(None, &served, self.format.out())?
         };
         print(&answer, setting)?;
         Ok(Done::Well)

@@ -115,12 +115,11 @@ pub fn print(answer: &str, setting: &Setting) -> anyhow::Result<()> {
     }
     let value: serde_json::Value = serde_json::from_str(answer)?;
     let receipt: Receipt = serde_json::from_str(answer)?;
-    match value.get("text").and_then(serde_json::Value::as_str) {
-        Some(text) => output::say(text)?,
-        None => {
-            let payload = value.get("messages").or_else(|| value.get("input"));
-            output::say(&serde_json::to_string_pretty(&payload)?)?;
-        }
+    if let Some(text) = value.get("text").and_then(serde_json::Value::as_str) {
+        output::say(text)?;
+    } else {
+        let payload = value.get("messages").or_else(|| value.get("input"));
+        output::say(&serde_json::to_string_pretty(&payload)?)?;
     }
     output::note(&summary(&receipt)?);
     Ok(())

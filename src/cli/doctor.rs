@@ -117,7 +117,7 @@ async fn here(setting: &Setting) -> Vec<Finding> {
                 what: "database",
                 verdict: Verdict::Warning,
                 said: "a daemon uses the data folder; ask it with --url".to_owned(),
-            })
+            });
         }
         Err(error) => findings.push(Finding::of("database", Err(format!("{error:#}")))),
     }

@@ -101,7 +101,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Db(command) => command.run(setting).await,
         Command::Doctor(command) => command.run(setting).await,
         Command::Config(command) => command.run(setting),
-        Command::Openapi(command) => command.run(setting),
+        Command::Openapi(openapi::Openapi) => openapi::Openapi::run(setting),
     }
 }
 

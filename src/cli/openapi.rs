@@ -14,7 +14,7 @@ impl Openapi {
     /// # Errors
     ///
     /// Fails where standard output is gone.
-    pub fn run(self, _: &Setting) -> anyhow::Result<Done> {
+    pub fn run(_: &Setting) -> anyhow::Result<Done> {
         output::say(crate::http::openapi_text().trim_end())?;
         Ok(Done::Well)
     }

@@ -16,7 +16,12 @@ fn help_is_as_written_down() {
     let mut text = command.render_long_help().to_string();
     for sub in command.get_subcommands_mut() {
         let name = sub.get_name().to_owned();
-        text.push_str(&format!("\n===== {name} =====\n{}", sub.render_help()));
+        text.extend([
+            "\n===== ",
+            &name,
+            " =====\n",
+            &sub.render_help().to_string(),
+        ]);
     }
     insta::assert_snapshot!(text);
 }

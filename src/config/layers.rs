@@ -82,6 +82,7 @@ pub struct Layered {
 /// # Errors
 ///
 /// [`LoadError`], naming every fault at once.
+#[expect(clippy::implicit_hasher, reason = "the type that `config` takes")]
 pub fn load(flags: &Flags, environment: HashMap<String, String>) -> Result<Layered, LoadError> {
     let tree = layers(flags, environment)?.build()?.collect()?;
     let shown = show::flatten(&tree);

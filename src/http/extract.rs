@@ -167,6 +167,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8], max_depth: usize) -> Result<T, Pr
             format!("objects and lists are nested deeper than {max_depth}"),
         ));
     }
+    check_object(text)?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let value =
         serde_path_to_error::deserialize(&mut reader).map_err(|error| problem_of(&error))?;
@@ -177,6 +178,20 @@ pub fn parse<T: DeserializeOwned>(body: &[u8], max_depth: usize) -> Result<T, Pr
         )
     })?;
     Ok(value)
+}
+
+/// Refuses lists: serde takes them for objects.
+fn check_object(text: &str) -> Result<(), Problem> {
+    if text.trim_start().starts_with('{') {
+        return Ok(());
+    }
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Ok(_) => Err(Problem::field("", "expected an object")),
+        Err(error) => Err(Problem::new(
+            Code::UnreadableBody,
+            format!("the body is not JSON: {error}"),
+        )),
+    }
 }
 
 fn problem_of(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {

@@ -162,7 +162,7 @@ pub async fn list_messages(
     }
     text.push_str(r#"],"next_cursor":"#);
     if end < record.length {
-        text.push_str(&format!("\"{end}\""));
+        text.extend(["\"", &end.to_string(), "\""]);
     } else {
         text.push_str("null");
     }

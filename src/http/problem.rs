@@ -161,7 +161,10 @@ pub struct FieldError {
 
 /// A problem on its way to the client.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Facts>);
+
+#[derive(Debug, Clone)]
+struct Facts {
     code: Code,
     detail: String,
     errors: Vec<FieldError>,
@@ -194,12 +197,12 @@ pub struct ProblemDocument {
 impl Problem {
     /// Makes a problem.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Facts {
             code,
             detail: detail.into(),
             errors: Vec::new(),
             extra: Map::new(),
-        }
+        }))
     }
 
     /// Makes the problem of one wrong field.
@@ -221,38 +224,39 @@ impl Problem {
     /// Adds the places of the faults.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
-        self.errors = errors;
+        self.0.errors = errors;
         self
     }
 
     /// Adds a member that the caller needs to act.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.extra.insert(name.to_owned(), value.into());
+        self.0.extra.insert(name.to_owned(), value.into());
         self
     }
 
     /// Returns the code.
     #[must_use]
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// Returns the places of the faults.
     #[must_use]
     pub fn errors(&self) -> &[FieldError] {
-        &self.errors
+        &self.0.errors
     }
 
     fn document(self, instance: &str) -> ProblemDocument {
+        let facts = *self.0;
         ProblemDocument {
-            kind: format!("/problems/{}", self.code.slug()),
-            title: self.code.title().to_owned(),
-            status: self.code.status().as_u16(),
-            detail: self.detail,
+            kind: format!("/problems/{}", facts.code.slug()),
+            title: facts.code.title().to_owned(),
+            status: facts.code.status().as_u16(),
+            detail: facts.detail,
             instance: instance.to_owned(),
-            errors: self.errors,
-            extra: self.extra,
+            errors: facts.errors,
+            extra: facts.extra,
         }
     }
 }
@@ -260,13 +264,13 @@ impl Problem {
 impl IntoResponse for Problem {
     /// Leaves the body to [`render`], which knows the request id.
     fn into_response(self) -> Response {
-        let mut response = self.code.status().into_response();
-        if let Some(seconds) = self.extra.get("retry_after_s").and_then(Value::as_u64) {
+        let mut response = self.0.code.status().into_response();
+        if let Some(seconds) = self.0.extra.get("retry_after_s").and_then(Value::as_u64) {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.code == Code::KeyNeeded {
+        if self.0.code == Code::KeyNeeded {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -53,6 +53,10 @@ pub struct CreateTrajectory {
 }
 
 /// Changes of a trajectory; what is left out stays, `null` empties.
+#[expect(
+    clippy::option_option,
+    reason = "left out, null and a value mean three things"
+)]
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PatchTrajectory {
@@ -75,6 +79,10 @@ pub struct PatchTrajectory {
 }
 
 /// Tells `null` from a field that is left out.
+#[expect(
+    clippy::option_option,
+    reason = "left out, null and a value mean three things"
+)]
 fn told<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {

@@ -34,7 +34,7 @@ impl Pipeline {
     pub async fn compress_once(&self, compress: Compress) -> Result<Served, Failure> {
         let inner = Arc::clone(&self.inner);
         compute(usize::MAX, move || {
-            compress_here(&inner.config, &inner.counters, &inner.rules, compress)
+            compress_here(&inner.config, &inner.counters, &inner.rules, &compress)
         })
         .await?
     }
@@ -49,7 +49,7 @@ pub fn compress_here(
     config: &Config,
     counters: &Counters,
     rules: &Arc<RulesMatcher>,
-    compress: Compress,
+    compress: &Compress,
 ) -> Result<Served, Failure> {
     let counter = counters.of(compress.model.as_deref());
     let held = Policy::default().over(config);

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 pub struct Tally {
     /// Largest input, system prompt apart.
     pub peak_tokens: u64,
-    /// Sum of (n_in + 2 n_out) n_out / 2 over the steps.
+    /// Sum of `(n_in + 2 n_out) n_out / 2` over the steps.
     pub dependency: f64,
     /// Steps counted.
     pub steps: u64,

@@ -83,7 +83,7 @@ impl Pipeline {
                 self.inner
                     .usage
                     .add(&row.namespace, Some(&row.agent), row.day * DAY_MS, |sum| {
-                        add_up(sum, &row)
+                        add_up(sum, &row);
                     });
             }
         }

@@ -232,10 +232,6 @@ async fn run(folder: &Path, values: &[(&str, &str)]) -> (String, DropGuard, Join
     let app = App::start(config, data, World::real()).await.unwrap();
     let stop = CancellationToken::new();
     let stopping = stop.clone();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the handle is awaited or dies with the test"
-    )]
     let running =
         tokio::spawn(async move { lifecycle::serve(app, listener, stopping).await.unwrap() });
     (url, stop.drop_guard(), running)

@@ -4,6 +4,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::string_slice,
+    clippy::disallowed_methods,
     reason = "tests"
 )]
 

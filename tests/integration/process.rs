@@ -231,7 +231,7 @@ fn what_is_imported_is_exported_byte_for_byte() {
     let files = folder.path().join("files");
     std::fs::create_dir(&files).unwrap();
     let message = r#"{"role":"user",  "content":"caf\u00e9"}"#;
-    std::fs::write(files.join("a.json"), format!(r#"[{message}]"#)).unwrap();
+    std::fs::write(files.join("a.json"), format!("[{message}]")).unwrap();
     std::fs::write(
         files.join("b.json"),
         format!(r#"{{"id":"b","system":"s","messages":[{message}]}}"#),

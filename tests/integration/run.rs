@@ -27,16 +27,13 @@ pub fn tool_turn(turn: usize, words: usize) -> [Value; 2] {
 }
 
 fn observation(turn: usize, words: usize) -> String {
-    (0..words / 8)
-        .map(|line| {
-            let code = (turn * 7919 + line * 104_729) % 9973;
-            format!(
-                "2026-03-{:02} worker-{} job {code} wrote {} rows to shard {}\n",
-                turn % 28 + 1,
-                line % 7,
-                code * 3,
-                line % 5
-            )
-        })
-        .collect()
+    let line = |line: usize| {
+        let (code, worker, shard) = ((turn * 7919 + line * 104_729) % 9973, line % 7, line % 5);
+        let day = turn % 28 + 1;
+        format!(
+            "2026-03-{day:02} worker-{worker} job {code} wrote {} rows to shard {shard}\n",
+            code * 3
+        )
+    };
+    (0..words / 8).map(line).collect::<Vec<_>>().concat()
 }

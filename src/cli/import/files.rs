@@ -87,6 +87,11 @@ fn name_of(path: &Path) -> String {
         .unwrap_or_default()
 }
 
+fn is_packed(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("gz"))
+}
+
 fn is_json(path: &Path) -> bool {
     let name = name_of(path);
     let name = name.strip_suffix(".gz").unwrap_or(&name);
@@ -119,7 +124,7 @@ impl Source {
 
     fn open(&self, bar: &ProgressBar) -> std::io::Result<Box<dyn BufRead + Send>> {
         let file = bar.wrap_read(File::open(&self.path)?);
-        Ok(if name_of(&self.path).ends_with(".gz") {
+        Ok(if is_packed(&self.path) {
             Box::new(BufReader::new(MultiGzDecoder::new(file)))
         } else {
             Box::new(BufReader::new(file))

@@ -98,7 +98,7 @@ impl Import {
     ) -> anyhow::Result<()> {
         let before = bar.position();
         for (place, found) in file.conversations(bar) {
-            let conversation = found.and_then(|conversation| conversation.checked());
+            let conversation = found.and_then(Conversation::checked);
             match conversation {
                 Ok(conversation) => self.store(place, conversation, target, report).await?,
                 Err(reason) => report.skipped.push(Skipped {

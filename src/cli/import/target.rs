@@ -199,15 +199,12 @@ fn batches(messages: Vec<Box<RawValue>>) -> Vec<Vec<Box<RawValue>>> {
         let fits = batches
             .last()
             .is_some_and(|last| last.len() < BATCH_MESSAGES && bytes + size <= BATCH_BYTES);
-        match batches.last_mut().filter(|_| fits) {
-            Some(last) => {
-                bytes += size;
-                last.push(message);
-            }
-            None => {
-                bytes = size;
-                batches.push(vec![message]);
-            }
+        if let Some(last) = batches.last_mut().filter(|_| fits) {
+            bytes += size;
+            last.push(message);
+        } else {
+            bytes = size;
+            batches.push(vec![message]);
         }
     }
     batches

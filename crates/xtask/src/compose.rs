@@ -16,19 +16,12 @@ pub fn check() -> Result<()> {
         return Ok(());
     };
     let file = workspace::root()?.join("docker-compose.yml");
-    run.arg("-f")
-        .arg(&file)
-        .arg("config")
-        .arg("--quiet")
-        .show()
-        .context("docker-compose.yml is not valid")
+    run.arg("-f").arg(&file).arg("config").arg("--quiet").show().context("docker-compose.yml is not valid")
 }
 
 fn client() -> Result<Option<Run>> {
     if on_path("docker").is_some() && Run::new("docker", ["compose", "version"])?.stdout().is_ok() {
         return Run::new("docker", ["compose"]).map(Some);
     }
-    on_path("docker-compose")
-        .map(|client| Run::new(client, [] as [&str; 0]))
-        .transpose()
+    on_path("docker-compose").map(|client| Run::new(client, [] as [&str; 0])).transpose()
 }

@@ -43,8 +43,7 @@ fn write() -> Result<()> {
         }
         let path = workspace::root()?.join(file.path);
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make {}", folder.display()))?;
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         println!("{}: written", file.path);
@@ -70,10 +69,7 @@ pub fn check() -> Result<()> {
         println!("{} generated files, all up to date", GENERATED.len());
         return Ok(());
     }
-    bail!(
-        "run `cargo xtask generate` and commit what it writes:\n{}",
-        stale.join("\n")
-    )
+    bail!("run `cargo xtask generate` and commit what it writes:\n{}", stale.join("\n"))
 }
 
 /// Builds recapd as the tests do, so that nothing compiles twice, and returns the program.
@@ -84,15 +80,9 @@ fn build() -> Result<PathBuf> {
 
 impl Generated {
     fn generate(&self, program: &Path) -> Result<String> {
-        let text = Run::new(program, self.args)?
-            .stdout()
-            .with_context(|| format!("cannot generate {}", self.path))?;
+        let text = Run::new(program, self.args)?.stdout().with_context(|| format!("cannot generate {}", self.path))?;
         if text.trim().is_empty() {
-            bail!(
-                "`recapd {}` printed nothing for {}",
-                self.args.join(" "),
-                self.path
-            );
+            bail!("`recapd {}` printed nothing for {}", self.args.join(" "), self.path);
         }
         Ok(text)
     }
@@ -118,11 +108,7 @@ fn difference(committed: Option<&str>, generated: &str) -> Option<String> {
     let mut pairs = committed.lines().zip(generated.lines()).enumerate();
     let what = match pairs.find(|(_, (old, new))| old != new) {
         Some((line, (old, new))) => format!("line {} differs\n  - {old}\n  + {new}", line + 1),
-        None => format!(
-            "{} lines are committed, {} generated",
-            committed.lines().count(),
-            generated.lines().count()
-        ),
+        None => format!("{} lines are committed, {} generated", committed.lines().count(), generated.lines().count()),
     };
     Some(what)
 }
@@ -138,14 +124,8 @@ mod tests {
 
     #[test]
     fn the_first_line_that_differs_is_shown() {
-        assert_eq!(
-            difference(Some("a\nb\nc\n"), "a\nx\ny\n").unwrap(),
-            "line 2 differs\n  - b\n  + x"
-        );
-        assert_eq!(
-            difference(Some("a\n"), "a\nb\n").unwrap(),
-            "1 lines are committed, 2 generated"
-        );
+        assert_eq!(difference(Some("a\nb\nc\n"), "a\nx\ny\n").unwrap(), "line 2 differs\n  - b\n  + x");
+        assert_eq!(difference(Some("a\n"), "a\nb\n").unwrap(), "1 lines are committed, 2 generated");
         assert_eq!(difference(None, "a").unwrap(), "missing");
     }
 }

@@ -1,13 +1,7 @@
 //! Developer commands of recapd: `cargo xtask <command>` is the only runner, on a laptop and in CI alike.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "a command line program talks on standard output"
-)]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a developer command reads the clock and the environment itself"
-)]
+#![expect(clippy::print_stdout, reason = "a command line program talks on standard output")]
+#![expect(clippy::disallowed_methods, reason = "a developer command reads the clock and the environment itself")]
 
 mod bench;
 mod check;

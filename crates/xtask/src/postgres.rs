@@ -40,10 +40,7 @@ impl Postgres {
     /// Fails when the cluster cannot be made or the server does not come up, with the end of its log.
     pub fn start(bin: &Path) -> Result<Self> {
         let user = unprivileged_user()?;
-        let dir = tempfile::Builder::new()
-            .prefix("recapd-test-postgres-")
-            .tempdir()
-            .context("no temporary folder")?;
+        let dir = tempfile::Builder::new().prefix("recapd-test-postgres-").tempdir().context("no temporary folder")?;
         if let Some(user) = user {
             std::os::unix::fs::chown(dir.path(), Some(user.uid), Some(user.gid))
                 .context("cannot hand over the folder")?;
@@ -54,16 +51,10 @@ impl Postgres {
             let port = free_port()?;
             if let Some(server) = start_server(bin, dir.path(), &data, port, user)? {
                 println!("PostgreSQL listens on 127.0.0.1:{port}");
-                return Ok(Self {
-                    _server: server,
-                    _dir: dir,
-                    port,
-                });
+                return Ok(Self { _server: server, _dir: dir, port });
             }
         }
-        bail!(
-            "{PORTS_TRIED} free ports were taken by someone else before PostgreSQL could listen on them"
-        )
+        bail!("{PORTS_TRIED} free ports were taken by someone else before PostgreSQL could listen on them")
     }
 
     /// Returns the URL of its maintenance database, with a user that may create databases.
@@ -73,24 +64,11 @@ impl Postgres {
 }
 
 fn make_cluster(bin: &Path, dir: &Path, data: &Path, user: Option<User>) -> Result<()> {
-    let options = [
-        "--auth=trust",
-        "--username=postgres",
-        "--encoding=UTF8",
-        "--locale=C",
-        "--no-sync",
-        "--pgdata",
-    ];
-    let initdb = Run::new(bin.join("initdb"), options)?
-        .arg(data)
-        .dir(dir)
-        .user(user);
-    initdb
-        .stdout()
-        .context("cannot make a PostgreSQL cluster")?;
+    let options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"];
+    let initdb = Run::new(bin.join("initdb"), options)?.arg(data).dir(dir).user(user);
+    initdb.stdout().context("cannot make a PostgreSQL cluster")?;
     let config = data.join("postgresql.conf");
-    let mut text = std::fs::read_to_string(&config)
-        .with_context(|| format!("cannot read {}", config.display()))?;
+    let mut text = std::fs::read_to_string(&config).with_context(|| format!("cannot read {}", config.display()))?;
     for (key, value) in SETTINGS {
         writeln!(text, "{key} = {value}")?;
     }
@@ -98,19 +76,8 @@ fn make_cluster(bin: &Path, dir: &Path, data: &Path, user: Option<User>) -> Resu
 }
 
 /// Returns `None` when the port was taken between choosing it and listening on it.
-fn start_server(
-    bin: &Path,
-    dir: &Path,
-    data: &Path,
-    port: u16,
-    user: Option<User>,
-) -> Result<Option<Server>> {
-    let run = Run::new(bin.join("postgres"), ["-D"])?
-        .arg(data)
-        .arg("-p")
-        .arg(port.to_string())
-        .arg("-k")
-        .arg(dir);
+fn start_server(bin: &Path, dir: &Path, data: &Path, port: u16, user: Option<User>) -> Result<Option<Server>> {
+    let run = Run::new(bin.join("postgres"), ["-D"])?.arg(data).arg("-p").arg(port.to_string()).arg("-k").arg(dir);
     // SIGINT is PostgreSQL's fast shutdown: open connections are cut.
     let mut server = run.dir(dir).user(user).serve(&dir.join("log"), "INT")?;
     let deadline = Instant::now() + PATIENCE;
@@ -128,20 +95,14 @@ fn start_server(
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    bail!(
-        "PostgreSQL is not ready after {PATIENCE:.0?}; its log ends with\n{}",
-        server.log_tail()
-    )
+    bail!("PostgreSQL is not ready after {PATIENCE:.0?}; its log ends with\n{}", server.log_tail())
 }
 
 /// The eighth line of the server's lock file tells its state (PostgreSQL's `miscadmin.h`,
 /// `LOCK_FILE_LINE_PM_STATUS`).
 fn is_ready(lock_file: &Path) -> bool {
-    std::fs::read_to_string(lock_file).is_ok_and(|text| {
-        text.lines()
-            .nth(7)
-            .is_some_and(|state| state.trim() == "ready")
-    })
+    std::fs::read_to_string(lock_file)
+        .is_ok_and(|text| text.lines().nth(7).is_some_and(|state| state.trim() == "ready"))
 }
 
 fn free_port() -> Result<u16> {
@@ -155,13 +116,10 @@ fn unprivileged_user() -> Result<Option<User>> {
     if id(&["-u"])? != 0 {
         return Ok(None);
     }
-    let user = || -> Result<User> {
-        Ok(User {
-            uid: id(&["-u", "postgres"])?,
-            gid: id(&["-g", "postgres"])?,
-        })
-    };
-    user().map(Some).context("PostgreSQL does not run as root, and there is no user `postgres` to run it as (Debian's package makes one)")
+    let user = || -> Result<User> { Ok(User { uid: id(&["-u", "postgres"])?, gid: id(&["-g", "postgres"])? }) };
+    user().map(Some).context(
+        "PostgreSQL does not run as root, and there is no user `postgres` to run it as (Debian's package makes one)",
+    )
 }
 
 #[cfg(test)]

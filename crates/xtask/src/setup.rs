@@ -33,36 +33,24 @@ pub fn postgres_bin() -> Result<PathBuf> {
         return Ok(bin);
     }
     install()?;
-    find_postgres().with_context(|| format!("the package postgresql was installed, yet no server is on PATH or under {DEBIAN_VERSIONS}"))
+    find_postgres().with_context(|| {
+        format!("the package postgresql was installed, yet no server is on PATH or under {DEBIAN_VERSIONS}")
+    })
 }
 
 /// Looks on `PATH` first, then takes the newest of Debian's versions.
 fn find_postgres() -> Option<PathBuf> {
-    let from_path = PROGRAMS
-        .iter()
-        .all(|program| on_path(program).is_some())
-        .then(|| on_path("postgres"))
-        .flatten();
+    let from_path = PROGRAMS.iter().all(|program| on_path(program).is_some()).then(|| on_path("postgres")).flatten();
     // A link on PATH leads to the folder that holds all the programs.
-    let bin = from_path
-        .and_then(|file| file.canonicalize().ok())
-        .and_then(|file| file.parent().map(Path::to_path_buf));
-    bin.filter(|bin| has_programs(bin))
-        .or_else(|| newest_version(Path::new(DEBIAN_VERSIONS)))
+    let bin = from_path.and_then(|file| file.canonicalize().ok()).and_then(|file| file.parent().map(Path::to_path_buf));
+    bin.filter(|bin| has_programs(bin)).or_else(|| newest_version(Path::new(DEBIAN_VERSIONS)))
 }
 
 fn newest_version(versions: &Path) -> Option<PathBuf> {
     let dirs = std::fs::read_dir(versions).ok()?.filter_map(Result::ok);
-    let numbered = dirs.filter_map(|dir| {
-        Some((
-            dir.file_name().to_str()?.parse::<u32>().ok()?,
-            dir.path().join("bin"),
-        ))
-    });
-    numbered
-        .filter(|(_, bin)| has_programs(bin))
-        .max()
-        .map(|(_, bin)| bin)
+    let numbered =
+        dirs.filter_map(|dir| Some((dir.file_name().to_str()?.parse::<u32>().ok()?, dir.path().join("bin"))));
+    numbered.filter(|(_, bin)| has_programs(bin)).max().map(|(_, bin)| bin)
 }
 
 fn has_programs(bin: &Path) -> bool {
@@ -81,10 +69,7 @@ fn install() -> Result<()> {
     println!("PostgreSQL's server programs are missing: installing Debian's package postgresql");
     Run::new("apt-get", ["update"])?.show()?;
     // The package would start a cluster of its own; the tests start a private one instead.
-    let install = Run::new(
-        "apt-get",
-        ["install", "-y", "--no-install-recommends", "postgresql"],
-    )?;
+    let install = Run::new("apt-get", ["install", "-y", "--no-install-recommends", "postgresql"])?;
     install.env("DEBIAN_FRONTEND", "noninteractive").show()
 }
 
@@ -107,10 +92,7 @@ mod tests {
         version(root.path(), "15", &PROGRAMS);
         version(root.path(), "17", &["postgres"]);
         version(root.path(), "common", &PROGRAMS);
-        assert_eq!(
-            newest_version(root.path()),
-            Some(root.path().join("15/bin"))
-        );
+        assert_eq!(newest_version(root.path()), Some(root.path().join("15/bin")));
     }
 
     #[test]

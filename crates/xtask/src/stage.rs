@@ -39,11 +39,8 @@ impl Stages {
 
     fn times(&self) -> String {
         let total: Duration = self.0.iter().map(|(_, took)| *took).sum();
-        let each: Vec<String> = self
-            .0
-            .iter()
-            .map(|(name, took)| format!("{name} {:.1} s", took.as_secs_f64()))
-            .collect();
+        let each: Vec<String> =
+            self.0.iter().map(|(name, took)| format!("{name} {:.1} s", took.as_secs_f64())).collect();
         format!("{} · total {:.1} s", each.join(" · "), total.as_secs_f64())
     }
 }
@@ -54,18 +51,13 @@ mod tests {
 
     #[test]
     fn an_error_names_its_stage() {
-        let error = Stages::default()
-            .run("clippy", || -> Result<()> { anyhow::bail!("no") })
-            .unwrap_err();
+        let error = Stages::default().run("clippy", || -> Result<()> { anyhow::bail!("no") }).unwrap_err();
         assert_eq!(format!("{error:#}"), "stage `clippy` failed: no");
     }
 
     #[test]
     fn times_are_listed_in_order() {
-        let stages = Stages(vec![
-            ("a".into(), Duration::from_secs(1)),
-            ("b".into(), Duration::from_millis(500)),
-        ]);
+        let stages = Stages(vec![("a".into(), Duration::from_secs(1)), ("b".into(), Duration::from_millis(500))]);
         assert_eq!(stages.times(), "a 1.0 s · b 0.5 s · total 1.5 s");
     }
 }

@@ -30,10 +30,7 @@ pub struct Counts {
 impl Counts {
     /// Adds what a line of a test program's output reports; other lines add nothing.
     fn read(&mut self, line: &str) {
-        let Some(parts) = line
-            .strip_prefix("test result: ")
-            .and_then(|rest| rest.split_once(". "))
-        else {
+        let Some(parts) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else {
             return;
         };
         for part in parts.1.split("; ") {
@@ -47,11 +44,7 @@ impl Counts {
 
     /// Returns 0 when no test failed, else 1.
     pub fn exit_code(self) -> ExitCode {
-        if self.failed > 0 {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        }
+        if self.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 
     /// Prints the summary, a line of its own: `N passed, N failed`.
@@ -87,26 +80,17 @@ pub fn run_stages(stages: &mut Stages, cargo_args: &[String]) -> Result<Counts> 
 }
 
 fn run_cargo_test(postgres: &str, cargo_args: &[String]) -> Result<Counts> {
-    let chosen = cargo_args
-        .iter()
-        .take_while(|arg| *arg != "--")
-        .any(|arg| arg == "-p" || arg.starts_with("--package"));
-    let scope: &[&str] = if chosen {
-        &[]
-    } else {
-        &["--workspace", "--all-features"]
-    };
-    let mut run =
-        Run::cargo(["test", "--no-fail-fast"].iter().chain(scope))?.env(POSTGRES_URL, postgres);
+    let chosen =
+        cargo_args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "-p" || arg.starts_with("--package"));
+    let scope: &[&str] = if chosen { &[] } else { &["--workspace", "--all-features"] };
+    let mut run = Run::cargo(["test", "--no-fail-fast"].iter().chain(scope))?.env(POSTGRES_URL, postgres);
     for arg in cargo_args {
         run = run.arg(arg);
     }
     let mut counts = Counts::default();
     let status = run.lines(|line| counts.read(line))?;
     if !status.success() && counts.failed == 0 {
-        bail!(
-            "`cargo test` ended with {status} though no test failed: the build broke or a test program died"
-        );
+        bail!("`cargo test` ended with {status} though no test failed: the build broke or a test program died");
     }
     Ok(counts)
 }
@@ -126,12 +110,6 @@ mod tests {
         ] {
             counts.read(line);
         }
-        assert_eq!(
-            counts,
-            Counts {
-                passed: 15,
-                failed: 2
-            }
-        );
+        assert_eq!(counts, Counts { passed: 15, failed: 2 });
     }
 }

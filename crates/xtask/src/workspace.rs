@@ -13,13 +13,10 @@ use crate::process::Run;
 ///
 /// Fails when the program was not started by cargo, which names the package's folder.
 pub fn root() -> Result<PathBuf> {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR")
-        .context("start it as `cargo xtask`: CARGO_MANIFEST_DIR is not set")?;
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").context("start it as `cargo xtask`: CARGO_MANIFEST_DIR is not set")?;
     let Some(root) = Path::new(&package).ancestors().nth(2) else {
-        bail!(
-            "the package's folder {} has no workspace above it",
-            package.display()
-        );
+        bail!("the package's folder {} has no workspace above it", package.display());
     };
     Ok(root.to_path_buf())
 }
@@ -32,9 +29,7 @@ pub fn root() -> Result<PathBuf> {
 pub fn target_dir() -> Result<PathBuf> {
     let text = Run::cargo(["metadata", "--no-deps", "--format-version", "1"])?.stdout()?;
     let metadata: Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .context("cargo metadata names no target_directory")?;
+    let target = metadata["target_directory"].as_str().context("cargo metadata names no target_directory")?;
     Ok(PathBuf::from(target))
 }
 
@@ -44,21 +39,8 @@ pub fn target_dir() -> Result<PathBuf> {
 ///
 /// Fails when git is missing or the root is not a work tree.
 pub fn tracked_files() -> Result<Vec<PathBuf>> {
-    let text = Run::new(
-        "git",
-        [
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ],
-    )?
-    .stdout()?;
+    let text = Run::new("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"])?.stdout()?;
     let root = root()?;
-    let paths = text
-        .split('\0')
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from);
+    let paths = text.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from);
     Ok(paths.filter(|path| root.join(path).is_file()).collect())
 }

@@ -14,8 +14,6 @@ pub struct Item {
     pub tokens: u32,
     /// Worth of its own, beside its facts.
     pub worth: f32,
-    /// Multiplies the worth of its facts.
-    pub weight: f32,
     /// Indices into the facts' worths.
     pub facts: Vec<u32>,
     /// An item that must be chosen with it.
@@ -34,13 +32,7 @@ pub struct Weighing {
 /// Returns which items are chosen. The chosen items' tokens add up to at most `target`; `forced` items are
 /// chosen first, in order, as long as they fit.
 #[must_use]
-pub fn select(
-    items: &[Item],
-    fact_worth: &[f32],
-    forced: &[usize],
-    target: u32,
-    weighing: Weighing,
-) -> Vec<bool> {
+pub fn select(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32, weighing: Weighing) -> Vec<bool> {
     let mut selection = Selection {
         items,
         fact_worth,
@@ -84,9 +76,7 @@ impl PartialOrd for Entry {
 }
 impl Ord for Entry {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.gain
-            .total_cmp(&other.gain)
-            .then(self.index.cmp(&other.index))
+        self.gain.total_cmp(&other.gain).then(self.index.cmp(&other.index))
     }
 }
 
@@ -94,10 +84,7 @@ impl Selection<'_> {
     fn fill(&mut self) {
         let mut heap: BinaryHeap<Entry> = (0..self.items.len())
             .filter(|&index| !self.is_chosen(index))
-            .map(|index| Entry {
-                gain: self.gain(index),
-                index,
-            })
+            .map(|index| Entry { gain: self.gain(index), index })
             .collect();
         while let Some(top) = heap.pop() {
             if top.gain <= 0.0 || self.left == 0 {
@@ -108,10 +95,7 @@ impl Selection<'_> {
             }
             let now = self.gain(top.index);
             if heap.peek().is_some_and(|next| now < next.gain) {
-                heap.push(Entry {
-                    gain: now,
-                    index: top.index,
-                });
+                heap.push(Entry { gain: now, index: top.index });
             } else {
                 self.take(top.index);
             }
@@ -126,12 +110,7 @@ impl Selection<'_> {
     fn chain(&self, index: usize) -> Vec<usize> {
         let mut chain = vec![index];
         let mut at = index;
-        while let Some(parent) = self
-            .items
-            .get(at)
-            .and_then(|item| item.parent)
-            .map(|parent| parent as usize)
-        {
+        while let Some(parent) = self.items.get(at).and_then(|item| item.parent).map(|parent| parent as usize) {
             if parent >= at || self.is_chosen(parent) {
                 break;
             }
@@ -144,24 +123,11 @@ impl Selection<'_> {
     fn gain(&self, index: usize) -> f32 {
         let mut worth = 0.0;
         let mut tokens = 0;
-        for item in self
-            .chain(index)
-            .into_iter()
-            .filter_map(|index| self.items.get(index))
-        {
-            worth += item.worth
-                + item.weight
-                    * item
-                        .facts
-                        .iter()
-                        .map(|&fact| self.fact_gain(fact))
-                        .sum::<f32>();
+        for item in self.chain(index).into_iter().filter_map(|index| self.items.get(index)) {
+            worth += item.worth + item.facts.iter().map(|&fact| self.fact_gain(fact)).sum::<f32>();
             tokens += item.tokens;
         }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "token counts are far below 2^24"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^24")]
         let cost = (tokens.max(1) as f32).powf(self.weighing.density);
         worth / cost
     }
@@ -169,20 +135,12 @@ impl Selection<'_> {
     fn fact_gain(&self, fact: u32) -> f32 {
         let worth = self.fact_worth.get(fact as usize).copied().unwrap_or(0.0);
         let held = self.held.get(fact as usize).copied().unwrap_or(true);
-        if held {
-            worth * self.weighing.repeat
-        } else {
-            worth
-        }
+        if held { worth * self.weighing.repeat } else { worth }
     }
 
     fn take(&mut self, index: usize) {
         let chain = self.chain(index);
-        let tokens: u32 = chain
-            .iter()
-            .filter_map(|&index| self.items.get(index))
-            .map(|item| item.tokens)
-            .sum();
+        let tokens: u32 = chain.iter().filter_map(|&index| self.items.get(index)).map(|item| item.tokens).sum();
         if tokens > self.left {
             return;
         }
@@ -205,45 +163,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const EVEN: Weighing = Weighing {
-        repeat: 0.0,
-        density: 1.0,
-    };
+    const EVEN: Weighing = Weighing { repeat: 0.0, density: 1.0 };
 
     fn item(tokens: u32, facts: &[u32], parent: Option<u32>) -> Item {
-        Item {
-            tokens,
-            worth: 0.01,
-            weight: 1.0,
-            facts: facts.to_vec(),
-            parent,
-        }
+        Item { tokens, worth: 0.01, facts: facts.to_vec(), parent }
     }
 
     #[test]
     fn new_facts_win_over_repeated_ones() {
-        let items = [
-            item(5, &[0], None),
-            item(5, &[0], None),
-            item(5, &[1], None),
-        ];
-        assert_eq!(
-            select(&items, &[1.0, 0.5], &[], 10, EVEN),
-            [false, true, true]
-        );
+        let items = [item(5, &[0], None), item(5, &[0], None), item(5, &[1], None)];
+        assert_eq!(select(&items, &[1.0, 0.5], &[], 10, EVEN), [false, true, true]);
     }
 
     #[test]
     fn a_child_brings_its_parent() {
-        let items = [
-            item(3, &[], None),
-            item(3, &[0], Some(0)),
-            item(6, &[1], None),
-        ];
-        assert_eq!(
-            select(&items, &[1.0, 0.4], &[], 6, EVEN),
-            [true, true, false]
-        );
+        let items = [item(3, &[], None), item(3, &[0], Some(0)), item(6, &[1], None)];
+        assert_eq!(select(&items, &[1.0, 0.4], &[], 6, EVEN), [true, true, false]);
     }
 
     proptest! {

@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 use super::epoch::{Cut, EpochRecord, Section};
 use super::recap::Handles;
-use super::receipt::{
-    NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt,
-};
+use super::receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt};
 use super::request::ContextRequest;
 use super::serve::{From, Item, Layout, Shown};
 use super::session::{Session, is_system};
@@ -43,39 +41,24 @@ pub fn account(
         pieces: pieces(session, epoch, layout, rendered),
         omitted: omitted(session, epoch, layout),
         repaired: repaired(layout, rendered),
-        warnings: if layout.open {
-            vec!["open_turn".to_owned()]
-        } else {
-            Vec::new()
-        },
+        warnings: if layout.open { vec!["open_turn".to_owned()] } else { Vec::new() },
     }
 }
 
-fn tokens(
-    session: &Session,
-    epoch: &EpochRecord,
-    layout: &Layout,
-    request: &ContextRequest,
-) -> TokenReceipt {
+fn tokens(session: &Session, epoch: &EpochRecord, layout: &Layout, request: &ContextRequest) -> TokenReceipt {
     let settings = &session.settings;
-    let mut by_source: BTreeMap<String, u32> = [
-        "system", "tools", "playbook", "pinned", "facts", "recap", "recalled", "recent",
-    ]
-    .into_iter()
-    .map(|source| (source.to_owned(), 0))
-    .collect();
-    let mut add =
-        |source: &str, tokens: u32| *by_source.entry(source.to_owned()).or_default() += tokens;
+    let mut by_source: BTreeMap<String, u32> =
+        ["system", "tools", "playbook", "pinned", "facts", "recap", "recalled", "recent"]
+            .into_iter()
+            .map(|source| (source.to_owned(), 0))
+            .collect();
+    let mut add = |source: &str, tokens: u32| *by_source.entry(source.to_owned()).or_default() += tokens;
     add("tools", settings.tools_tokens);
     for item in &layout.items {
         add(source_of(session, epoch, item), item.tokens);
     }
-    let counted: u32 =
-        layout.items.iter().map(|item| item.tokens).sum::<u32>() + settings.tools_tokens;
-    add(
-        "framing",
-        layout.total.saturating_sub(counted).max(REPLY_TOKENS),
-    );
+    let counted: u32 = layout.items.iter().map(|item| item.tokens).sum::<u32>() + settings.tools_tokens;
+    add("framing", layout.total.saturating_sub(counted).max(REPLY_TOKENS));
     TokenReceipt {
         total: layout.total,
         budget: request.budget,
@@ -106,12 +89,7 @@ fn source_of(session: &Session, epoch: &EpochRecord, item: &Item) -> &'static st
             Some(PieceKind::Pinned) => "pinned",
             _ => "recap",
         },
-        From::Message(0, at)
-            if session
-                .messages
-                .get(at)
-                .is_some_and(|admitted| is_system(&admitted.message)) =>
-        {
+        From::Message(0, at) if session.messages.get(at).is_some_and(|admitted| is_system(&admitted.message)) => {
             "system"
         }
         From::Message(0, _) => "pinned",
@@ -120,52 +98,26 @@ fn source_of(session: &Session, epoch: &EpochRecord, item: &Item) -> &'static st
 }
 
 fn prefix(before: &Shown, shown: &Shown) -> PrefixReceipt {
-    let same = before
-        .items
-        .iter()
-        .zip(&shown.items)
-        .take_while(|(old, new)| old.0 == new.0)
-        .count();
+    let same = before.items.iter().zip(&shown.items).take_while(|(old, new)| old.0 == new.0).count();
     let sum = |items: &[(u64, u32)]| items.iter().map(|item| item.1).sum::<u32>();
     let stable_tokens = sum(shown.items.get(..same).unwrap_or_default());
     let changed = same < before.items.len();
     let after = shown.items.get(same..).unwrap_or_default();
     // what stood before and stands again after the change is read again too
     let recache_tokens = if changed { sum(after) } else { 0 };
-    PrefixReceipt {
-        stable_tokens,
-        changed,
-        recache_tokens,
-    }
+    PrefixReceipt { stable_tokens, changed, recache_tokens }
 }
 
-fn next(
-    session: &Session,
-    epoch: &EpochRecord,
-    layout: &Layout,
-    request: &ContextRequest,
-) -> NextReceipt {
+fn next(session: &Session, epoch: &EpochRecord, layout: &Layout, request: &ContextRequest) -> NextReceipt {
     let free = request.limit().saturating_sub(layout.total);
     let room = epoch.room.max(1);
     let fill = (1.0 - f64::from(free) / f64::from(room)).clamp(0.0, 1.0);
     // the rules compressor needs no preparation: its next epoch is always ready
-    let compaction = if fill >= session.settings.marks.soft {
-        "ready"
-    } else {
-        "idle"
-    };
-    NextReceipt {
-        fill: (fill * 1000.0).round() / 1000.0,
-        compaction: compaction.to_owned(),
-    }
+    let compaction = if fill >= session.settings.marks.soft { "ready" } else { "idle" };
+    NextReceipt { fill: (fill * 1000.0).round() / 1000.0, compaction: compaction.to_owned() }
 }
 
-fn pieces(
-    session: &Session,
-    epoch: &EpochRecord,
-    layout: &Layout,
-    rendered: &Rendered,
-) -> Vec<Piece> {
+fn pieces(session: &Session, epoch: &EpochRecord, layout: &Layout, rendered: &Rendered) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut last_turn = None;
     for (at, item) in layout.items.iter().enumerate() {
@@ -173,19 +125,11 @@ fn pieces(
         match item.from {
             From::Section(section) => {
                 last_turn = None;
-                pieces.extend(
-                    epoch
-                        .sections
-                        .get(section)
-                        .map(|section| section_piece(session, section, index)),
-                );
+                pieces.extend(epoch.sections.get(section).map(|section| section_piece(session, section, index)));
             }
             From::Message(turn, message) => {
                 let mut piece = message_piece(session, epoch, turn, message, item.tokens, index);
-                match (last_turn == Some(turn))
-                    .then(|| pieces.last_mut())
-                    .flatten()
-                {
+                match (last_turn == Some(turn)).then(|| pieces.last_mut()).flatten() {
                     Some(piece_before) => extend_piece(piece_before, &mut piece),
                     None => pieces.push(piece),
                 }
@@ -211,33 +155,16 @@ fn section_piece(session: &Session, section: &Section, index: usize) -> Piece {
     }
 }
 
-fn message_piece(
-    session: &Session,
-    epoch: &EpochRecord,
-    turn: usize,
-    at: usize,
-    tokens: u32,
-    index: usize,
-) -> Piece {
+fn message_piece(session: &Session, epoch: &EpochRecord, turn: usize, at: usize, tokens: u32, index: usize) -> Piece {
     let admitted = session.messages.get(at);
     let edited = epoch.edits.contains_key(&at);
     let reformatted = admitted.is_some_and(|admitted| admitted.reformatted.is_some());
     Piece {
         index,
-        kind: if edited {
-            PieceKind::Observation
-        } else {
-            PieceKind::Verbatim
-        },
+        kind: if edited { PieceKind::Observation } else { PieceKind::Verbatim },
         turns: vec![u32::try_from(turn).unwrap_or(u32::MAX)],
         originals: admitted
-            .map(|admitted| {
-                admitted
-                    .message
-                    .originals()
-                    .map(|text| OriginalHash::of(text))
-                    .collect()
-            })
+            .map(|admitted| admitted.message.originals().map(|text| OriginalHash::of(text)).collect())
             .unwrap_or_default(),
         tokens,
         full_tokens: admitted.map_or(0, |admitted| admitted.tokens),
@@ -263,11 +190,7 @@ fn extend_piece(piece: &mut Piece, next: &mut Piece) {
 /// neighbours where there are too many.
 fn omitted(session: &Session, epoch: &EpochRecord, layout: &Layout) -> Vec<Omitted> {
     let mut found: Vec<Omitted> = Vec::new();
-    let cuts: Vec<&Cut> = epoch
-        .sections
-        .iter()
-        .flat_map(|section| &section.cuts)
-        .collect();
+    let cuts: Vec<&Cut> = epoch.sections.iter().flat_map(|section| &section.cuts).collect();
     let each = cuts.len().div_ceil(MOST_OMITTED).max(1);
     for group in cuts.chunks(each) {
         let (Some(first), Some(last)) = (group.first(), group.last()) else {
@@ -278,45 +201,37 @@ fn omitted(session: &Session, epoch: &EpochRecord, layout: &Layout) -> Vec<Omitt
             turns: [first.turn, last.turn],
             tokens: group.iter().map(|cut| cut.tokens).sum(),
             why: "budget".to_owned(),
-            expand: most
-                .and_then(|cut| cut.expand)
-                .filter(|_| session.settings.handles == Handles::Shown),
+            expand: most.and_then(|cut| cut.expand).filter(|_| session.settings.handles == Handles::Shown),
         });
     }
-    found.extend(
-        epoch
-            .edits
-            .iter()
-            .filter_map(|(at, edited)| edited_omission(session, *at, edited.tokens)),
-    );
+    found.extend(epoch.edits.iter().filter_map(|(at, edited)| edited_omission(session, *at, edited.tokens)));
+    let told = |section: &Section| section.kind == PieceKind::Recap;
+    if epoch.covered > 0 && !epoch.sections.iter().any(told) {
+        found.push(Omitted {
+            turns: [1, epoch.covered],
+            tokens: session.full_tokens_of(1, epoch.covered as usize),
+            why: "budget".to_owned(),
+            expand: None,
+        });
+    }
     if layout.open {
         let turn = u32::try_from(layout.last + 1).unwrap_or(u32::MAX);
         let tokens = session.full_tokens_of(layout.last + 1, layout.last + 1);
-        found.push(Omitted {
-            turns: [turn, turn],
-            tokens,
-            why: "open_turn".to_owned(),
-            expand: None,
-        });
+        found.push(Omitted { turns: [turn, turn], tokens, why: "open_turn".to_owned(), expand: None });
     }
     found
 }
 
 fn edited_omission(session: &Session, at: usize, tokens: u32) -> Option<Omitted> {
     let admitted = session.messages.get(at)?;
-    let turn = session
-        .turns
-        .iter()
-        .rposition(|turn| turn.messages.contains(&at))?;
+    let turn = session.turns.iter().rposition(|turn| turn.messages.contains(&at))?;
     let turn = u32::try_from(turn).unwrap_or(u32::MAX);
     let longest = admitted.message.originals().max_by_key(|text| text.len());
     Some(Omitted {
         turns: [turn, turn],
         tokens: admitted.tokens.saturating_sub(tokens),
         why: "budget".to_owned(),
-        expand: longest
-            .map(|text| OriginalHash::of(text))
-            .filter(|_| session.settings.handles == Handles::Shown),
+        expand: longest.map(|text| OriginalHash::of(text)).filter(|_| session.settings.handles == Handles::Shown),
     })
 }
 
@@ -329,10 +244,7 @@ fn repaired(layout: &Layout, rendered: &Rendered) -> Vec<Repaired> {
                 Some(From::Message(turn, _)) => u32::try_from(turn).unwrap_or(u32::MAX),
                 _ => 0,
             };
-            Repaired {
-                turn,
-                what: describe(&repair.kind),
-            }
+            Repaired { turn, what: describe(&repair.kind) }
         })
         .collect()
 }

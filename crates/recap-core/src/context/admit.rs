@@ -66,17 +66,10 @@ fn reformat_observations(admitted: &mut Admitted, counter: &dyn TokenCounter) {
         let Some(smaller) = reformat::reformat(&observation.text) else {
             continue;
         };
-        let (before, after) = (
-            counter.count(&observation.text),
-            counter.count(&smaller.text),
-        );
+        let (before, after) = (counter.count(&observation.text), counter.count(&smaller.text));
         if after < before {
             admitted.served_tokens = admitted.served_tokens.saturating_sub(before - after);
-            admitted
-                .reformatted
-                .get_or_insert_default()
-                .texts
-                .insert(at, smaller.text.into());
+            admitted.reformatted.get_or_insert_default().texts.insert(at, smaller.text.into());
         }
     }
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use crate::compress::{UnitRole, units};
 use crate::tokens::TokenCounter;
-use crate::trajectory::{Block, FactKey, OriginalHash, Role, TurnKind, facts};
+use crate::trajectory::{Block, FactKey, FactKind, OriginalHash, Role, TurnKind, facts};
 
 use super::admit::Admitted;
-use super::headline::headline;
+use super::headline::{bare_arguments, headline};
 
 /// One line of a turn.
 #[derive(Debug, Clone)]
@@ -22,13 +22,24 @@ pub struct Line {
     /// Its tokens, with the line feed.
     pub tokens: u32,
     /// Its values.
-    pub facts: Vec<FactKey>,
+    pub facts: Vec<LineFact>,
     /// What it is to a reader.
     pub role: UnitRole,
     /// The line of the same turn that it needs beside it.
     pub parent: Option<u32>,
     /// The source it was cut from, an index into [`TurnDigest::sources`].
     pub source: u32,
+}
+
+/// A value in a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LineFact {
+    /// Its identity.
+    pub key: FactKey,
+    /// What it looks like.
+    pub kind: FactKind,
+    /// Whether it is a number that opens its line, as line numbers do.
+    pub opens: bool,
 }
 
 /// A text that a turn's lines were cut from.
@@ -40,8 +51,8 @@ pub struct Source {
     pub said: bool,
     /// Its tokens.
     pub tokens: u32,
-    /// How many lines it was cut into.
-    pub lines: u32,
+    /// How many values it holds, with repeats.
+    pub facts: u32,
 }
 
 /// One turn in the digest.
@@ -66,12 +77,14 @@ pub struct TurnDigest {
 /// How often and where a value was seen.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sightings {
-    /// Lines that hold it.
-    pub lines: u32,
     /// Turns that hold it.
     pub turns: u32,
     /// The newest turn that holds it.
     pub last_turn: u32,
+    /// The newest line that holds it, an index into that turn's lines; `u32::MAX` for its headline.
+    pub last_line: u32,
+    /// How many values stood with it in its newest source.
+    pub crowd: u32,
     /// The newest turn in which the agent itself wrote it; 0 for never.
     pub said_turn: u32,
     /// Turns in which the agent wrote it.
@@ -93,13 +106,7 @@ const FRESH_TURNS: usize = 64;
 
 impl Digest {
     /// Adds a closed turn. `number` must be greater than any before.
-    pub fn push(
-        &mut self,
-        number: u32,
-        kind: TurnKind,
-        messages: &[Admitted],
-        counter: &dyn TokenCounter,
-    ) {
+    pub fn push(&mut self, number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn TokenCounter) {
         let digest = digest_turn(number, kind, messages, counter);
         self.note(&digest);
         self.lines += digest.lines.len();
@@ -144,20 +151,19 @@ impl Digest {
     }
 
     fn note(&mut self, digest: &TurnDigest) {
-        let turn = digest.turn;
-        for line in digest.lines.iter().chain([&digest.headline]) {
-            let said = digest
-                .sources
-                .get(line.source as usize)
-                .is_some_and(|source| source.said);
-            for &fact in &line.facts {
-                let seen = self.seen.entry(fact).or_default();
-                seen.lines += 1;
-                seen.turns += u32::from(seen.last_turn != turn);
-                seen.last_turn = turn;
+        let lines = digest.lines.iter().enumerate().map(|(at, line)| (u32::try_from(at).unwrap_or(u32::MAX), line));
+        for (at, line) in std::iter::once((u32::MAX, &digest.headline)).chain(lines) {
+            let source = digest.sources.get(line.source as usize);
+            let said = source.is_some_and(|source| source.said);
+            for fact in &line.facts {
+                let seen = self.seen.entry(fact.key).or_default();
+                seen.turns += u32::from(seen.last_turn != digest.turn);
+                seen.last_turn = digest.turn;
+                seen.last_line = at;
+                seen.crowd = source.map_or(1, |source| source.facts);
                 if said {
-                    seen.said_turns += u32::from(seen.said_turn != turn);
-                    seen.said_turn = turn;
+                    seen.said_turns += u32::from(seen.said_turn != digest.turn);
+                    seen.said_turn = digest.turn;
                 }
             }
         }
@@ -166,19 +172,10 @@ impl Digest {
     /// Lets go of the lines of older turns that bring least, down to half the cap.
     fn thin(&mut self) {
         let old = self.turns.len().saturating_sub(FRESH_TURNS);
-        let fresh: usize = self
-            .turns
-            .iter()
-            .skip(old)
-            .map(|turn| turn.lines.len())
-            .sum();
+        let fresh: usize = self.turns.iter().skip(old).map(|turn| turn.lines.len()).sum();
         let keep = (MOST_LINES / 2).saturating_sub(fresh);
-        let mut worths: Vec<u32> = self
-            .turns
-            .iter()
-            .take(old)
-            .flat_map(|turn| turn.lines.iter().map(|line| standing(line)))
-            .collect();
+        let mut worths: Vec<u32> =
+            self.turns.iter().take(old).flat_map(|turn| turn.lines.iter().map(|line| standing(line))).collect();
         let cut = worths.len().saturating_sub(keep);
         if cut == 0 {
             return;
@@ -192,7 +189,7 @@ impl Digest {
             .turns
             .iter()
             .flat_map(|turn| turn.lines.iter().chain([&turn.headline]))
-            .flat_map(|line| line.facts.iter().copied())
+            .flat_map(|line| line.facts.iter().map(|fact| fact.key))
             .collect();
         self.seen.retain(|fact, _| alive.contains(fact));
     }
@@ -206,19 +203,13 @@ fn standing(line: &Line) -> u32 {
         UnitRole::Plain | UnitRole::Detail => 100,
         UnitRole::Boilerplate => 0,
     };
-    let facts = u32::try_from(line.facts.len())
-        .unwrap_or(u32::MAX)
-        .saturating_mul(1_000);
+    let facts = u32::try_from(line.facts.len()).unwrap_or(u32::MAX).saturating_mul(1_000);
     role + facts / line.tokens.max(1)
 }
 
 /// Drops a turn's lines of at most this standing, but for parents of kept ones.
 fn drop_lines(turn: &mut TurnDigest, least: u32) {
-    let mut keep: Vec<bool> = turn
-        .lines
-        .iter()
-        .map(|line| standing(line) > least)
-        .collect();
+    let mut keep: Vec<bool> = turn.lines.iter().map(|line| standing(line) > least).collect();
     for at in (0..turn.lines.len()).rev() {
         let parent = turn.lines.get(at).and_then(|line| line.parent);
         if keep.get(at) == Some(&true)
@@ -236,18 +227,11 @@ fn drop_lines(turn: &mut TurnDigest, least: u32) {
     let mut flags = keep.into_iter();
     turn.lines.retain(|_| flags.next().unwrap_or(false));
     for line in &mut turn.lines {
-        line.parent = line
-            .parent
-            .and_then(|parent| moved.get(parent as usize).copied());
+        line.parent = line.parent.and_then(|parent| moved.get(parent as usize).copied());
     }
 }
 
-fn digest_turn(
-    number: u32,
-    kind: TurnKind,
-    messages: &[Admitted],
-    counter: &dyn TokenCounter,
-) -> TurnDigest {
+fn digest_turn(number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn TokenCounter) -> TurnDigest {
     let mut turn = TurnDigest {
         turn: number,
         kind,
@@ -264,7 +248,8 @@ fn digest_turn(
                 continue;
             };
             let served = admitted.reformatted_text(at).unwrap_or(original);
-            push_lines(&mut turn, original, served, said, counter);
+            let told = matches!(block, Block::Call(_)) && turn.headline.text.contains(&bare_arguments(original));
+            push_lines(&mut turn, original, if told { "" } else { served }, said, counter);
         }
     }
     turn
@@ -281,53 +266,33 @@ fn original_text(block: &Block) -> Option<&Arc<str>> {
     .filter(|text| !text.is_empty())
 }
 
-fn push_lines(
-    turn: &mut TurnDigest,
-    original: &str,
-    served: &str,
-    said: bool,
-    counter: &dyn TokenCounter,
-) {
+fn push_lines(turn: &mut TurnDigest, original: &str, served: &str, said: bool, counter: &dyn TokenCounter) {
     let source = u32::try_from(turn.sources.len()).unwrap_or(u32::MAX);
     let base = u32::try_from(turn.lines.len()).unwrap_or(u32::MAX);
-    let cut = units(served).units;
-    let mut tokens = 0;
-    for unit in &cut {
+    let (mut tokens, mut held) = (0, 0);
+    for unit in &units(served).units {
         let text = served.get(unit.span.clone()).unwrap_or_default();
         let parent = unit.parent.map(|parent| parent.saturating_add(base));
         let line = line_of(text, unit.role, parent, source, counter);
         tokens += line.tokens;
+        held += line.facts.len();
         turn.lines.push(line);
     }
-    let lines = u32::try_from(cut.len()).unwrap_or(u32::MAX);
-    turn.sources.push(Source {
-        original: OriginalHash::of(original),
-        said,
-        tokens,
-        lines,
-    });
+    let facts = u32::try_from(held).unwrap_or(u32::MAX);
+    turn.sources.push(Source { original: OriginalHash::of(original), said, tokens, facts });
 }
 
-fn line_of(
-    text: &str,
-    role: UnitRole,
-    parent: Option<u32>,
-    source: u32,
-    counter: &dyn TokenCounter,
-) -> Line {
+fn line_of(text: &str, role: UnitRole, parent: Option<u32>, source: u32, counter: &dyn TokenCounter) -> Line {
     let text = text.trim_end();
-    let mut keys: Vec<FactKey> = facts(text)
+    let opening = text.len() - text.trim_start().len();
+    let mut found: Vec<LineFact> = facts(text)
         .into_iter()
-        .filter_map(|fact| text.get(fact.span).map(FactKey::of))
+        .filter_map(|fact| {
+            let opens = fact.span.start == opening && fact.kind == FactKind::Number;
+            text.get(fact.span).map(|value| LineFact { key: FactKey::of(value), kind: fact.kind, opens })
+        })
         .collect();
-    keys.sort_unstable();
-    keys.dedup();
-    Line {
-        text: text.into(),
-        tokens: counter.count(text) + 1,
-        facts: keys,
-        role,
-        parent,
-        source,
-    }
+    found.sort_unstable();
+    found.dedup_by_key(|fact| fact.key);
+    Line { text: text.into(), tokens: counter.count(text) + 1, facts: found, role, parent, source }
 }

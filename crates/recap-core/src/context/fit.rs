@@ -58,20 +58,12 @@ enum PartKind {
 #[must_use]
 pub fn fit_turn(turn: &[Admitted], cap: u32, terms: &FitTerms<'_>) -> Fitted {
     let parts = parts_of(turn, terms.counter);
-    let mut fitted = Fitted {
-        edits: TurnEdits::new(),
-        tokens: turn.iter().map(|message| message.served_tokens).sum(),
-    };
+    let mut fitted = Fitted { edits: TurnEdits::new(), tokens: turn.iter().map(|message| message.served_tokens).sum() };
     if fitted.tokens <= cap {
         return fitted;
     }
-    let observations: Vec<&Part<'_>> = parts
-        .iter()
-        .filter(|part| part.kind == PartKind::Observation)
-        .collect();
-    let fixed = fitted
-        .tokens
-        .saturating_sub(observations.iter().map(|part| part.tokens).sum());
+    let observations: Vec<&Part<'_>> = parts.iter().filter(|part| part.kind == PartKind::Observation).collect();
+    let fixed = fitted.tokens.saturating_sub(observations.iter().map(|part| part.tokens).sum());
     let level = water_level(&observations, cap.saturating_sub(fixed));
     for part in &observations {
         if part.tokens > level {
@@ -79,28 +71,23 @@ pub fn fit_turn(turn: &[Admitted], cap: u32, terms: &FitTerms<'_>) -> Fitted {
         }
     }
     if fitted.tokens > cap {
-        return skeleton(turn, &parts, terms.counter);
+        return cut_parts(turn, &parts, terms.counter);
     }
     fitted
 }
 
 /// Returns the turn with every long text cut to head and tail.
 #[must_use]
-pub fn skeleton_tokens(turn: &[Admitted], counter: &dyn TokenCounter) -> u32 {
-    skeleton(turn, &parts_of(turn, counter), counter).tokens
+pub fn skeleton(turn: &[Admitted], counter: &dyn TokenCounter) -> Fitted {
+    cut_parts(turn, &parts_of(turn, counter), counter)
 }
 
-fn skeleton(turn: &[Admitted], parts: &[Part<'_>], counter: &dyn TokenCounter) -> Fitted {
-    let mut fitted = Fitted {
-        edits: TurnEdits::new(),
-        tokens: turn.iter().map(|message| message.served_tokens).sum(),
-    };
+fn cut_parts(turn: &[Admitted], parts: &[Part<'_>], counter: &dyn TokenCounter) -> Fitted {
+    let mut fitted = Fitted { edits: TurnEdits::new(), tokens: turn.iter().map(|message| message.served_tokens).sum() };
     for part in parts.iter().filter(|part| part.tokens > SKELETON_TOKENS) {
         let text = match part.kind {
             PartKind::Arguments => cut_arguments(part.text, counter),
-            PartKind::Observation | PartKind::Words => {
-                cut_head_tail(part.text, SKELETON_TOKENS, counter)
-            }
+            PartKind::Observation | PartKind::Words => cut_head_tail(part.text, SKELETON_TOKENS, counter),
         };
         replace(turn, part, text, counter, &mut fitted);
     }
@@ -124,13 +111,7 @@ fn water_level(parts: &[&Part<'_>], room: u32) -> u32 {
     u32::MAX
 }
 
-fn elide_part(
-    turn: &[Admitted],
-    part: &Part<'_>,
-    budget_tokens: u32,
-    terms: &FitTerms<'_>,
-    fitted: &mut Fitted,
-) {
+fn elide_part(turn: &[Admitted], part: &Part<'_>, budget_tokens: u32, terms: &FitTerms<'_>, fitted: &mut Fitted) {
     let elided = elide(&Elide {
         text: part.text,
         original: OriginalHash::of(part.original),
@@ -144,29 +125,16 @@ fn elide_part(
     }
 }
 
-fn replace(
-    turn: &[Admitted],
-    part: &Part<'_>,
-    text: String,
-    counter: &dyn TokenCounter,
-    fitted: &mut Fitted,
-) {
+fn replace(turn: &[Admitted], part: &Part<'_>, text: String, counter: &dyn TokenCounter, fitted: &mut Fitted) {
     let tokens = counter.count(&text);
     if tokens >= part.tokens {
         return;
     }
     let saved = part.tokens - tokens;
     fitted.tokens = fitted.tokens.saturating_sub(saved);
-    let whole = turn
-        .get(part.message)
-        .map_or(0, |message| message.served_tokens);
-    let edited = fitted
-        .edits
-        .entry(part.message)
-        .or_insert_with(|| EditedMessage {
-            tokens: whole,
-            texts: BTreeMap::new(),
-        });
+    let whole = turn.get(part.message).map_or(0, |message| message.served_tokens);
+    let edited =
+        fitted.edits.entry(part.message).or_insert_with(|| EditedMessage { tokens: whole, texts: BTreeMap::new() });
     edited.tokens = edited.tokens.saturating_sub(saved);
     edited.texts.insert(part.block, text.into());
 }
@@ -174,11 +142,7 @@ fn replace(
 fn parts_of<'a>(turn: &'a [Admitted], counter: &dyn TokenCounter) -> Vec<Part<'a>> {
     let mut parts = Vec::new();
     for (message, admitted) in turn.iter().enumerate() {
-        let words = if admitted.message.role == Role::Assistant {
-            PartKind::Words
-        } else {
-            PartKind::Observation
-        };
+        let words = if admitted.message.role == Role::Assistant { PartKind::Words } else { PartKind::Observation };
         for (block, content) in admitted.message.blocks.iter().enumerate() {
             let (original, kind) = match content {
                 Block::Text(text) => (text, words),
@@ -189,14 +153,7 @@ fn parts_of<'a>(turn: &'a [Admitted], counter: &dyn TokenCounter) -> Vec<Part<'a
             let text = admitted.reformatted_text(block).unwrap_or(original);
             let tokens = counter.count(text);
             if tokens > 0 {
-                parts.push(Part {
-                    message,
-                    block,
-                    text,
-                    original,
-                    tokens,
-                    kind,
-                });
+                parts.push(Part { message, block, text, original, tokens, kind });
             }
         }
     }
@@ -220,9 +177,7 @@ fn cut_strings(value: &mut Value, counter: &dyn TokenCounter) {
             *text = cut_head_tail(text, SKELETON_TOKENS, counter);
         }
         Value::Array(items) => items.iter_mut().for_each(|item| cut_strings(item, counter)),
-        Value::Object(members) => members
-            .values_mut()
-            .for_each(|member| cut_strings(member, counter)),
+        Value::Object(members) => members.values_mut().for_each(|member| cut_strings(member, counter)),
         _ => {}
     }
 }

@@ -14,11 +14,8 @@ pub fn headline(messages: &[Admitted]) -> String {
     let Some(first) = messages.first() else {
         return String::new();
     };
-    let calls: Vec<String> = first
-        .message
-        .calls()
-        .map(|call| format!("{}({})", call.name, bare_arguments(&call.arguments)))
-        .collect();
+    let calls: Vec<String> =
+        first.message.calls().map(|call| format!("{}({})", call.name, bare_arguments(&call.arguments))).collect();
     if !calls.is_empty() {
         return clip(&calls.join(" · "));
     }
@@ -34,40 +31,30 @@ pub fn headline(messages: &[Admitted]) -> String {
     }
 }
 
-/// An arguments object without its braces, its line feeds folded.
-fn bare_arguments(arguments: &str) -> String {
+/// Returns an arguments object without its braces, its line feeds folded.
+#[must_use]
+pub fn bare_arguments(arguments: &str) -> String {
     let bare = arguments.trim();
-    let bare = bare
-        .strip_prefix('{')
-        .and_then(|rest| rest.strip_suffix('}'))
-        .unwrap_or(bare);
+    let bare = bare.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(bare);
     bare.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The first line of the last fenced block, or what follows `Action:`.
 fn action_line(text: &str) -> Option<&str> {
     let fenced = || {
-        let (_, after) = text
-            .rsplit_once("\n```")
-            .and_then(|(before, _)| before.rsplit_once("```"))?;
+        let (_, after) = text.rsplit_once("\n```").and_then(|(before, _)| before.rsplit_once("```"))?;
         let (_, body) = after.split_once('\n')?;
         body.lines().map(str::trim).find(|line| !line.is_empty())
     };
     let labelled = || {
-        let line = text
-            .lines()
-            .rev()
-            .find_map(|line| line.trim().strip_prefix("Action:"))?;
+        let line = text.lines().rev().find_map(|line| line.trim().strip_prefix("Action:"))?;
         Some(line.trim()).filter(|line| !line.is_empty())
     };
     fenced().or_else(labelled)
 }
 
 fn first_words(text: &str) -> &str {
-    text.lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default()
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
 }
 
 /// Cuts a text at a word border so that it takes at most [`MOST_BYTES`].

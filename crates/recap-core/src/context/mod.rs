@@ -23,9 +23,7 @@ pub use account::{RULES, expand_tool};
 pub use admit::{Admitted, Reformatting, admit};
 pub use epoch::{Cut, EditedMessage, EpochRecord, MOST_ORIGINALS, Section};
 pub use recap::Handles;
-pub use receipt::{
-    NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt,
-};
+pub use receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt};
 pub use request::{ContextError, ContextRequest, Include, Marks};
 pub use serve::Served;
 pub use session::{Session, Settings};

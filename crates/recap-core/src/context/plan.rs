@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::admit::Admitted;
 use super::epoch::{EditedMessage, EpochRecord, Section};
-use super::fit::{FitTerms, Fitted, fit_turn, skeleton_tokens};
+use super::fit::{FitTerms, Fitted, fit_turn, skeleton};
 use super::recap::{RecapSource, words, write_recap};
 use super::request::{ContextError, ContextRequest};
 use super::serve::Layout;
 use super::session::{Session, facts_of};
 use crate::tokens::REPLY_TOKENS;
-use crate::trajectory::{Block, FactKey};
+use crate::trajectory::{Block, FactKey, Origin};
 
 /// Why an epoch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +38,12 @@ impl Cause {
     }
 }
 
-/// Share of the room that turns before the last may keep as messages.
-const TAIL_SHARE: f64 = 0.15;
 /// Share of the room that a block may take at least, beside a large last turn.
 const LEAST_BLOCK_SHARE: f64 = 0.25;
 /// Tokens below which a block says nothing worth saying.
 const LEAST_BLOCK: u32 = 96;
+/// Drafts that are laid out before the smallest epoch is taken.
+const TRIES: u32 = 3;
 
 /// Plans one epoch.
 pub struct Planner<'a> {
@@ -57,11 +57,7 @@ impl<'a> Planner<'a> {
     #[must_use]
     pub fn new(session: &'a Session, request: &'a ContextRequest) -> Self {
         let (last, _) = session.last_servable();
-        Self {
-            session,
-            request,
-            last,
-        }
+        Self { session, request, last }
     }
 
     /// Plans epoch `n`.
@@ -69,107 +65,113 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// [`ContextError::BudgetTooSmall`] if the pinned part and the last turn's skeleton do not fit.
     pub fn plan(&self, n: u32, cause: Cause) -> Result<(EpochRecord, Layout), ContextError> {
-        let pinned = self.pinned_tokens();
-        let room = self.request.limit().saturating_sub(pinned);
-        let mut epoch = EpochRecord {
+        let whole = self.epoch(n, cause);
+        if cause == Cause::Start
+            && let Some(layout) = Layout::within(self.session, &whole, self.request)
+        {
+            return Ok((whole, layout));
+        }
+        let (least, layout) = self.least(n, cause);
+        if layout.total > self.request.limit() {
+            return Err(self.too_small(&layout));
+        }
+        // what rendering adds is known only afterwards: the next try leaves that much free
+        let mut spare = 0;
+        for _ in 0..TRIES {
+            let epoch = self.draft(n, cause, spare);
+            let layout = Layout::of(self.session, &epoch, self.request);
+            match layout.total.checked_sub(self.request.limit()) {
+                None | Some(0) => return Ok((epoch, layout)),
+                Some(over) => spare += over,
+            }
+        }
+        Ok((least, layout))
+    }
+
+    /// An epoch that changes nothing.
+    fn epoch(&self, n: u32, cause: Cause) -> EpochRecord {
+        EpochRecord {
             line: self.request.line_key(),
             n,
             covered: 0,
             began_at: index(self.last),
-            room,
+            room: self.room(),
             sections: Vec::new(),
             edits: BTreeMap::new(),
             maker: self.session.settings.maker.clone(),
             cause: cause.name().to_owned(),
-        };
-        if self.request.limit() >= pinned && cause == Cause::Start {
-            if let Some(layout) = Layout::within(self.session, &epoch, self.request) {
-                return Ok((epoch, layout));
-            }
         }
-        let fitted = self.fit_last(room)?;
+    }
+
+    /// The smallest epoch there is: the pinned part and the last turn's skeleton.
+    fn least(&self, n: u32, cause: Cause) -> (EpochRecord, Layout) {
+        let mut epoch = self.epoch(n, cause);
+        epoch.covered = index(self.last.saturating_sub(1));
+        if self.last > 0 {
+            let turn = self.session.turn_messages(self.last);
+            epoch.edits = self.edits_by_message(skeleton(turn, &*self.session.settings.counter));
+        }
+        let layout = Layout::of(self.session, &epoch, self.request);
+        (epoch, layout)
+    }
+
+    /// An epoch as it should be, leaving `spare` tokens of the room free.
+    fn draft(&self, n: u32, cause: Cause, spare: u32) -> EpochRecord {
+        let room = self.room().saturating_sub(spare);
+        let fitted = self.fit_last(room);
         let first = self.first_kept(room, fitted.tokens);
         let tail = fitted.tokens + self.tokens_of(first, self.last);
-        epoch.covered = index(first.saturating_sub(1));
+        let mut epoch = self.epoch(n, cause);
         epoch.edits = self.edits_by_message(fitted);
-        epoch
-            .sections
-            .extend(self.recap(epoch.covered, room, tail, first));
-        match Layout::within(self.session, &epoch, self.request) {
-            Some(layout) => Ok((epoch, layout)),
-            None => Err(self.too_small()),
+        epoch.covered = index(first.saturating_sub(1));
+        let section = self.recap(epoch.covered, room, tail, first);
+        if section.as_ref().is_some_and(|section| section.tokens >= self.tokens_of(1, first)) {
+            // the turns themselves take less (law 4)
+            epoch.covered = 0;
+        } else {
+            epoch.sections.extend(section);
         }
+        epoch
+    }
+
+    /// Tokens beside the pinned part.
+    fn room(&self) -> u32 {
+        self.request.limit().saturating_sub(self.pinned_tokens())
     }
 
     fn pinned_tokens(&self) -> u32 {
-        self.tokens_of(0, 1).min(self.head_tokens())
-            + self.session.settings.tools_tokens
-            + REPLY_TOKENS
-    }
-
-    fn head_tokens(&self) -> u32 {
-        self.session
-            .turn_messages(0)
-            .iter()
-            .map(|message| message.served_tokens)
-            .sum()
+        self.tokens_of(0, 1) + self.session.settings.tools_tokens + REPLY_TOKENS
     }
 
     /// Tokens of turns `first..last` as served.
     fn tokens_of(&self, first: usize, last: usize) -> u32 {
-        (first..last)
-            .flat_map(|turn| self.session.turn_messages(turn))
-            .map(|message| message.served_tokens)
-            .sum()
+        (first..last).flat_map(|turn| self.session.turn_messages(turn)).map(|message| message.served_tokens).sum()
     }
 
     /// The last turn, shortened if it alone would leave nothing for the block.
-    fn fit_last(&self, room: u32) -> Result<Fitted, ContextError> {
+    fn fit_last(&self, room: u32) -> Fitted {
         if self.last == 0 {
-            return Ok(Fitted {
-                edits: BTreeMap::new(),
-                tokens: 0,
-            });
+            return Fitted { edits: BTreeMap::new(), tokens: 0 };
         }
         let turn = self.session.turn_messages(self.last);
-        let block = if self.last > 1 {
-            LEAST_BLOCK.max(share(room, LEAST_BLOCK_SHARE) / 2)
-        } else {
-            0
-        };
+        let block = if self.last > 1 { LEAST_BLOCK.max(share(room, LEAST_BLOCK_SHARE) / 2) } else { 0 };
         let query = self.query();
         let query: Vec<&str> = query.iter().map(String::as_str).collect();
-        let terms = FitTerms {
-            counter: &*self.session.settings.counter,
-            rules: &self.session.settings.rules,
-            query: &query,
-        };
-        let fitted = fit_turn(turn, room.saturating_sub(block), &terms);
-        if fitted.tokens > room {
-            Err(self.too_small())
-        } else {
-            Ok(fitted)
-        }
+        let terms =
+            FitTerms { counter: &*self.session.settings.counter, rules: &self.session.settings.rules, query: &query };
+        fit_turn(turn, room.saturating_sub(block), &terms)
     }
 
-    fn too_small(&self) -> ContextError {
-        let skeleton = if self.last == 0 {
-            0
-        } else {
-            skeleton_tokens(
-                self.session.turn_messages(self.last),
-                &*self.session.settings.counter,
-            )
-        };
+    fn too_small(&self, least: &Layout) -> ContextError {
         ContextError::BudgetTooSmall {
             budget: self.request.budget,
-            minimum_budget: self.pinned_tokens() + skeleton + self.request.reserve,
+            minimum_budget: least.total.saturating_add(self.request.reserve),
         }
     }
 
     /// The first turn that stays as messages.
     fn first_kept(&self, room: u32, last_tokens: u32) -> usize {
-        let most = share(room, TAIL_SHARE);
+        let most = share(room, self.session.settings.marks.tail);
         let mut tokens = last_tokens;
         let mut first = self.last;
         while first > 1 {
@@ -185,14 +187,10 @@ impl<'a> Planner<'a> {
     /// Writes the block so that the whole lands at the low mark.
     fn recap(&self, covered: u32, room: u32, tail: u32, first: usize) -> Option<Section> {
         let low = share(room, self.session.settings.marks.low);
-        let target = low
-            .saturating_sub(tail)
-            .max(share(room, LEAST_BLOCK_SHARE))
-            .min(room.saturating_sub(tail));
+        let target = low.saturating_sub(tail).max(share(room, LEAST_BLOCK_SHARE)).min(room.saturating_sub(tail));
         let settings = &self.session.settings;
-        let tail_facts: HashSet<FactKey> = (first..=self.last)
-            .flat_map(|turn| facts_of(self.session.turn_messages(turn)))
-            .collect();
+        let tail_facts: HashSet<FactKey> =
+            (first..=self.last).flat_map(|turn| facts_of(self.session.turn_messages(turn))).collect();
         let echo: HashSet<String> = self.query().iter().flat_map(|text| words(text)).collect();
         let source = RecapSource {
             digest: &self.session.digest,
@@ -213,30 +211,21 @@ impl<'a> Planner<'a> {
         if let Some(query) = &self.request.query {
             return vec![query.clone()];
         }
-        self.session
-            .turn_messages(self.last)
-            .iter()
-            .flat_map(said_texts)
-            .collect()
+        self.session.turn_messages(self.last).iter().flat_map(said_texts).collect()
     }
 
     fn edits_by_message(&self, fitted: Fitted) -> BTreeMap<usize, EditedMessage> {
-        let start = self
-            .session
-            .turns
-            .get(self.last)
-            .map_or(0, |turn| turn.messages.start);
-        fitted
-            .edits
-            .into_iter()
-            .map(|(message, edits)| (start + message, edits))
-            .collect()
+        let start = self.session.turns.get(self.last).map_or(0, |turn| turn.messages.start);
+        fitted.edits.into_iter().map(|(message, edits)| (start + message, edits)).collect()
     }
 }
 
 /// The words and call arguments of a message, bounded.
 fn said_texts(admitted: &Admitted) -> Vec<String> {
     const MOST_CHARS: usize = 2_000;
+    if admitted.message.origin == Origin::Recapd {
+        return Vec::new();
+    }
     admitted
         .message
         .blocks
@@ -251,11 +240,7 @@ fn said_texts(admitted: &Admitted) -> Vec<String> {
 }
 
 /// A share of the room, rounded down.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a share of a u32 between 0 and 1"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32 between 0 and 1")]
 fn share(room: u32, share: f64) -> u32 {
     (f64::from(room) * share.clamp(0.0, 1.0)) as u32
 }

@@ -44,11 +44,12 @@ pub enum Handles {
     Hidden,
 }
 
-/// A turn that lost fewer tokens than this is not worth a marker.
-const LEAST_CUT: u32 = 24;
+/// A turn that lost fewer tokens than this is not worth a marker; from the second on it says how much.
+const LEAST_CUT: u32 = 16;
+const LARGE_CUT: u32 = 200;
 /// Tokens of a turn's heading beside its headline, and of its marker.
-const TURN_TOKENS: u32 = 3;
-const MARKER_TOKENS: u32 = 12;
+const TURN_TOKENS: u32 = 4;
+const MARKER_TOKENS: u32 = 3;
 /// Tokens of the block's frame, and of its closing sections.
 const FRAME_TOKENS: u32 = 56;
 const CLOSING_TOKENS: u32 = 60;
@@ -56,11 +57,7 @@ const CLOSING_TOKENS: u32 = 60;
 /// Writes the block's text for turns `1..=covered` in at most `target` tokens, framing included. `None` if nothing
 /// is covered or not even the frame fits.
 #[must_use]
-pub fn write_recap(
-    source: &RecapSource<'_>,
-    target: u32,
-    counter: &dyn TokenCounter,
-) -> Option<Section> {
+pub fn write_recap(source: &RecapSource<'_>, target: u32, counter: &dyn TokenCounter) -> Option<Section> {
     let turns = source.digest.up_to(source.covered);
     let first = turns.first()?;
     let mut aim = target.checked_sub(FRAME_TOKENS + MESSAGE_TOKENS)?;
@@ -86,15 +83,8 @@ pub fn write_recap(
 
 fn originals(turns: &[TurnDigest]) -> Vec<OriginalHash> {
     let mut seen = HashSet::new();
-    let newest = turns
-        .iter()
-        .rev()
-        .flat_map(|turn| &turn.sources)
-        .map(|source| source.original);
-    newest
-        .filter(|hash| seen.insert(*hash))
-        .take(MOST_ORIGINALS)
-        .collect()
+    let newest = turns.iter().rev().flat_map(|turn| &turn.sources).map(|source| source.original);
+    newest.filter(|hash| seen.insert(*hash)).take(MOST_ORIGINALS).collect()
 }
 
 /// Chosen lines by turn.
@@ -114,14 +104,7 @@ enum Origin {
 impl<'a> Draft<'a> {
     fn select(source: &RecapSource<'_>, turns: &'a [TurnDigest], target: u32) -> Self {
         let weights = &source.weights;
-        let worths = FactWorths::new(
-            source.digest,
-            turns,
-            source.now,
-            source.pinned,
-            source.tail,
-            weights,
-        );
+        let worths = FactWorths::new(source.digest, turns, source.now, source.pinned, source.tail, weights);
         let mut items = Vec::new();
         let mut origins = Vec::new();
         let mut forced = Vec::new();
@@ -132,28 +115,14 @@ impl<'a> Draft<'a> {
             push_turn(source, turn, &worths, &mut items);
             origins.push(Origin::Headline(at));
             origins.extend((0..turn.lines.len()).map(|line| Origin::Line(at, line)));
-            let tokens: u32 = items
-                .get(base..)
-                .unwrap_or_default()
-                .iter()
-                .map(|item| item.tokens)
-                .sum();
+            let tokens: u32 = items.get(base..).unwrap_or_default().iter().map(|item| item.tokens).sum();
             if turn.pinned && tokens <= pinned_left {
                 pinned_left -= tokens;
                 forced.extend(base..items.len());
             }
         }
-        let weighing = Weighing {
-            repeat: weights.again,
-            density: weights.density,
-        };
-        let picked = select(
-            &items,
-            worths.worths(),
-            &forced,
-            target.saturating_sub(CLOSING_TOKENS),
-            weighing,
-        );
+        let weighing = Weighing { repeat: weights.again, density: weights.density };
+        let picked = select(&items, worths.worths(), &forced, target.saturating_sub(CLOSING_TOKENS), weighing);
         let mut chosen: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (origin, _) in origins.iter().zip(picked).filter(|(_, picked)| *picked) {
             match *origin {
@@ -165,40 +134,22 @@ impl<'a> Draft<'a> {
     }
 
     fn cuts(&self) -> Vec<Cut> {
-        self.turns
-            .iter()
-            .enumerate()
-            .filter_map(|(at, turn)| self.cut(at, turn))
-            .collect()
+        self.turns.iter().enumerate().filter_map(|(at, turn)| self.cut(at, turn)).collect()
     }
 
     /// What is left out of a turn, and the original that holds most of it.
     fn cut(&self, at: usize, turn: &TurnDigest) -> Option<Cut> {
         let kept = self.chosen.get(&at);
         let mut left: Vec<u32> = turn.sources.iter().map(|source| source.tokens).collect();
-        for line in kept
-            .into_iter()
-            .flatten()
-            .filter_map(|&line| turn.lines.get(line))
-        {
+        for line in kept.into_iter().flatten().filter_map(|&line| turn.lines.get(line)) {
             if let Some(tokens) = left.get_mut(line.source as usize) {
                 *tokens = tokens.saturating_sub(line.tokens);
             }
         }
         let tokens = left.iter().sum();
-        let most = left
-            .iter()
-            .enumerate()
-            .max_by_key(|(_, tokens)| **tokens)
-            .map(|(source, _)| source);
-        let expand = most
-            .and_then(|source| turn.sources.get(source))
-            .map(|source| source.original);
-        (tokens > 0).then_some(Cut {
-            turn: turn.turn,
-            tokens,
-            expand,
-        })
+        let most = left.iter().enumerate().max_by_key(|(_, tokens)| **tokens).map(|(source, _)| source);
+        let expand = most.and_then(|source| turn.sources.get(source)).map(|source| source.original);
+        (tokens > 0).then_some(Cut { turn: turn.turn, tokens, expand })
     }
 
     fn render(&self, source: &RecapSource<'_>) -> String {
@@ -207,7 +158,7 @@ impl<'a> Draft<'a> {
             source.covered
         );
         if source.handles == Handles::Shown {
-            out.push_str(" What was cut can be read with recapd_expand and its b3 handle.");
+            out.push_str(" A turn's cut text (…) can be read with recapd_expand and its number, for example t1.");
         }
         out.push('\n');
         let mut skipped: Option<(u32, u32)> = None;
@@ -216,7 +167,7 @@ impl<'a> Draft<'a> {
                 None => skipped = Some((skipped.map_or(turn.turn, |(first, _)| first), turn.turn)),
                 Some(lines) => {
                     write_skipped(&mut out, skipped.take());
-                    self.render_turn(&mut out, at, turn, lines, source.handles);
+                    self.render_turn(&mut out, at, turn, lines);
                 }
             }
         }
@@ -226,44 +177,23 @@ impl<'a> Draft<'a> {
         out
     }
 
-    fn render_turn(
-        &self,
-        out: &mut String,
-        at: usize,
-        turn: &TurnDigest,
-        lines: &[usize],
-        handles: Handles,
-    ) {
-        let who = if turn.kind == TurnKind::Said {
-            "user: "
-        } else {
-            ""
-        };
+    fn render_turn(&self, out: &mut String, at: usize, turn: &TurnDigest, lines: &[usize]) {
+        let who = if turn.kind == TurnKind::Said { "user: " } else { "" };
         let head = turn.headline.text.as_ref();
-        let told = lines
-            .iter()
-            .filter_map(|&line| turn.lines.get(line))
-            .map(|line| line.text.trim())
-            .any(|text| text == head || text.starts_with(head.trim_end_matches(" …")));
-        if told && turn.kind == TurnKind::Said {
-            let _infallible = writeln!(out, "[{}] {who}", turn.turn);
-        } else {
-            let _infallible = writeln!(out, "[{}] {who}{head}", turn.turn);
-        }
+        let _infallible = writeln!(out, "[{}] {who}{head}", turn.turn);
         for line in lines.iter().filter_map(|&line| turn.lines.get(line)) {
             let text = line.text.trim();
             if text != head {
                 let _infallible = writeln!(out, "{text}");
             }
         }
-        let Some(cut) = self.cut(at, turn).filter(|cut| cut.tokens >= LEAST_CUT) else {
-            return;
-        };
-        let left = turn.lines.len() - lines.len();
-        let _infallible = match cut.expand.filter(|_| handles == Handles::Shown) {
-            Some(original) => writeln!(out, "[{left} lines cut, {}]", original.handle()),
-            None => writeln!(out, "[{left} lines cut]"),
-        };
+        match self.cut(at, turn) {
+            Some(cut) if cut.tokens >= LARGE_CUT => {
+                let _infallible = writeln!(out, "… {} more lines", turn.lines.len() - lines.len());
+            }
+            Some(cut) if cut.tokens >= LEAST_CUT => out.push_str("…\n"),
+            _ => {}
+        }
     }
 
     /// Errors met and the intent that was stated last.
@@ -276,11 +206,7 @@ impl<'a> Draft<'a> {
             .collect();
         if let Some((last, rest)) = errors.split_last() {
             let shown = rest.get(rest.len().saturating_sub(8)..).unwrap_or_default();
-            let turns = if shown.is_empty() {
-                last.clone()
-            } else {
-                format!("{} and {last}", shown.join(", "))
-            };
+            let turns = if shown.is_empty() { last.clone() } else { format!("{} and {last}", shown.join(", ")) };
             let _infallible = writeln!(out, "Errors met: turns {turns}.");
         }
     }
@@ -295,31 +221,16 @@ fn write_skipped(out: &mut String, skipped: Option<(u32, u32)>) {
 }
 
 /// Pushes a turn's headline and lines; a line without a parent hangs on the headline.
-fn push_turn(
-    source: &RecapSource<'_>,
-    turn: &TurnDigest,
-    worths: &FactWorths,
-    items: &mut Vec<Item>,
-) {
+fn push_turn(source: &RecapSource<'_>, turn: &TurnDigest, worths: &FactWorths<'_>, items: &mut Vec<Item>) {
     let weights = &source.weights;
     let headline = u32::try_from(items.len()).unwrap_or(u32::MAX);
     items.push(Item {
         tokens: turn.headline.tokens + TURN_TOKENS + MARKER_TOKENS,
         worth: weights.headline,
-        weight: weights.own_line,
-        facts: turn
-            .headline
-            .facts
-            .iter()
-            .filter_map(|&fact| worths.number(fact))
-            .collect(),
+        facts: worths.numbers(turn.turn, u32::MAX, &turn.headline.facts),
         parent: None,
     });
-    for line in &turn.lines {
-        let said = turn
-            .sources
-            .get(line.source as usize)
-            .is_some_and(|source| source.said);
+    for (at, line) in (0u32..).zip(&turn.lines) {
         let role = match line.role {
             UnitRole::Error | UnitRole::Summary => weights.error,
             UnitRole::Boilerplate => -weights.line,
@@ -328,12 +239,7 @@ fn push_turn(
         items.push(Item {
             tokens: line.tokens,
             worth: weights.line + role + weights.echo * echoes(&line.text, source.echo),
-            weight: if said { weights.own_line } else { 1.0 },
-            facts: line
-                .facts
-                .iter()
-                .filter_map(|&fact| worths.number(fact))
-                .collect(),
+            facts: worths.numbers(turn.turn, at, &line.facts),
             parent: Some(line.parent.map_or(headline, |parent| headline + 1 + parent)),
         });
     }
@@ -344,16 +250,11 @@ fn echoes(text: &str, echo: &HashSet<String>) -> f32 {
     if echo.is_empty() {
         return 0.0;
     }
-    let shared = words(text)
-        .filter(|word| echo.contains(word))
-        .take(4)
-        .count();
+    let shared = words(text).filter(|word| echo.contains(word)).take(4).count();
     f32::from(u8::try_from(shared).unwrap_or(4))
 }
 
 /// Returns the lower-case words of a text that have at least four letters.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| word.len() >= 4)
-        .map(str::to_lowercase)
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.len() >= 4).map(str::to_lowercase)
 }

@@ -161,10 +161,7 @@ pub struct Receipt {
     pub warnings: Vec<String>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that serde asks for"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
 fn is_zero(n: &u32) -> bool {
     *n == 0
 }

@@ -17,11 +17,7 @@ pub struct Include {
 
 impl Default for Include {
     fn default() -> Self {
-        Self {
-            playbook: true,
-            facts: true,
-            recalled: true,
-        }
+        Self { playbook: true, facts: true, recalled: true }
     }
 }
 
@@ -70,14 +66,13 @@ pub struct Marks {
     pub low: f64,
     /// Above this share the next epoch is prepared.
     pub soft: f64,
+    /// Turns before the last stay as messages across an epoch's beginning up to this share.
+    pub tail: f64,
 }
 
 impl Default for Marks {
     fn default() -> Self {
-        Self {
-            low: 0.5,
-            soft: 0.7,
-        }
+        Self { low: 0.5, soft: 0.7, tail: 0.15 }
     }
 }
 
@@ -90,10 +85,7 @@ impl Marks {
         if 0.0 < self.low && self.low < self.soft && self.soft < 1.0 {
             Ok(())
         } else {
-            Err(format!(
-                "marks must hold 0 < low < soft < 1, got low {} and soft {}",
-                self.low, self.soft
-            ))
+            Err(format!("marks must hold 0 < low < soft < 1, got low {} and soft {}", self.low, self.soft))
         }
     }
 }

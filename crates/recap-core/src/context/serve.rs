@@ -11,10 +11,9 @@ use super::epoch::{EditedMessage, EpochRecord, Section};
 use super::receipt::Receipt;
 use super::request::ContextRequest;
 use super::session::Session;
-use crate::tokens::{MESSAGE_TOKENS, REPLY_TOKENS, TokenCounter};
+use crate::tokens::{MESSAGE_TOKENS, REPLY_TOKENS};
 use crate::trajectory::{
-    Edits, MISSING_RESULT, OutFormat, RenderItem, Rendered, WireFormat, count_message,
-    parse_messages, render_sequence,
+    Edits, MISSING_RESULT, OutFormat, RenderItem, Rendered, WireFormat, count_rendered, render_sequence,
 };
 
 /// A served context.
@@ -72,66 +71,57 @@ pub struct Layout {
 impl Layout {
     /// Lays out the context of an epoch as the trajectory stands; `None` if it does not fit the request.
     #[must_use]
-    pub fn within(
-        session: &Session,
-        epoch: &EpochRecord,
-        request: &ContextRequest,
-    ) -> Option<Self> {
+    pub fn within(session: &Session, epoch: &EpochRecord, request: &ContextRequest) -> Option<Self> {
+        let layout = Self::of(session, epoch, request);
+        (layout.total <= request.limit()).then_some(layout)
+    }
+
+    /// Lays out the context of an epoch as the trajectory stands, whether it fits or not.
+    #[must_use]
+    pub fn of(session: &Session, epoch: &EpochRecord, request: &ContextRequest) -> Self {
         let (last, open) = session.last_servable();
         let mut items = Vec::new();
         push_turn(session, epoch, 0, &mut items);
-        items.extend(epoch.sections.iter().enumerate().map(|(at, section)| Item {
-            from: From::Section(at),
-            tokens: section.tokens,
-        }));
+        items.extend(
+            epoch
+                .sections
+                .iter()
+                .enumerate()
+                .map(|(at, section)| Item { from: From::Section(at), tokens: section.tokens }),
+        );
         for turn in (epoch.covered as usize + 1)..=last {
             push_turn(session, epoch, turn, &mut items);
         }
         let fixed = session.settings.tools_tokens + REPLY_TOKENS;
-        let mut layout = Self {
-            total: fixed + items.iter().map(|item| item.tokens).sum::<u32>(),
-            items,
-            last,
-            open,
-        };
+        let mut layout = Self { total: fixed + items.iter().map(|item| item.tokens).sum::<u32>(), items, last, open };
         if converts(session, request.format) {
-            layout.total = fixed + layout.recount(session, epoch, request.format);
+            // the greater one, so that the parts in the receipt add up to the total
+            let counted = layout.recount(session, epoch, request.format);
+            layout.total = layout.total.max(fixed + counted);
         }
-        (layout.total <= request.limit()).then_some(layout)
+        layout
     }
 
     /// Counts the rendered list itself, where rendering changes more than it keeps.
     fn recount(&self, session: &Session, epoch: &EpochRecord, format: OutFormat) -> u32 {
         let rendered = self.render(session, epoch, format);
-        count_rendered(&rendered, format, &*session.settings.counter)
+        count_rendered(&rendered, format, &*session.settings.counter).total().tokens
     }
 
     /// Renders the items for a provider.
     #[must_use]
     pub fn render(&self, session: &Session, epoch: &EpochRecord, format: OutFormat) -> Rendered {
-        let edits: Vec<Option<Edits>> = self
-            .items
-            .iter()
-            .map(|item| item_edits(session, epoch, item.from))
-            .collect();
+        let edits: Vec<Option<Edits>> = self.items.iter().map(|item| item_edits(session, epoch, item.from)).collect();
         let items: Vec<RenderItem<'_>> = self
             .items
             .iter()
             .zip(&edits)
             .filter_map(|(item, edits)| match item.from {
-                From::Message(_, at) => {
-                    session
-                        .messages
-                        .get(at)
-                        .map(|admitted| RenderItem::Message {
-                            message: &admitted.message,
-                            edits: edits.as_ref().or(admitted.reformatted.as_ref()),
-                        })
-                }
-                From::Section(at) => epoch
-                    .sections
-                    .get(at)
-                    .map(|section| RenderItem::Synthetic(&section.text)),
+                From::Message(_, at) => session.messages.get(at).map(|admitted| RenderItem::Message {
+                    message: &admitted.message,
+                    edits: edits.as_ref().or(admitted.reformatted.as_ref()),
+                }),
+                From::Section(at) => epoch.sections.get(at).map(|section| RenderItem::Synthetic(&section.text)),
             })
             .collect();
         render_sequence(&items, format)
@@ -139,46 +129,9 @@ impl Layout {
 
     /// The identity of every item, by which prefixes are compared.
     fn shown(&self, epoch: &EpochRecord) -> Shown {
-        let items = self
-            .items
-            .iter()
-            .map(|item| (identity(epoch, item.from), item.tokens))
-            .collect();
+        let items = self.items.iter().map(|item| (identity(epoch, item.from), item.tokens)).collect();
         Shown { items }
     }
-}
-
-/// Counts a rendered list as its provider would see it.
-fn count_rendered(rendered: &Rendered, format: OutFormat, counter: &dyn TokenCounter) -> u32 {
-    let system = rendered
-        .system
-        .as_deref()
-        .map_or(0, |system| counter.count(system) + MESSAGE_TOKENS);
-    let wire = match format {
-        OutFormat::OpenAi => Some(WireFormat::OpenAi),
-        OutFormat::Anthropic => Some(WireFormat::Anthropic),
-        OutFormat::Responses | OutFormat::Text => None,
-    };
-    let parsed = wire.and_then(|wire| {
-        let raw: Vec<&serde_json::value::RawValue> = rendered
-            .messages
-            .iter()
-            .filter_map(|json| serde_json::from_str(json).ok())
-            .collect();
-        parse_messages(wire, &raw, &crate::trajectory::Limits::unbounded()).ok()
-    });
-    let messages: u32 = match parsed {
-        Some(messages) => messages
-            .iter()
-            .map(|message| count_message(message, counter).tokens)
-            .sum(),
-        None => rendered
-            .messages
-            .iter()
-            .map(|text| counter.count(text) + MESSAGE_TOKENS)
-            .sum(),
-    };
-    system + messages
 }
 
 /// Whether rendering in this format rewrites the trajectory's messages.
@@ -192,31 +145,14 @@ fn converts(session: &Session, format: OutFormat) -> bool {
 }
 
 fn push_turn(session: &Session, epoch: &EpochRecord, turn: usize, items: &mut Vec<Item>) {
-    let start = session
-        .turns
-        .get(turn)
-        .map_or(0, |turn| turn.messages.start);
+    let start = session.turns.get(turn).map_or(0, |turn| turn.messages.start);
     let missing = session.missing_results(turn);
-    let marker = if missing > 0 {
-        session.settings.counter.count(MISSING_RESULT) + MESSAGE_TOKENS + 1
-    } else {
-        0
-    };
+    let marker = if missing > 0 { session.settings.counter.count(MISSING_RESULT) + MESSAGE_TOKENS + 1 } else { 0 };
     for (offset, admitted) in session.turn_messages(turn).iter().enumerate() {
         let at = start + offset;
-        let own = epoch
-            .edits
-            .get(&at)
-            .map_or(admitted.served_tokens, |edited| edited.tokens);
-        let tokens = if offset == 0 {
-            own + missing * marker
-        } else {
-            own
-        };
-        items.push(Item {
-            from: From::Message(turn, at),
-            tokens,
-        });
+        let own = epoch.edits.get(&at).map_or(admitted.served_tokens, |edited| edited.tokens);
+        let tokens = if offset == 0 { own + missing * marker } else { own };
+        items.push(Item { from: From::Message(turn, at), tokens });
     }
 }
 
@@ -228,24 +164,14 @@ fn item_edits(session: &Session, epoch: &EpochRecord, from: From) -> Option<Edit
     };
     let edited = epoch.edits.get(&at);
     let strip = epoch.covered > 0 && turn > 0 && turn < epoch.began_at as usize;
-    let thinks = strip
-        && session
-            .messages
-            .get(at)
-            .is_some_and(|admitted| admitted.message.thinks());
+    let thinks = strip && session.messages.get(at).is_some_and(|admitted| admitted.message.thinks());
     if edited.is_none() && !thinks {
         return None;
     }
-    let mut edits = session
-        .messages
-        .get(at)
-        .and_then(|admitted| admitted.reformatted.clone())
-        .unwrap_or_default();
+    let mut edits = session.messages.get(at).and_then(|admitted| admitted.reformatted.clone()).unwrap_or_default();
     edits.strip_thinking = thinks;
     if let Some(EditedMessage { texts, .. }) = edited {
-        edits
-            .texts
-            .extend(texts.iter().map(|(block, text)| (*block, Arc::clone(text))));
+        edits.texts.extend(texts.iter().map(|(block, text)| (*block, Arc::clone(text))));
     }
     Some(edits)
 }
@@ -260,11 +186,7 @@ fn identity(epoch: &EpochRecord, from: From) -> u64 {
                 edited.texts.hash(&mut hasher);
             }
         }
-        From::Section(at) => epoch
-            .sections
-            .get(at)
-            .map(|section: &Section| &section.text)
-            .hash(&mut hasher),
+        From::Section(at) => epoch.sections.get(at).map(|section: &Section| &section.text).hash(&mut hasher),
     }
     hasher.finish()
 }
@@ -286,15 +208,5 @@ pub fn render(
         OutFormat::Text => (Vec::new(), Some(rendered.messages.join("\n\n"))),
         _ => (rendered.messages, None),
     };
-    (
-        Served {
-            messages,
-            system: rendered.system,
-            text,
-            receipt,
-            expand_tool,
-            new_epoch: None,
-        },
-        shown,
-    )
+    (Served { messages, system: rendered.system, text, receipt, expand_tool, new_epoch: None }, shown)
 }

@@ -14,9 +14,7 @@ use super::serve::{Layout, Served, Shown, render};
 use super::worth::Weights;
 use crate::compress::RulesMatcher;
 use crate::tokens::{Counter, REPLY_TOKENS};
-use crate::trajectory::{
-    AgentKind, FactKey, Message, Role, Turn, TurnBuilder, TurnKind, detect_agent_kind, facts,
-};
+use crate::trajectory::{AgentKind, FactKey, Message, Role, Turn, TurnBuilder, TurnKind, detect_agent_kind, facts};
 
 /// What a trajectory's contexts are made under. Changes act at the next epoch.
 #[derive(Clone)]
@@ -130,8 +128,7 @@ impl Session {
     /// Returns the tokens of the whole trajectory as sent, tools and reply priming included.
     #[must_use]
     pub fn full_tokens(&self) -> u64 {
-        self.sums.last().copied().unwrap_or(0)
-            + u64::from(self.settings.tools_tokens + REPLY_TOKENS)
+        self.sums.last().copied().unwrap_or(0) + u64::from(self.settings.tools_tokens + REPLY_TOKENS)
     }
 
     /// Pins or unpins a message from the next epoch on. Tells whether there is such a message.
@@ -140,17 +137,9 @@ impl Session {
             return false;
         };
         admitted.pinned = pinned;
-        if let Some(turn) = self
-            .turns
-            .iter()
-            .position(|turn| turn.messages.contains(&n))
-        {
-            let any = self
-                .turn_messages(turn)
-                .iter()
-                .any(|message| message.pinned);
-            self.digest
-                .set_pinned(u32::try_from(turn).unwrap_or(u32::MAX), any);
+        if let Some(turn) = self.turns.iter().position(|turn| turn.messages.contains(&n)) {
+            let any = self.turn_messages(turn).iter().any(|message| message.pinned);
+            self.digest.set_pinned(u32::try_from(turn).unwrap_or(u32::MAX), any);
         }
         true
     }
@@ -164,13 +153,7 @@ impl Session {
     pub fn install_epoch(&mut self, record: EpochRecord) {
         let covered = record.covered as usize;
         if record.maker == self.settings.maker && covered < self.turns.len().max(1) {
-            self.lines.insert(
-                record.line.clone(),
-                Line {
-                    epoch: Arc::new(record),
-                    shown: Shown::default(),
-                },
-            );
+            self.lines.insert(record.line.clone(), Line { epoch: Arc::new(record), shown: Shown::default() });
         }
     }
 
@@ -186,11 +169,7 @@ impl Session {
         {
             return Ok(self.show(&key, epoch, &layout, request, None));
         }
-        let cause = if self.lines.contains_key(&key) {
-            Cause::Room
-        } else {
-            Cause::Start
-        };
+        let cause = if self.lines.contains_key(&key) { Cause::Room } else { Cause::Start };
         self.begin(request, cause)
     }
 
@@ -206,11 +185,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::serve`]; an old block that no longer fits beside the later turns ends at once.
-    pub fn restore(
-        &mut self,
-        request: &ContextRequest,
-        record: &EpochRecord,
-    ) -> Result<Served, ContextError> {
+    pub fn restore(&mut self, request: &ContextRequest, record: &EpochRecord) -> Result<Served, ContextError> {
         let key = request.line_key();
         let n = self.lines.get(&key).map_or(0, |line| line.epoch.n + 1);
         let epoch = Arc::new(EpochRecord {
@@ -245,11 +220,7 @@ impl Session {
         request: &ContextRequest,
         stored: Option<EpochRecord>,
     ) -> Served {
-        let before = self
-            .lines
-            .remove(key)
-            .map(|line| line.shown)
-            .unwrap_or_default();
+        let before = self.lines.remove(key).map(|line| line.shown).unwrap_or_default();
         let (mut served, shown) = render(self, &epoch, layout, request, &before);
         self.lines.insert(key.to_owned(), Line { epoch, shown });
         served.new_epoch = stored;
@@ -261,11 +232,7 @@ impl Session {
     pub(super) fn last_servable(&self) -> (usize, bool) {
         let last = self.turns.len().saturating_sub(1);
         let open = self.missing_results(last) > 0;
-        if open {
-            (last.saturating_sub(1), true)
-        } else {
-            (last, false)
-        }
+        if open { (last.saturating_sub(1), true) } else { (last, false) }
     }
 
     /// How many calls of a turn have no result.
@@ -275,10 +242,7 @@ impl Session {
         for admitted in self.turn_messages(turn) {
             calls.extend(admitted.message.calls().map(|call| call.id.as_ref()));
             for observation in admitted.message.observations() {
-                if let Some(at) = calls
-                    .iter()
-                    .position(|id| *id == observation.call_id.as_ref())
-                {
+                if let Some(at) = calls.iter().position(|id| *id == observation.call_id.as_ref()) {
                     calls.swap_remove(at);
                 }
             }
@@ -289,10 +253,7 @@ impl Session {
     /// The messages of a turn.
     #[must_use]
     pub(super) fn turn_messages(&self, turn: usize) -> &[Admitted] {
-        self.turns
-            .get(turn)
-            .and_then(|turn| self.messages.get(turn.messages.clone()))
-            .unwrap_or_default()
+        self.turns.get(turn).and_then(|turn| self.messages.get(turn.messages.clone())).unwrap_or_default()
     }
 
     /// Tokens of turns `first..=last` as sent.
@@ -309,17 +270,11 @@ impl Session {
         if self.kind.is_some() {
             return;
         }
-        let messages: Vec<Message> = self
-            .messages
-            .iter()
-            .map(|admitted| admitted.message.clone())
-            .collect();
+        let messages: Vec<Message> = self.messages.iter().map(|admitted| admitted.message.clone()).collect();
         self.kind = detect_agent_kind(&messages, self.settings.tools_tokens > 0);
         if let Some(kind) = self.kind {
             self.builder = TurnBuilder::new(kind);
-            messages
-                .iter()
-                .for_each(|message| self.builder.push(message));
+            messages.iter().for_each(|message| self.builder.push(message));
             self.digest = Digest::default();
             self.digested = 0;
         }
@@ -338,8 +293,7 @@ impl Session {
                 self.head_facts = facts_of(messages);
             } else {
                 let number = u32::try_from(at).unwrap_or(u32::MAX);
-                self.digest
-                    .push(number, turn.kind, messages, &*self.settings.counter);
+                self.digest.push(number, turn.kind, messages, &*self.settings.counter);
             }
         }
     }
@@ -350,11 +304,7 @@ pub(super) fn facts_of(messages: &[Admitted]) -> std::collections::HashSet<FactK
     let mut found = std::collections::HashSet::new();
     for admitted in messages {
         for text in admitted.message.originals() {
-            found.extend(
-                facts(text)
-                    .into_iter()
-                    .filter_map(|fact| text.get(fact.span).map(FactKey::of)),
-            );
+            found.extend(facts(text).into_iter().filter_map(|fact| text.get(fact.span).map(FactKey::of)));
         }
     }
     found

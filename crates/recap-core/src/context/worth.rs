@@ -2,28 +2,42 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::digest::{Digest, TurnDigest};
-use crate::trajectory::FactKey;
+use super::digest::{Digest, LineFact, Sightings, TurnDigest};
+use crate::trajectory::{FactKey, FactKind};
 
-/// Weights of the selection. The defaults were chosen on development data; `docs/measures.md` shows the frontier.
+/// Weights of the selection. The defaults follow how often values of recorded runs were used again
+/// (`docs/measures.md`): the model is log-linear, so every weight but the shares is a power or a factor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weights {
-    /// Turns after which a value's worth has fallen half of the way to `floor`.
-    pub half_life: f32,
-    /// Worth of a very old value, relative to a new one.
-    pub floor: f32,
-    /// Factor for a value that stands in several lines.
-    pub repeated: f32,
-    /// Factor for a value that the agent itself has written.
+    /// Power of a value's age in turns, for values that the agent never wrote.
+    pub age: f32,
+    /// Power of the number of turns that hold it.
+    pub turns: f32,
+    /// Power of the number of values that stand with it in its source: one of many is seldom the one.
+    pub crowd: f32,
+    /// Factor for values that the agent wrote.
     pub said: f32,
+    /// Power of the number of turns in which the agent wrote it.
+    pub said_turns: f32,
+    /// Power of the turns since the agent wrote it last.
+    pub said_age: f32,
+    /// Factor for paths that the agent never wrote.
+    pub path: f32,
+    /// Factor for numbers.
+    pub number: f32,
+    /// Factor for numbers that open a line.
+    pub opening: f32,
+    /// Factor for ids.
+    pub id: f32,
+    /// Share of a value's worth that any line with it brings; the rest is for the newest line with it, whose
+    /// words say what it means now.
+    pub presence: f32,
     /// Factor for a value that stands verbatim in a turn that stays.
     pub in_tail: f32,
     /// Share of a value's worth that a second line with it still brings.
     pub again: f32,
     /// Power of the tokens that a gain is divided by.
     pub density: f32,
-    /// Factor for the facts of a line that the agent wrote.
-    pub own_line: f32,
     /// Worth of an error or summary line beside its facts.
     pub error: f32,
     /// Worth of any line for each word that it shares with the newest turns.
@@ -37,73 +51,77 @@ pub struct Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            half_life: 6.0,
-            floor: 0.2,
-            repeated: 1.3,
-            said: 0.8,
+            age: -0.6,
+            turns: 0.25,
+            crowd: -0.35,
+            said: 0.45,
+            said_turns: 0.6,
+            said_age: -0.65,
+            path: 0.5,
+            number: 0.6,
+            opening: 0.3,
+            id: 1.5,
+            presence: 0.35,
             in_tail: 0.1,
-            again: 0.1,
-            density: 0.8,
-            own_line: 1.2,
-            error: 1.0,
-            echo: 0.1,
-            line: 0.05,
-            headline: 0.5,
+            again: 0.05,
+            density: 0.9,
+            error: 0.2,
+            echo: 0.02,
+            line: 0.005,
+            headline: 0.1,
         }
     }
 }
 
 /// The values of the covered turns, numbered, with their worths.
-pub struct FactWorths {
+pub struct FactWorths<'a> {
+    digest: &'a Digest,
     numbers: HashMap<FactKey, u32>,
     worths: Vec<f32>,
 }
 
-impl FactWorths {
+impl<'a> FactWorths<'a> {
     /// Weighs every value of the covered turns. `now` is the newest turn; `pinned` values stand in the head,
     /// `tail` values in turns that stay verbatim.
     #[must_use]
     pub fn new(
-        digest: &Digest,
+        digest: &'a Digest,
         covered: &[TurnDigest],
         now: u32,
         pinned: &HashSet<FactKey>,
         tail: &HashSet<FactKey>,
         weights: &Weights,
     ) -> Self {
-        let mut found = Self {
-            numbers: HashMap::new(),
-            worths: Vec::new(),
-        };
-        for fact in covered
-            .iter()
-            .flat_map(|turn| turn.lines.iter().chain([&turn.headline]))
-            .flat_map(|line| &line.facts)
+        let mut found = Self { digest, numbers: HashMap::new(), worths: Vec::new() };
+        for fact in
+            covered.iter().flat_map(|turn| turn.lines.iter().chain([&turn.headline])).flat_map(|line| &line.facts)
         {
-            if found.numbers.contains_key(fact) {
+            if found.numbers.contains_key(&fact.key) || pinned.contains(&fact.key) {
                 continue;
             }
-            found
-                .numbers
-                .insert(*fact, u32::try_from(found.worths.len()).unwrap_or(u32::MAX));
-            found.worths.push(if pinned.contains(fact) {
-                0.0
-            } else {
-                let share = if tail.contains(fact) {
-                    weights.in_tail
-                } else {
-                    1.0
-                };
-                share * worth(digest, *fact, now, weights)
-            });
+            let number = u32::try_from(found.worths.len()).unwrap_or(u32::MAX);
+            found.numbers.insert(fact.key, number);
+            let share = if tail.contains(&fact.key) { weights.in_tail } else { 1.0 };
+            let worth = share * worth(&digest.sightings(fact.key), *fact, now, weights);
+            found.worths.extend([worth * weights.presence, worth * (1.0 - weights.presence)]);
         }
         found
     }
 
-    /// Returns a value's number.
+    /// Returns the numbers of what a line's values bring: each value's presence, and its meaning where this is
+    /// the newest line that holds it.
     #[must_use]
-    pub fn number(&self, fact: FactKey) -> Option<u32> {
-        self.numbers.get(&fact).copied()
+    pub fn numbers(&self, turn: u32, line: u32, facts: &[LineFact]) -> Vec<u32> {
+        let mut numbers = Vec::with_capacity(facts.len() * 2);
+        for fact in facts {
+            let Some(&number) = self.numbers.get(&fact.key) else { continue };
+            let seen = self.digest.sightings(fact.key);
+            numbers.push(number);
+            if seen.last_turn == turn && seen.last_line == line {
+                numbers.push(number + 1);
+            }
+        }
+        numbers
     }
 
     /// Returns the worths by number.
@@ -113,23 +131,22 @@ impl FactWorths {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "turn numbers are far below 2^24"
-)]
-fn worth(digest: &Digest, fact: FactKey, now: u32, weights: &Weights) -> f32 {
-    let seen = digest.sightings(fact);
-    let age = now.saturating_sub(seen.last_turn) as f32;
-    let fresh = weights.floor + (1.0 - weights.floor) / (1.0 + (age / weights.half_life).powi(2));
-    let repeated = if seen.lines > 1 {
-        weights.repeated
-    } else {
-        1.0
+#[expect(clippy::cast_precision_loss, reason = "counts of turns and values are far below 2^24")]
+fn worth(seen: &Sightings, fact: LineFact, now: u32, weights: &Weights) -> f32 {
+    let since = |turn: u32| (1 + now.saturating_sub(turn)) as f32;
+    let number = if fact.opens { weights.opening * weights.number } else { weights.number };
+    let kind = match fact.kind {
+        FactKind::Number => number,
+        FactKind::Id => weights.id,
+        FactKind::Path if seen.said_turn == 0 => weights.path,
+        _ => 1.0,
     };
-    let said = if seen.said_turn > 0 {
+    let base = if seen.said_turn > 0 {
         weights.said
+            * ((1 + seen.said_turns) as f32).powf(weights.said_turns)
+            * since(seen.said_turn).powf(weights.said_age)
     } else {
-        1.0
+        since(seen.last_turn).powf(weights.age) * (seen.crowd.max(1) as f32).powf(weights.crowd)
     };
-    fresh * repeated * said
+    base * kind * (seen.turns.max(1) as f32).powf(weights.turns)
 }

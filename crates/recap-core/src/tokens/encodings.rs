@@ -76,10 +76,7 @@ fn cut(text: &str) -> usize {
         Some([before, b'\n', after]) => before.is_ascii_graphic() && after.is_ascii_alphanumeric(),
         _ => false,
     };
-    (PART_BYTES / 2..=PART_BYTES)
-        .rev()
-        .find(clean)
-        .unwrap_or_else(|| text.floor_char_boundary(PART_BYTES))
+    (PART_BYTES / 2..=PART_BYTES).rev().find(clean).unwrap_or_else(|| text.floor_char_boundary(PART_BYTES))
 }
 
 /// A model's own encoding.
@@ -126,8 +123,7 @@ impl TokenCounter for Approximate {
     }
 
     fn count(&self, text: &str) -> u32 {
-        let scaled =
-            (u64::from(Encoding::O200kBase.count(text)) * u64::from(self.percent)).div_ceil(100);
+        let scaled = (u64::from(Encoding::O200kBase.count(text)) * u64::from(self.percent)).div_ceil(100);
         u32::try_from(scaled).unwrap_or(u32::MAX)
     }
 }

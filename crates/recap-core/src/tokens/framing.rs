@@ -32,25 +32,17 @@ pub fn count_tools(tools: &[Value], counter: &dyn TokenCounter) -> u32 {
     if tools.is_empty() {
         return 0;
     }
-    tools
-        .iter()
-        .map(|tool| count_tool(tool, counter))
-        .fold(TOOLS_TOKENS, u32::saturating_add)
+    tools.iter().map(|tool| count_tool(tool, counter)).fold(TOOLS_TOKENS, u32::saturating_add)
 }
 
 fn count_tool(tool: &Value, counter: &dyn TokenCounter) -> u32 {
     let definition = tool.get("function").unwrap_or(tool);
-    let schema = definition
-        .get("parameters")
-        .or_else(|| definition.get("input_schema"));
+    let schema = definition.get("parameters").or_else(|| definition.get("input_schema"));
     let text = |key| definition.get(key).and_then(Value::as_str);
     let tokens = match (text("name"), schema) {
         (Some(name), Some(schema)) => {
             let description = text("description").map_or(0, |text| counter.count(text));
-            counter
-                .count(name)
-                .saturating_add(description)
-                .saturating_add(counter.count(&schema.to_string()))
+            counter.count(name).saturating_add(description).saturating_add(counter.count(&schema.to_string()))
         }
         _ => counter.count(&tool.to_string()),
     };

@@ -22,8 +22,7 @@ pub fn openai_image_tokens(size: Option<(u32, u32)>, detail: Detail) -> Option<u
     if detail == Detail::Low {
         return Some(OPENAI_BASE);
     }
-    let (width, height) =
-        size.map(|(width, height)| (u64::from(width.max(1)), u64::from(height.max(1))))?;
+    let (width, height) = size.map(|(width, height)| (u64::from(width.max(1)), u64::from(height.max(1))))?;
     let (width, height) = shrink(width, height, width.max(height), 2048);
     let (width, height) = shrink(width, height, width.min(height), 768);
     let tiles = u32::try_from(width.div_ceil(512) * height.div_ceil(512)).ok()?;
@@ -35,10 +34,7 @@ fn shrink(width: u64, height: u64, side: u64, limit: u64) -> (u64, u64) {
     if side <= limit {
         return (width, height);
     }
-    (
-        (width * limit).div_ceil(side),
-        (height * limit).div_ceil(side),
-    )
+    ((width * limit).div_ceil(side), (height * limit).div_ceil(side))
 }
 
 /// Returns the tokens of a picture of `(width, height)` pixels by Anthropic's rule: width × height / 750,
@@ -62,11 +58,7 @@ pub fn image_size(bytes: &[u8]) -> Option<(u32, u32)> {
     if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
         return webp_size(bytes);
     }
-    if bytes.starts_with(&[0xff, 0xd8]) {
-        jpeg_size(bytes)
-    } else {
-        None
-    }
+    if bytes.starts_with(&[0xff, 0xd8]) { jpeg_size(bytes) } else { None }
 }
 
 fn webp_size(bytes: &[u8]) -> Option<(u32, u32)> {
@@ -76,10 +68,7 @@ fn webp_size(bytes: &[u8]) -> Option<(u32, u32)> {
             let bits = le32(bytes, 21)?;
             Some(((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1))
         }
-        b"VP8X" => Some((
-            (le32(bytes, 24)? & 0x00ff_ffff) + 1,
-            (le32(bytes, 26)? >> 8) + 1,
-        )),
+        b"VP8X" => Some(((le32(bytes, 24)? & 0x00ff_ffff) + 1, (le32(bytes, 26)? >> 8) + 1)),
         _ => None,
     }
 }

@@ -11,9 +11,7 @@ mod tests;
 mod tokenizer_json;
 
 pub use counter::{Counter, CounterError, TokenCounter};
-pub use framing::{
-    CALL_TOKENS, MESSAGE_TOKENS, PART_TOKENS, REPLY_TOKENS, TOOL_TOKENS, TOOLS_TOKENS, count_tools,
-};
+pub use framing::{CALL_TOKENS, MESSAGE_TOKENS, PART_TOKENS, REPLY_TOKENS, TOOL_TOKENS, TOOLS_TOKENS, count_tools};
 pub use images::{Detail, anthropic_image_tokens, decode_base64, image_size, openai_image_tokens};
 pub use models::for_model;
 pub use tokenizer_json::from_tokenizer_json;

@@ -71,28 +71,17 @@ const UNKNOWN: (u32, f64) = (125, 0.30);
 #[must_use]
 pub fn for_model(model: Option<&str>) -> Counter {
     let Some(model) = model.map(str::trim).filter(|name| !name.is_empty()) else {
-        return Arc::new(Approximate {
-            name: "o200k_base".to_owned(),
-            percent: 100,
-            error: UNNAMED_ERROR,
-        });
+        return Arc::new(Approximate { name: "o200k_base".to_owned(), percent: 100, error: UNNAMED_ERROR });
     };
     let name = model.to_ascii_lowercase();
     let bare = bare_name(&name);
     if let Some(encoding) = openai_encoding(bare) {
         return Arc::new(Exact(encoding));
     }
-    let (family, percent, error) = FAMILIES
-        .iter()
-        .copied()
-        .find(|(family, ..)| has_word(&name, family))
-        .unwrap_or((bare, UNKNOWN.0, UNKNOWN.1));
+    let (family, percent, error) =
+        FAMILIES.iter().copied().find(|(family, ..)| has_word(&name, family)).unwrap_or((bare, UNKNOWN.0, UNKNOWN.1));
     let factor = f64::from(percent) / 100.0;
-    Arc::new(Approximate {
-        name: format!("o200k_base*{factor} ({family})"),
-        percent,
-        error,
-    })
+    Arc::new(Approximate { name: format!("o200k_base*{factor} ({family})"), percent, error })
 }
 
 /// Returns the model's name without provider, fine-tune and variant marks.
@@ -104,10 +93,7 @@ fn bare_name(name: &str) -> &str {
 }
 
 fn openai_encoding(bare: &str) -> Option<Encoding> {
-    OPENAI
-        .iter()
-        .find(|(start, _)| starts_with_name(bare, start))
-        .map(|(_, encoding)| *encoding)
+    OPENAI.iter().find(|(start, _)| starts_with_name(bare, start)).map(|(_, encoding)| *encoding)
 }
 
 /// Tells whether `bare` starts with `start` and goes on, if at all, with no letter or digit after a digit.
@@ -121,8 +107,6 @@ fn starts_with_name(bare: &str, start: &str) -> bool {
 /// Tells whether a family's name stands in `name`, not in the middle of a longer word.
 fn has_word(name: &str, family: &str) -> bool {
     name.match_indices(family).any(|(at, _)| {
-        name.get(..at)
-            .is_none_or(|before| !before.ends_with(|c: char| c.is_ascii_alphabetic()))
-            || family.len() > 4
+        name.get(..at).is_none_or(|before| !before.ends_with(|c: char| c.is_ascii_alphabetic())) || family.len() > 4
     })
 }

@@ -26,10 +26,7 @@ fn picks_encodings_by_model() {
     ] {
         let counter = for_model(Some(model));
         assert_eq!(counter.name(), name, "{model}");
-        assert!(
-            counter.exact() && counter.stated_error().is_none(),
-            "{model}"
-        );
+        assert!(counter.exact() && counter.stated_error().is_none(), "{model}");
     }
 }
 
@@ -38,14 +35,8 @@ fn names_approximations_with_their_error() {
     for (model, name) in [
         (None, "o200k_base"),
         (Some("anthropic/claude-sonnet-4"), "o200k_base*1.3 (claude)"),
-        (
-            Some("us.anthropic.claude-opus-4-1:0"),
-            "o200k_base*1.3 (claude)",
-        ),
-        (
-            Some("meta-llama/Llama-3.3-70B-Instruct"),
-            "o200k_base*1.1 (llama)",
-        ),
+        (Some("us.anthropic.claude-opus-4-1:0"), "o200k_base*1.3 (claude)"),
+        (Some("meta-llama/Llama-3.3-70B-Instruct"), "o200k_base*1.1 (llama)"),
         (Some("codellama-7b"), "o200k_base*1.1 (llama)"),
         (Some("Qwen/Qwen3-32B"), "o200k_base*1.2 (qwen)"),
         (Some("gpt-9"), "o200k_base*1.25 (gpt-9)"),
@@ -53,10 +44,7 @@ fn names_approximations_with_their_error() {
     ] {
         let counter = for_model(model);
         assert_eq!(counter.name(), name, "{model:?}");
-        assert!(
-            !counter.exact() && counter.stated_error().is_some_and(|error| error > 0.0),
-            "{model:?}"
-        );
+        assert!(!counter.exact() && counter.stated_error().is_some_and(|error| error > 0.0), "{model:?}");
     }
     assert_eq!(for_model(Some("claude")).count("hello world"), 3);
     assert_eq!(for_model(None).count("hello world"), 2);
@@ -96,13 +84,9 @@ fn counts_long_runs_in_about_linear_time() {
 
 #[test]
 fn long_texts_count_as_the_encoding_does() {
-    let text =
-        "def run(x):\n    return x + 1\n\nSome words stand here, 12345 of them.\n".repeat(20_000);
+    let text = "def run(x):\n    return x + 1\n\nSome words stand here, 12345 of them.\n".repeat(20_000);
     let whole = tiktoken_rs::o200k_base_singleton().count_ordinary(&text);
-    assert_eq!(
-        for_model(Some("gpt-4o")).count(&text),
-        u32::try_from(whole).unwrap()
-    );
+    assert_eq!(for_model(Some("gpt-4o")).count(&text), u32::try_from(whole).unwrap());
 }
 
 #[test]
@@ -125,30 +109,18 @@ fn counts_tools_by_the_stated_rule() {
 fn prices_pictures_by_the_published_rules() {
     assert_eq!(openai_image_tokens(None, Detail::Low), Some(85));
     assert_eq!(openai_image_tokens(None, Detail::High), None);
-    assert_eq!(
-        openai_image_tokens(Some((1024, 1024)), Detail::High),
-        Some(765)
-    );
-    assert_eq!(
-        openai_image_tokens(Some((2048, 4096)), Detail::High),
-        Some(1105)
-    );
+    assert_eq!(openai_image_tokens(Some((1024, 1024)), Detail::High), Some(765));
+    assert_eq!(openai_image_tokens(Some((2048, 4096)), Detail::High), Some(1105));
     assert_eq!(anthropic_image_tokens(Some((1000, 1000))), Some(1334));
     assert_eq!(anthropic_image_tokens(None), None);
 }
 
 #[test]
 fn sizes_pictures_from_their_headers() {
-    let png = [
-        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice(),
-        &[0, 0, 2, 0, 0, 0, 1, 0],
-    ]
-    .concat();
+    let png = [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice(), &[0, 0, 2, 0, 0, 0, 1, 0]].concat();
     assert_eq!(image_size(&png), Some((512, 256)));
     assert_eq!(image_size(b"GIF89a\x0a\x00\x14\x00"), Some((10, 20)));
-    let jpeg = [
-        0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2, 0xff, 0xc0, 0, 11, 8, 0, 100, 0, 200, 3,
-    ];
+    let jpeg = [0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2, 0xff, 0xc0, 0, 11, 8, 0, 100, 0, 200, 3];
     assert_eq!(image_size(&jpeg), Some((200, 100)));
     assert_eq!(decode_base64("aGVsbG8=", 100), b"hello");
     assert_eq!(decode_base64("aGVsbG8=", 2), b"he");
@@ -164,10 +136,7 @@ fn counts_with_a_supplied_tokenizer() {
     let counter = from_tokenizer_json("words", TOKENIZER.as_bytes()).unwrap();
     assert_eq!((counter.name(), counter.exact()), ("words", true));
     assert_eq!(counter.count("hello world again"), 3);
-    assert!(matches!(
-        from_tokenizer_json("x", b"{}"),
-        Err(CounterError::Tokenizer(_))
-    ));
+    assert!(matches!(from_tokenizer_json("x", b"{}"), Err(CounterError::Tokenizer(_))));
 }
 
 proptest! {

@@ -15,20 +15,13 @@ use super::counter::{Counter, CounterError, TokenCounter};
 ///
 /// [`CounterError::Tokenizer`] if the bytes are no such file or it cannot encode a short text.
 pub fn from_tokenizer_json(name: &str, bytes: &[u8]) -> Result<Counter, CounterError> {
-    let refuse = |error: Box<dyn std::error::Error + Send + Sync>| {
-        CounterError::Tokenizer(error.to_string())
-    };
+    let refuse = |error: Box<dyn std::error::Error + Send + Sync>| CounterError::Tokenizer(error.to_string());
     let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(refuse)?;
     tokenizer.with_truncation(None).map_err(refuse)?;
     tokenizer.with_padding(None);
     tokenizer.set_encode_special_tokens(true);
-    tokenizer
-        .encode_fast("The quick brown fox, 42.", false)
-        .map_err(refuse)?;
-    Ok(Arc::new(Supplied {
-        name: name.to_owned(),
-        tokenizer,
-    }))
+    tokenizer.encode_fast("The quick brown fox, 42.", false).map_err(refuse)?;
+    Ok(Arc::new(Supplied { name: name.to_owned(), tokenizer }))
 }
 
 struct Supplied {
@@ -52,10 +45,7 @@ impl TokenCounter for Supplied {
     /// A text that the tokenizer refuses (a vocabulary without its characters and without an unknown token)
     /// counts as its bytes, which no encoding exceeds.
     fn count(&self, text: &str) -> u32 {
-        let tokens = self
-            .tokenizer
-            .encode_fast(text, false)
-            .map_or(text.len(), |encoding| encoding.len());
+        let tokens = self.tokenizer.encode_fast(text, false).map_or(text.len(), |encoding| encoding.len());
         u32::try_from(tokens).unwrap_or(u32::MAX)
     }
 }

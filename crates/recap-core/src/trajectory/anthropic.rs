@@ -15,10 +15,7 @@ pub(super) fn read(fields: &Fields<'_>, faults: &mut Faults) -> Option<(Role, Ve
         "user" => Role::User,
         "assistant" => Role::Assistant,
         other => {
-            faults.add_at(
-                "role",
-                &format!("expected user, assistant or system, found {other:?}"),
-            );
+            faults.add_at("role", &format!("expected user, assistant or system, found {other:?}"));
             return None;
         }
     };
@@ -29,21 +26,12 @@ pub(super) fn read(fields: &Fields<'_>, faults: &mut Faults) -> Option<(Role, Ve
 fn contents(content: Option<&str>, faults: &mut Faults) -> Vec<Part> {
     let json = content.unwrap_or("nothing");
     if let Some(text) = string(json) {
-        let part = Part {
-            block: Block::Text(Arc::from(text.as_str())),
-            slot: Slot::Content,
-        };
-        return if text.is_empty() {
-            Vec::new()
-        } else {
-            vec![part]
-        };
+        let part = Part { block: Block::Text(Arc::from(text.as_str())), slot: Slot::Content };
+        return if text.is_empty() { Vec::new() } else { vec![part] };
     }
     let Some(items) = array(json) else {
         let found = content.map_or("nothing", kind_of);
-        faults.add(format!(
-            "expected a string or an array of blocks, found {found}"
-        ));
+        faults.add(format!("expected a string or an array of blocks, found {found}"));
         return Vec::new();
     };
     let parts = faults.elements(&items, |faults, i, json| block(json, i, faults));
@@ -62,17 +50,10 @@ fn block(json: &str, i: usize, faults: &mut Faults) -> Option<Vec<Part>> {
             let (id, name) = (faults.string(&fields, "id"), faults.string(&fields, "name"));
             let input = fields.get("input").unwrap_or("{}");
             if !input.starts_with('{') {
-                faults.add_at(
-                    "input",
-                    &format!("expected an object, found {}", kind_of(input)),
-                );
+                faults.add_at("input", &format!("expected an object, found {}", kind_of(input)));
                 return None;
             }
-            Block::Call(Call {
-                id: id?,
-                name: name?,
-                arguments: Arc::from(input),
-            })
+            Block::Call(Call { id: id?, name: name?, arguments: Arc::from(input) })
         }
         "tool_result" => return result(&fields, slot, faults),
         _ => Block::Other(Arc::from(json)),
@@ -84,10 +65,7 @@ fn image(json: &str, fields: &Fields<'_>) -> Image {
     let source = fields.get("source").and_then(Fields::parse);
     let data = source.and_then(|source| source.string("data"));
     let size = data.and_then(|data| image_size(&decode_base64(&data, IMAGE_HEAD_BYTES)));
-    Image {
-        json: Arc::from(json),
-        tokens: anthropic_image_tokens(size),
-    }
+    Image { json: Arc::from(json), tokens: anthropic_image_tokens(size) }
 }
 
 fn result(fields: &Fields<'_>, slot: Slot, faults: &mut Faults) -> Option<Vec<Part>> {
@@ -101,23 +79,12 @@ fn result(fields: &Fields<'_>, slot: Slot, faults: &mut Faults) -> Option<Vec<Pa
         match part.block {
             Block::Text(text) => texts.push(text),
             Block::Image(image) => images.push(image),
-            block => others.push(Part {
-                block,
-                slot: Slot::Inside,
-            }),
+            block => others.push(Part { block, slot: Slot::Inside }),
         }
     }
     let is_error = fields.get("is_error") == Some("true");
-    let observation = Observation {
-        call_id,
-        text: Arc::from(texts.join("\n")),
-        images,
-        is_error,
-    };
-    let mut parts = vec![Part {
-        block: Block::Observation(observation),
-        slot,
-    }];
+    let observation = Observation { call_id, text: Arc::from(texts.join("\n")), images, is_error };
+    let mut parts = vec![Part { block: Block::Observation(observation), slot }];
     parts.append(&mut others);
     Some(parts)
 }

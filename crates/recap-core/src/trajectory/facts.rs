@@ -80,46 +80,36 @@ pub fn facts(text: &str) -> Vec<Fact> {
 }
 
 fn is_part(c: char) -> bool {
-    c.is_alphanumeric()
-        || matches!(
-            c,
-            '_' | '@' | '#' | '$' | '%' | '+' | ':' | '.' | '-' | '/' | '~'
-        )
+    c.is_alphanumeric() || matches!(c, '_' | '@' | '#' | '$' | '%' | '+' | ':' | '.' | '-' | '/' | '~')
 }
 
 /// Trims a run to its value and tells what it is, if it is one.
 fn fact_in(text: &str, run: Range<usize>) -> Option<Fact> {
     let raw = text.get(run.clone())?;
     let rooted = ["./", "../", "~/"].iter().any(|root| raw.starts_with(root));
-    let left = if rooted {
-        raw
-    } else {
-        raw.trim_start_matches(['.', ':', '-', '+', '$', '%', '~'])
-    };
+    let left = if rooted { raw } else { raw.trim_start_matches(['.', ':', '-', '+', '$', '%', '~']) };
     let value = left.trim_end_matches(['.', ':', '-', '+', '/', '$', '%', '@', '#', '~']);
     if value.len() < LEAST || value.len() > MOST {
         return None;
     }
     let start = run.start + raw.len() - left.len();
-    kind_of(value).map(|kind| Fact {
-        span: start..start + value.len(),
-        kind,
-    })
+    kind_of(value).map(|kind| Fact { span: start..start + value.len(), kind })
 }
 
-/// What one pass over a value sees.
+/// What one pass over a value sees: how many characters of each sort.
 #[derive(Default)]
 struct Shape {
     digits: usize,
     letters: usize,
-    slash: bool,
-    at: bool,
-    hash: bool,
-    under: bool,
+    slash: usize,
+    at: usize,
+    hash: usize,
+    under: usize,
     dot: usize,
     dash: usize,
     colon: usize,
-    humps: bool,
+    /// A capital after a small letter.
+    humps: usize,
 }
 
 fn shape_of(value: &str) -> Shape {
@@ -127,17 +117,17 @@ fn shape_of(value: &str) -> Shape {
     let mut before = ' ';
     for c in value.chars() {
         match c {
-            '/' => shape.slash = true,
-            '@' => shape.at = true,
-            '#' => shape.hash = true,
-            '_' => shape.under = true,
+            '/' => shape.slash += 1,
+            '@' => shape.at += 1,
+            '#' => shape.hash += 1,
+            '_' => shape.under += 1,
             '.' => shape.dot += 1,
             '-' => shape.dash += 1,
             ':' => shape.colon += 1,
             c if c.is_numeric() => shape.digits += 1,
             c if c.is_alphabetic() => {
                 shape.letters += 1;
-                shape.humps |= c.is_uppercase() && before.is_lowercase();
+                shape.humps += usize::from(c.is_uppercase() && before.is_lowercase());
             }
             _ => {}
         }
@@ -154,23 +144,19 @@ fn kind_of(value: &str) -> Option<FactKind> {
     if value.contains("://") {
         return Some(FactKind::Url);
     }
-    if shape.at && shape.letters > 0 && !value.starts_with('@') {
+    if shape.at > 0 && shape.letters > 0 && !value.starts_with('@') {
         return Some(FactKind::Address);
     }
-    if shape.slash {
+    if shape.slash > 0 {
         return (shape.letters + shape.digits >= 3).then_some(FactKind::Path);
     }
     if shape.letters == 0 {
         return number_or_date(&shape);
     }
     if shape.digits > 0 {
-        return Some(if shape.under || shape.dot > 0 {
-            FactKind::Name
-        } else {
-            FactKind::Id
-        });
+        return Some(if shape.under + shape.dot > 0 { FactKind::Name } else { FactKind::Id });
     }
-    let joined = shape.under || shape.humps || shape.hash || (shape.dot > 0 && value.len() >= 4);
+    let joined = shape.under + shape.humps + shape.hash > 0 || (shape.dot > 0 && value.len() >= 4);
     joined.then_some(FactKind::Name)
 }
 
@@ -187,10 +173,7 @@ mod tests {
     use super::*;
 
     fn values(text: &str) -> Vec<(&str, FactKind)> {
-        facts(text)
-            .into_iter()
-            .map(|fact| (text.get(fact.span).unwrap_or("?"), fact.kind))
-            .collect()
+        facts(text).into_iter().map(|fact| (text.get(fact.span).unwrap_or("?"), fact.kind)).collect()
     }
 
     #[test]
@@ -198,9 +181,7 @@ mod tests {
         use FactKind::{Address, Date, Id, Name, Number, Path, Url};
         assert_eq!(values("The plain words, of a sentence. End"), vec![]);
         assert_eq!(
-            values(
-                "see ./src/main.rs and /etc/hosts, mail a.b@c.org; #W123 on 2024-05-20 at 12:30."
-            ),
+            values("see ./src/main.rs and /etc/hosts, mail a.b@c.org; #W123 on 2024-05-20 at 12:30."),
             vec![
                 ("./src/main.rs", Path),
                 ("/etc/hosts", Path),

@@ -17,11 +17,7 @@ impl<'a> Fields<'a> {
 
     /// Returns the text of a value; the last one if a key repeats, as JSON readers do.
     pub(super) fn get(&self, key: &str) -> Option<&'a str> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| *value)
+        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
     }
 
     /// Returns a value that is neither missing nor `null`.
@@ -41,12 +37,7 @@ impl<'a> Fields<'a> {
 
     /// Writes the object again with the named members' values changed, in place; a new member goes to the end.
     pub(super) fn with(&self, changes: &[(&str, String)]) -> String {
-        let change = |key: &str| {
-            changes
-                .iter()
-                .find(|(name, _)| *name == key)
-                .map(|(_, value)| value.as_str())
-        };
+        let change = |key: &str| changes.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str());
         let mut object = ObjectText::default();
         for (key, value) in self.members() {
             object.raw(key, change(key).unwrap_or(value));
@@ -89,9 +80,7 @@ pub(super) fn string(json: &str) -> Option<String> {
 
 /// Reads a JSON array as the texts of its elements.
 pub(super) fn array(json: &str) -> Option<Vec<&str>> {
-    serde_json::from_str::<Vec<&RawValue>>(json)
-        .ok()
-        .map(|items| items.into_iter().map(RawValue::get).collect())
+    serde_json::from_str::<Vec<&RawValue>>(json).ok().map(|items| items.into_iter().map(RawValue::get).collect())
 }
 
 /// Writes a text as a JSON string.

@@ -1,10 +1,6 @@
 //! Trajectories as real agents write them, for property tests here and in other packages.
 
-#![allow(
-    clippy::missing_panics_doc,
-    clippy::expect_used,
-    reason = "only tests call this"
-)]
+#![allow(clippy::missing_panics_doc, clippy::expect_used, reason = "only tests call this")]
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -34,8 +30,7 @@ impl Generated {
             .map(|json| RawValue::from_string(json.clone()).expect("generated JSON is valid"))
             .collect();
         let raws: Vec<&RawValue> = raws.iter().map(AsRef::as_ref).collect();
-        parse_messages(self.format, &raws, &Limits::default())
-            .expect("generated messages are valid")
+        parse_messages(self.format, &raws, &Limits::default()).expect("generated messages are valid")
     }
 }
 
@@ -57,17 +52,29 @@ pub fn any_trajectory(mess: Mess) -> impl Strategy<Value = Generated> {
     ]
 }
 
+/// Returns trajectories of every kind of agent whose observations are mostly long: what budgets are for.
+pub fn any_bulky_trajectory(mess: Mess) -> impl Strategy<Value = Generated> {
+    let tool = |format| agent(format, mess, vec(event(mess, bulky), 1..14));
+    prop_oneof![
+        3 => tool(WireFormat::OpenAi),
+        2 => tool(WireFormat::Anthropic),
+        2 => text_steps(vec((sentence(), bulky()), 2..10)),
+    ]
+}
+
 /// Returns trajectories of an agent that calls tools.
 pub fn tool_agent(format: WireFormat, mess: Mess) -> impl Strategy<Value = Generated> {
+    agent(format, mess, vec(event(mess, any_observation), 0..12))
+}
+
+fn agent(
+    format: WireFormat,
+    mess: Mess,
+    events: impl Strategy<Value = Vec<Event>>,
+) -> impl Strategy<Value = Generated> {
     let system = vec(sentence(), 0..2);
-    let events = vec(event(mess), 0..12);
     (system, sentence(), events).prop_map(move |(system, task, events)| {
-        let mut log = Log {
-            format,
-            mess,
-            natives: Vec::new(),
-            calls: 0,
-        };
+        let mut log = Log { format, mess, natives: Vec::new(), calls: 0 };
         for text in &system {
             log.say("system", text);
         }
@@ -76,39 +83,26 @@ pub fn tool_agent(format: WireFormat, mess: Mess) -> impl Strategy<Value = Gener
             log.add(event);
         }
         let natives = log.natives.iter().map(Value::to_string).collect();
-        Generated {
-            format,
-            kind: AgentKind::Tool,
-            natives,
-        }
+        Generated { format, kind: AgentKind::Tool, natives }
     })
 }
 
 /// Returns trajectories of an agent that writes its actions as text.
 pub fn text_agent() -> impl Strategy<Value = Generated> {
-    (
-        sentence(),
-        sentence(),
-        vec((sentence(), observation()), 2..12),
-    )
-        .prop_map(|(system, task, steps)| {
-            let mut natives = vec![
-                json!({"role": "system", "content": system}),
-                json!({"role": "user", "content": task}),
-            ];
-            for (thought, observation) in steps {
-                let action =
-                    format!("THOUGHT: {thought}\n\n```bash\ngrep -rn '{thought}' src/\n```");
-                natives.push(json!({"role": "assistant", "content": action}));
-                natives.push(json!({"role": "user", "content": observation}));
-            }
-            let natives = natives.iter().map(Value::to_string).collect();
-            Generated {
-                format: WireFormat::OpenAi,
-                kind: AgentKind::Text,
-                natives,
-            }
-        })
+    text_steps(vec((sentence(), observation()), 2..12))
+}
+
+fn text_steps(steps: impl Strategy<Value = Vec<(String, String)>>) -> impl Strategy<Value = Generated> {
+    (sentence(), sentence(), steps).prop_map(|(system, task, steps)| {
+        let mut natives = vec![json!({"role": "system", "content": system}), json!({"role": "user", "content": task})];
+        for (thought, observation) in steps {
+            let action = format!("THOUGHT: {thought}\n\n```bash\ngrep -rn '{thought}' src/\n```");
+            natives.push(json!({"role": "assistant", "content": action}));
+            natives.push(json!({"role": "user", "content": observation}));
+        }
+        let natives = natives.iter().map(Value::to_string).collect();
+        Generated { format: WireFormat::OpenAi, kind: AgentKind::Text, natives }
+    })
 }
 
 #[derive(Debug, Clone)]
@@ -128,9 +122,12 @@ struct Call {
     aside: Option<String>,
 }
 
-fn event(mess: Mess) -> BoxedStrategy<Event> {
-    let exchange = (words(mess), vec(call(mess), 0..4))
-        .prop_map(|(text, calls)| Event::Exchange { text, calls });
+/// Makes the strategy of a tool's results.
+type Results = fn() -> BoxedStrategy<String>;
+
+fn event(mess: Mess, results: Results) -> BoxedStrategy<Event> {
+    let exchange =
+        (words(mess), vec(call(mess, results), 0..4)).prop_map(|(text, calls)| Event::Exchange { text, calls });
     match mess {
         Mess::None => prop_oneof![8 => exchange, 1 => sentence().prop_map(Event::Said)].boxed(),
         Mess::Real => prop_oneof![
@@ -143,7 +140,7 @@ fn event(mess: Mess) -> BoxedStrategy<Event> {
     }
 }
 
-fn call(mess: Mess) -> BoxedStrategy<Call> {
+fn call(mess: Mess, results: Results) -> BoxedStrategy<Call> {
     let name = prop::sample::select(vec!["read_file", "search", "run_tests", "book_flight"]);
     if mess == Mess::None {
         let clean = |(name, arguments, result): (&'static str, String, String)| Call {
@@ -153,7 +150,7 @@ fn call(mess: Mess) -> BoxedStrategy<Call> {
             result: Some(result),
             aside: None,
         };
-        return (name, arguments(), observation()).prop_map(clean).boxed();
+        return (name, arguments(), results()).prop_map(clean).boxed();
     }
     let arguments = prop_oneof![
         6 => arguments(),
@@ -161,16 +158,10 @@ fn call(mess: Mess) -> BoxedStrategy<Call> {
         1 => Just("{\"cut\": \"of".to_owned()),
         1 => Just("[1]".to_owned()),
     ];
-    let result = prop::option::weighted(0.85, observation());
+    let result = prop::option::weighted(0.85, results());
     let aside = prop::option::weighted(0.15, sentence());
     (prop::bool::weighted(0.15), name, arguments, result, aside)
-        .prop_map(|(repeats_id, name, arguments, result, aside)| Call {
-            repeats_id,
-            name,
-            arguments,
-            result,
-            aside,
-        })
+        .prop_map(|(repeats_id, name, arguments, result, aside)| Call { repeats_id, name, arguments, result, aside })
         .boxed()
 }
 
@@ -207,9 +198,7 @@ fn words(mess: Mess) -> BoxedStrategy<String> {
 /// Returns a tool's result: log, rows of JSON, listing, prose, nothing, or something giant.
 fn observation() -> impl Strategy<Value = String> {
     let log = vec((0..60_u32, path(), sentence()), 1..40).prop_map(|lines| {
-        let line = |(second, path, text): (u32, String, String)| {
-            format!("12:00:{second:02} INFO {path}: {text}")
-        };
+        let line = |(second, path, text): (u32, String, String)| format!("12:00:{second:02} INFO {path}: {text}");
         lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
     });
     let rows = vec(("[A-Z]{3}[0-9]{3}", 1..900_u32, sentence()), 0..20).prop_map(|rows| {
@@ -217,8 +206,7 @@ fn observation() -> impl Strategy<Value = String> {
         Value::from(rows.into_iter().map(row).collect::<Vec<Value>>()).to_string()
     });
     let listing = vec(path(), 1..60).prop_map(|paths| paths.join("\n"));
-    let giant =
-        (sentence(), 500..2000_usize).prop_map(|(text, times)| format!("{text}\n").repeat(times));
+    let giant = (sentence(), 500..2000_usize).prop_map(|(text, times)| format!("{text}\n").repeat(times));
     prop_oneof![
         6 => log,
         6 => rows,
@@ -228,6 +216,72 @@ fn observation() -> impl Strategy<Value = String> {
         1 => any::<String>(),
         1 => giant,
     ]
+}
+
+fn any_observation() -> BoxedStrategy<String> {
+    observation().boxed()
+}
+
+/// Returns results of up to some thousands of tokens, each of one shape, and now and then a short one.
+fn bulky() -> BoxedStrategy<String> {
+    let shaped = (0..SHAPES.len(), 20..200_usize, any::<u32>()).prop_map(|(shape, lines, seed)| {
+        let line = SHAPES.get(shape).expect("an index of it");
+        let mut seed = u64::from(seed);
+        (0..lines).map(|at| line(at, &mut seed)).collect::<Vec<_>>().join("\n")
+    });
+    let rows = (4..80_usize, any::<u32>()).prop_map(|(rows, seed)| {
+        let mut seed = u64::from(seed);
+        let rows: Vec<Value> = (0..rows).map(|at| row(at, &mut seed)).collect();
+        serde_json::to_string_pretty(&rows).expect("a value is JSON")
+    });
+    let one_line = (200..6000_usize, any::<u32>()).prop_map(|(words, seed)| {
+        let mut seed = u64::from(seed);
+        (0..words).map(|_| word(&mut seed)).collect::<Vec<_>>().join(" ")
+    });
+    prop_oneof![8 => shaped, 3 => rows, 1 => one_line, 3 => observation()].boxed()
+}
+
+/// Writes line `n` of a text.
+type Line = fn(usize, &mut u64) -> String;
+
+const SHAPES: [Line; 5] = [
+    |at, seed| {
+        let level = if next(seed) % 9 == 0 { "ERROR" } else { "INFO" };
+        let (file, what) = (word(seed), word(seed));
+        format!("2026-01-02T12:{:02}:00Z {level} src/{file}.rs:{at}: {what} took {} ms", at % 60, next(seed) % 900)
+    },
+    |at, seed| match at % 6 {
+        0 => format!("def {}_{at}({}, limit={}):", word(seed), word(seed), next(seed) % 90),
+        5 => String::new(),
+        _ => format!("    {} = {}({}, {})", word(seed), word(seed), word(seed), next(seed) % 999),
+    },
+    |at, seed| format!("{}/{}_{}.{at:03}.csv", word(seed), word(seed), next(seed) % 99),
+    |_, seed| {
+        let words: Vec<String> = (0..9).map(|_| word(seed)).collect();
+        format!("Die Prüfung von {} ergab {} für 日本 {}.", words.join(" "), next(seed) % 5000, word(seed))
+    },
+    |at, seed| format!("test {}::{} ... {}", word(seed), word(seed), if at % 7 == 3 { "FAILED" } else { "ok" }),
+];
+
+fn row(at: usize, seed: &mut u64) -> Value {
+    json!({"id": format!("ORD-{:06}", next(seed) % 1_000_000), "at": at, "name": word(seed), "price": next(seed) % 900,
+           "note": format!("{} {} {}", word(seed), word(seed), word(seed))})
+}
+
+/// Returns a word that looks like one.
+fn word(seed: &mut u64) -> String {
+    const SYLLABLES: [&str; 16] =
+        ["ba", "ke", "lo", "mi", "nu", "ra", "sto", "ti", "ver", "za", "gon", "pel", "dri", "fa", "ho", "qu"];
+    (0..2 + next(seed) % 3)
+        .filter_map(|_| SYLLABLES.get(usize::try_from(next(seed) % 16).unwrap_or(0)))
+        .copied()
+        .collect()
+}
+
+/// Steps a small generator of numbers (Knuth's constants).
+fn next(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
 }
 
 /// A log being written.
@@ -258,10 +312,7 @@ impl Log {
             WireFormat::OpenAi => openai_call(text, calls, &ids, self.mess),
             WireFormat::Anthropic => anthropic_call(text, calls, &ids),
         });
-        let answered = calls
-            .iter()
-            .zip(ids)
-            .filter_map(|(call, id)| Some((id, call.result.clone()?)));
+        let answered = calls.iter().zip(ids).filter_map(|(call, id)| Some((id, call.result.clone()?)));
         let answered: Vec<(String, String)> = answered.collect();
         let aside = calls.iter().find_map(|call| call.aside.clone());
         if !answered.is_empty() {
@@ -277,29 +328,21 @@ impl Log {
     fn results(&mut self, results: Vec<(String, String)>, aside: Option<String>) {
         match self.format {
             WireFormat::OpenAi => {
-                let message =
-                    |(id, text)| json!({"role": "tool", "tool_call_id": id, "content": text});
+                let message = |(id, text)| json!({"role": "tool", "tool_call_id": id, "content": text});
                 self.natives.extend(results.into_iter().map(message));
             }
             WireFormat::Anthropic => {
                 let block = |(id, text)| json!({"type": "tool_result", "tool_use_id": id, "content": [{"type": "text", "text": text}]});
-                let aside = aside
-                    .into_iter()
-                    .map(|text| json!({"type": "text", "text": text}));
+                let aside = aside.into_iter().map(|text| json!({"type": "text", "text": text}));
                 let blocks: Vec<Value> = aside.chain(results.into_iter().map(block)).collect();
-                self.natives
-                    .push(json!({"role": "user", "content": blocks}));
+                self.natives.push(json!({"role": "user", "content": blocks}));
             }
         }
     }
 }
 
 fn openai_call(text: &str, calls: &[Call], ids: &[String], mess: Mess) -> Value {
-    let content = if text.is_empty() {
-        Value::Null
-    } else {
-        Value::from(text)
-    };
+    let content = if text.is_empty() { Value::Null } else { Value::from(text) };
     let call = |(call, id): (&Call, &String)| json!({"id": id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}});
     let calls: Vec<Value> = calls.iter().zip(ids).map(call).collect();
     if calls.is_empty() && mess == Mess::None {

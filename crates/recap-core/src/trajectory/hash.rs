@@ -59,9 +59,7 @@ impl FromStr for OriginalHash {
 
     fn from_str(text: &str) -> Result<Self, HashError> {
         let digits = text.strip_prefix("b3:").ok_or(HashError)?;
-        blake3::Hash::from_hex(digits)
-            .map(|hash| Self(*hash.as_bytes()))
-            .map_err(|_| HashError)
+        blake3::Hash::from_hex(digits).map(|hash| Self(*hash.as_bytes())).map_err(|_| HashError)
     }
 }
 
@@ -73,8 +71,6 @@ impl Serialize for OriginalHash {
 
 impl<'de> Deserialize<'de> for OriginalHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -131,9 +131,7 @@ impl Message {
     /// Tells whether a provider's reasoning block is among the blocks.
     #[must_use]
     pub fn thinks(&self) -> bool {
-        self.blocks
-            .iter()
-            .any(|block| matches!(block, Block::Thinking(_)))
+        self.blocks.iter().any(|block| matches!(block, Block::Thinking(_)))
     }
 
     /// Returns the message's observations in order.

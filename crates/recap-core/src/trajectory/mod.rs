@@ -22,8 +22,8 @@ pub use hash::{HashError, OriginalHash};
 pub use message::{Block, Call, Image, Message, Observation, Origin, Role, WireFormat};
 pub use parse::{Fault, Limits, parse_messages, parse_system};
 pub use render::{
-    CONTINUES, EMPTY_TEXT, Edits, MISSING_RESULT, OutFormat, RenderItem, Rendered, Repair,
-    RepairKind, check_valid, render_message, render_sequence,
+    CONTINUES, EMPTY_TEXT, Edits, MISSING_RESULT, OutFormat, RenderItem, Rendered, Repair, RepairKind, check_valid,
+    render_message, render_sequence,
 };
 pub use turns::{AgentKind, Orphan, Turn, TurnBuilder, TurnKind, detect_agent_kind, group_turns};
 

@@ -25,23 +25,13 @@ impl Limits {
     /// Returns limits that only a machine's memory sets, for messages that recapd itself rendered.
     #[must_use]
     pub fn unbounded() -> Self {
-        Self {
-            depth: 120,
-            messages: usize::MAX,
-            message_bytes: usize::MAX,
-            total_bytes: usize::MAX,
-        }
+        Self { depth: 120, messages: usize::MAX, message_bytes: usize::MAX, total_bytes: usize::MAX }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            depth: 64,
-            messages: 10_000,
-            message_bytes: 16 << 20,
-            total_bytes: 64 << 20,
-        }
+        Self { depth: 64, messages: 10_000, message_bytes: 16 << 20, total_bytes: 64 << 20 }
     }
 }
 
@@ -59,41 +49,24 @@ pub struct Fault {
 /// # Errors
 ///
 /// Every fault of every message; nothing is returned if there is one.
-pub fn parse_messages(
-    format: WireFormat,
-    raw: &[&RawValue],
-    limits: &Limits,
-) -> Result<Vec<Message>, Vec<Fault>> {
+pub fn parse_messages(format: WireFormat, raw: &[&RawValue], limits: &Limits) -> Result<Vec<Message>, Vec<Fault>> {
     let mut faults = Faults::at("/messages");
-    let total = raw
-        .iter()
-        .map(|value| value.get().len())
-        .fold(0, usize::saturating_add);
+    let total = raw.iter().map(|value| value.get().len()).fold(0, usize::saturating_add);
     if raw.len() > limits.messages {
-        faults.add(format!(
-            "{} messages are more than the {} that one append may hold",
-            raw.len(),
-            limits.messages
-        ));
+        faults.add(format!("{} messages are more than the {} that one append may hold", raw.len(), limits.messages));
     }
     if total > limits.total_bytes {
-        faults.add(format!(
-            "{total} bytes are more than the {} that one append may hold",
-            limits.total_bytes
-        ));
+        faults.add(format!("{total} bytes are more than the {} that one append may hold", limits.total_bytes));
     }
     if !faults.list.is_empty() {
         return Err(faults.list);
     }
-    let messages = raw.iter().enumerate().filter_map(|(i, value)| {
-        faults.under(i, |faults| parse_one(format, value.get(), limits, faults))
-    });
+    let messages = raw
+        .iter()
+        .enumerate()
+        .filter_map(|(i, value)| faults.under(i, |faults| parse_one(format, value.get(), limits, faults)));
     let messages: Vec<Message> = messages.collect();
-    if faults.list.is_empty() {
-        Ok(messages)
-    } else {
-        Err(faults.list)
-    }
+    if faults.list.is_empty() { Ok(messages) } else { Err(faults.list) }
 }
 
 /// Reads the `system` value of an Anthropic request (a string or text blocks) as a system message.
@@ -108,28 +81,16 @@ pub fn parse_system(raw: &RawValue, limits: &Limits) -> Result<Message, Vec<Faul
     for fault in &mut faults.list {
         fault.pointer = fault.pointer.replacen("/system/content", "/system", 1);
     }
-    message
-        .filter(|_| faults.list.is_empty())
-        .ok_or(faults.list)
+    message.filter(|_| faults.list.is_empty()).ok_or(faults.list)
 }
 
 /// Reads JSON that was rendered here, in one of the formats that are also read.
 pub(super) fn parse_rendered(format: WireFormat, json: &str) -> Option<Message> {
-    let limits = Limits {
-        depth: 120,
-        messages: 1,
-        message_bytes: usize::MAX,
-        total_bytes: usize::MAX,
-    };
+    let limits = Limits { depth: 120, messages: 1, message_bytes: usize::MAX, total_bytes: usize::MAX };
     parse_one(format, json, &limits, &mut Faults::at(""))
 }
 
-fn parse_one(
-    format: WireFormat,
-    json: &str,
-    limits: &Limits,
-    faults: &mut Faults,
-) -> Option<Message> {
+fn parse_one(format: WireFormat, json: &str, limits: &Limits, faults: &mut Faults) -> Option<Message> {
     if json.len() > limits.message_bytes {
         faults.add(format!(
             "{} bytes are more than the {} that one message may hold",
@@ -140,10 +101,7 @@ fn parse_one(
     }
     let nesting = depth(json);
     if nesting > limits.depth {
-        faults.add(format!(
-            "nested {nesting} deep, at most {} is taken",
-            limits.depth
-        ));
+        faults.add(format!("nested {nesting} deep, at most {} is taken", limits.depth));
         return None;
     }
     let Some(fields) = Fields::parse(json) else {
@@ -156,13 +114,7 @@ fn parse_one(
     };
     let blocks: Vec<Block> = parts.into_iter().map(|part| part.block).collect();
     let origin = origin_of(format, &blocks);
-    Some(Message {
-        role,
-        blocks,
-        native: Arc::from(json),
-        format,
-        origin,
-    })
+    Some(Message { role, blocks, native: Arc::from(json), format, origin })
 }
 
 fn origin_of(format: WireFormat, blocks: &[Block]) -> Origin {
@@ -174,11 +126,7 @@ fn origin_of(format: WireFormat, blocks: &[Block]) -> Origin {
         WireFormat::OpenAi => texts.next() == Some(true),
         WireFormat::Anthropic => texts.any(|served| served),
     };
-    if served {
-        Origin::Recapd
-    } else {
-        Origin::Agent
-    }
+    if served { Origin::Recapd } else { Origin::Agent }
 }
 
 /// A block and where in the native JSON it stands.
@@ -210,9 +158,7 @@ pub(super) fn slots(message: &Message) -> Vec<Slot> {
         WireFormat::OpenAi => openai::read(&fields, &mut faults),
         WireFormat::Anthropic => anthropic::read(&fields, &mut faults),
     });
-    parts
-        .map(|(_, parts)| parts.into_iter().map(|part| part.slot).collect())
-        .unwrap_or_default()
+    parts.map(|(_, parts)| parts.into_iter().map(|part| part.slot).collect()).unwrap_or_default()
 }
 
 /// Faults being gathered, with the pointer of the value that is being read.
@@ -224,18 +170,12 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn at(pointer: &str) -> Self {
-        Self {
-            list: Vec::new(),
-            pointer: pointer.to_owned(),
-        }
+        Self { list: Vec::new(), pointer: pointer.to_owned() }
     }
 
     /// Adds a fault at the current place.
     pub(super) fn add(&mut self, detail: String) {
-        self.list.push(Fault {
-            pointer: self.pointer.clone(),
-            detail,
-        });
+        self.list.push(Fault { pointer: self.pointer.clone(), detail });
     }
 
     /// Adds a fault at a member of the current place.
@@ -244,11 +184,7 @@ impl Faults {
     }
 
     /// Reads a member or element of the current place.
-    pub(super) fn under<T>(
-        &mut self,
-        key: impl std::fmt::Display,
-        read: impl FnOnce(&mut Self) -> T,
-    ) -> T {
+    pub(super) fn under<T>(&mut self, key: impl std::fmt::Display, read: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.pointer.len();
         self.pointer.push('/');
         self.pointer.push_str(&key.to_string());
@@ -282,11 +218,7 @@ impl Faults {
         items: &[&str],
         mut read: impl FnMut(&mut Self, usize, &str) -> Option<T>,
     ) -> Vec<T> {
-        items
-            .iter()
-            .enumerate()
-            .filter_map(|(i, json)| self.under(i, |faults| read(faults, i, json)))
-            .collect()
+        items.iter().enumerate().filter_map(|(i, json)| self.under(i, |faults| read(faults, i, json))).collect()
     }
 }
 

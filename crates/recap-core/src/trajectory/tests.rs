@@ -6,10 +6,8 @@ use super::*;
 use crate::tokens::for_model;
 
 pub(super) fn read(format: WireFormat, natives: &[&str]) -> Result<Vec<Message>, Vec<Fault>> {
-    let raws: Vec<Box<RawValue>> = natives
-        .iter()
-        .map(|json| RawValue::from_string((*json).to_owned()).unwrap())
-        .collect();
+    let raws: Vec<Box<RawValue>> =
+        natives.iter().map(|json| RawValue::from_string((*json).to_owned()).unwrap()).collect();
     let raws: Vec<&RawValue> = raws.iter().map(AsRef::as_ref).collect();
     parse_messages(format, &raws, &Limits::default())
 }
@@ -19,11 +17,7 @@ fn openai(natives: &[&str]) -> Vec<Message> {
 }
 
 fn pointers(format: WireFormat, natives: &[&str]) -> Vec<String> {
-    read(format, natives)
-        .unwrap_err()
-        .into_iter()
-        .map(|fault| fault.pointer)
-        .collect()
+    read(format, natives).unwrap_err().into_iter().map(|fault| fault.pointer).collect()
 }
 
 #[test]
@@ -37,33 +31,13 @@ fn reads_openai_messages_and_keeps_their_bytes() {
         r#"{"role":"function","name":"old","content":"done"}"#,
     ];
     let messages = openai(&natives);
-    assert!(
-        messages
-            .iter()
-            .zip(natives)
-            .all(|(message, native)| message.native.as_ref() == native)
-    );
-    let calls: Vec<&str> = messages[2]
-        .calls()
-        .map(|call| call.arguments.as_ref())
-        .collect();
+    assert!(messages.iter().zip(natives).all(|(message, native)| message.native.as_ref() == native));
+    let calls: Vec<&str> = messages[2].calls().map(|call| call.arguments.as_ref()).collect();
     assert_eq!(calls, ["{\"p\": 1", "{\"q\":2}"]);
-    assert_eq!(
-        messages[3].observations().next().unwrap().text.as_ref(),
-        "one\ntwo"
-    );
-    assert!(matches!(
-        &messages[1].blocks[1],
-        Block::Image(Image {
-            tokens: Some(85),
-            ..
-        })
-    ));
+    assert_eq!(messages[3].observations().next().unwrap().text.as_ref(), "one\ntwo");
+    assert!(matches!(&messages[1].blocks[1], Block::Image(Image { tokens: Some(85), .. })));
     assert!(matches!(&messages[4].blocks[0], Block::Thinking(json) if json.as_ref() == "\"hm\""));
-    assert_eq!(
-        messages[5].observations().next().unwrap().call_id,
-        messages[4].calls().next().unwrap().id
-    );
+    assert_eq!(messages[5].observations().next().unwrap().call_id, messages[4].calls().next().unwrap().id);
 }
 
 #[test]
@@ -99,32 +73,18 @@ fn names_every_fault_by_its_place() {
                 r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text"}]}]}"#,
             ]
         ),
-        [
-            "/messages/0/content",
-            "/messages/1/content/0/input",
-            "/messages/2/content/0/content/0/text"
-        ]
+        ["/messages/0/content", "/messages/1/content/0/input", "/messages/2/content/0/content/0/text"]
     );
 }
 
 #[test]
 fn holds_the_limits() {
-    let deep = format!(
-        r#"{{"role":"user","content":"x","y":{}{}}}"#,
-        "[".repeat(5000),
-        "]".repeat(5000)
-    );
+    let deep = format!(r#"{{"role":"user","content":"x","y":{}{}}}"#, "[".repeat(5000), "]".repeat(5000));
     assert_eq!(pointers(WireFormat::OpenAi, &[&deep]), ["/messages/0"]);
     let raw = RawValue::from_string(r#"{"role":"user","content":"hello"}"#.to_owned()).unwrap();
-    let tight = Limits {
-        messages: 1,
-        ..Limits::default()
-    };
+    let tight = Limits { messages: 1, ..Limits::default() };
     assert!(parse_messages(WireFormat::OpenAi, &[&raw, &raw], &tight).is_err());
-    let tight = Limits {
-        message_bytes: 10,
-        ..Limits::default()
-    };
+    let tight = Limits { message_bytes: 10, ..Limits::default() };
     assert!(parse_messages(WireFormat::OpenAi, &[&raw], &tight).is_err());
 }
 
@@ -139,30 +99,21 @@ fn reads_anthropic_messages() {
         ],
     )
     .unwrap();
-    assert_eq!(
-        messages[1].calls().next().unwrap().arguments.as_ref(),
-        r#"{"p": 1.0}"#
-    );
+    assert_eq!(messages[1].calls().next().unwrap().arguments.as_ref(), r#"{"p": 1.0}"#);
     assert!(messages[2].observations().next().unwrap().is_error);
     assert_eq!(group_turns(&messages, AgentKind::Tool).len(), 2);
     let raw = RawValue::from_string(r#"[{"type":"text","text":"Rules"}]"#.to_owned()).unwrap();
     let system = parse_system(&raw, &Limits::default()).unwrap();
     assert_eq!((system.role, system.blocks.len()), (Role::System, 1));
     let raw = RawValue::from_string("7".to_owned()).unwrap();
-    assert_eq!(
-        parse_system(&raw, &Limits::default()).unwrap_err()[0].pointer,
-        "/system"
-    );
+    assert_eq!(parse_system(&raw, &Limits::default()).unwrap_err()[0].pointer, "/system");
 }
 
 #[test]
 fn knows_what_recapd_wrote() {
     let served = r#"{"role":"user","content":"<recapd_context epoch=\"1\">x</recapd_context>"}"#;
     let own = r#"{"role":"user","content":"what is <recapd_context>?"}"#;
-    let origins: Vec<Origin> = openai(&[served, own])
-        .iter()
-        .map(|message| message.origin)
-        .collect();
+    let origins: Vec<Origin> = openai(&[served, own]).iter().map(|message| message.origin).collect();
     assert_eq!(origins, [Origin::Recapd, Origin::Agent]);
 }
 
@@ -174,31 +125,10 @@ fn counts_messages_with_their_framing() {
         r#"{"role":"assistant","content":"","tool_calls":[{"id":"a","type":"function","function":{"name":"hello","arguments":"{}"}}]}"#,
         r#"{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}"#,
     ]);
-    let counts: Vec<MessageTokens> = messages
-        .iter()
-        .map(|message| count_message(message, counter.as_ref()))
-        .collect();
-    assert_eq!(
-        counts[0],
-        MessageTokens {
-            tokens: 6,
-            unknown_images: 0
-        }
-    );
-    assert_eq!(
-        counts[1],
-        MessageTokens {
-            tokens: 4 + 3 + 1 + 1,
-            unknown_images: 0
-        }
-    );
-    assert_eq!(
-        counts[2],
-        MessageTokens {
-            tokens: 4,
-            unknown_images: 1
-        }
-    );
+    let counts: Vec<MessageTokens> = messages.iter().map(|message| count_message(message, counter.as_ref())).collect();
+    assert_eq!(counts[0], MessageTokens { tokens: 6, unknown_images: 0 });
+    assert_eq!(counts[1], MessageTokens { tokens: 4 + 3 + 1 + 1, unknown_images: 0 });
+    assert_eq!(counts[2], MessageTokens { tokens: 4, unknown_images: 1 });
 }
 
 const SYSTEM: &str = r#"{"role":"system","content":"s"}"#;
@@ -211,14 +141,9 @@ const STRAY: &str = r#"{"role":"tool","tool_call_id":"z","content":"r"}"#;
 
 #[test]
 fn groups_a_tool_agents_turns() {
-    let messages = openai(&[
-        SYSTEM, SYSTEM, USER, USER, CALLS, RESULT, STRAY, SAYS, USER, SYSTEM, RESULT,
-    ]);
+    let messages = openai(&[SYSTEM, SYSTEM, USER, USER, CALLS, RESULT, STRAY, SAYS, USER, SYSTEM, RESULT]);
     let turns = group_turns(&messages, AgentKind::Tool);
-    let shape: Vec<_> = turns
-        .iter()
-        .map(|turn| (turn.kind, turn.messages.clone()))
-        .collect();
+    let shape: Vec<_> = turns.iter().map(|turn| (turn.kind, turn.messages.clone())).collect();
     assert_eq!(
         shape,
         [
@@ -232,13 +157,7 @@ fn groups_a_tool_agents_turns() {
         ]
     );
     assert_eq!(turns[2].open_calls(&messages).len(), 1);
-    assert_eq!(
-        turns[2].orphans(&messages),
-        [Orphan {
-            message: 6,
-            block: 0
-        }]
-    );
+    assert_eq!(turns[2].orphans(&messages), [Orphan { message: 6, block: 0 }]);
     assert_eq!(turns[6].orphans(&messages).len(), 1);
 }
 
@@ -248,37 +167,16 @@ fn tells_text_agents() {
     assert_eq!(detect_agent_kind(&acting, false), Some(AgentKind::Text));
     assert_eq!(detect_agent_kind(&acting, true), Some(AgentKind::Tool));
     assert_eq!(detect_agent_kind(&acting[..4], false), None);
-    assert_eq!(
-        detect_agent_kind(&openai(&[SYSTEM, USER, SAYS, USER, ACTS]), false),
-        Some(AgentKind::Tool)
-    );
-    assert_eq!(
-        detect_agent_kind(&openai(&[USER, ACTS, USER, USER, ACTS]), false),
-        Some(AgentKind::Tool)
-    );
-    assert_eq!(
-        detect_agent_kind(&openai(&[USER, CALLS]), false),
-        Some(AgentKind::Tool)
-    );
-    for action in [
-        "Thought: x\nAction: open[door]",
-        "<execute_bash>ls</execute_bash>",
-        "```mswea_bash_command\nls\n```",
-    ] {
+    assert_eq!(detect_agent_kind(&openai(&[SYSTEM, USER, SAYS, USER, ACTS]), false), Some(AgentKind::Tool));
+    assert_eq!(detect_agent_kind(&openai(&[USER, ACTS, USER, USER, ACTS]), false), Some(AgentKind::Tool));
+    assert_eq!(detect_agent_kind(&openai(&[USER, CALLS]), false), Some(AgentKind::Tool));
+    for action in
+        ["Thought: x\nAction: open[door]", "<execute_bash>ls</execute_bash>", "```mswea_bash_command\nls\n```"]
+    {
         let native = serde_json::json!({"role": "assistant", "content": action}).to_string();
         let messages = openai(&[USER, &native, USER, &native]);
-        assert_eq!(
-            detect_agent_kind(&messages, false),
-            Some(AgentKind::Text),
-            "{action}"
-        );
+        assert_eq!(detect_agent_kind(&messages, false), Some(AgentKind::Text), "{action}");
     }
     let turns = group_turns(&acting, AgentKind::Text);
-    assert_eq!(
-        turns
-            .iter()
-            .map(|turn| turn.messages.clone())
-            .collect::<Vec<_>>(),
-        [0..2, 2..4, 4..6]
-    );
+    assert_eq!(turns.iter().map(|turn| turn.messages.clone()).collect::<Vec<_>>(), [0..2, 2..4, 4..6]);
 }

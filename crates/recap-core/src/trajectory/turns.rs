@@ -27,31 +27,18 @@ pub enum AgentKind {
 #[must_use]
 pub fn detect_agent_kind(messages: &[Message], has_tools: bool) -> Option<AgentKind> {
     let uses_tools = |message: &Message| {
-        message.role == Role::Tool
-            || message.calls().next().is_some()
-            || message.observations().next().is_some()
+        message.role == Role::Tool || message.calls().next().is_some() || message.observations().next().is_some()
     };
     if has_tools || messages.iter().any(uses_tools) {
         return Some(AgentKind::Tool);
     }
-    let head = messages
-        .iter()
-        .take_while(|message| message.role != Role::Assistant)
-        .count();
+    let head = messages.iter().take_while(|message| message.role != Role::Assistant).count();
     let body = messages.get(head..).unwrap_or_default();
-    let alternates = body.iter().enumerate().all(|(i, message)| {
-        message.role
-            == if i % 2 == 0 {
-                Role::Assistant
-            } else {
-                Role::User
-            }
-    });
-    let first_two = || {
-        body.iter()
-            .filter(|message| message.role == Role::Assistant)
-            .take(2)
-    };
+    let alternates = body
+        .iter()
+        .enumerate()
+        .all(|(i, message)| message.role == if i % 2 == 0 { Role::Assistant } else { Role::User });
+    let first_two = || body.iter().filter(|message| message.role == Role::Assistant).take(2);
     if !alternates || !first_two().all(carries_action) {
         return Some(AgentKind::Tool);
     }
@@ -106,11 +93,7 @@ impl Turn {
     fn pair(&self, messages: &[Message]) -> (Vec<Arc<str>>, Vec<Orphan>) {
         let (mut calls, mut answered) = (Vec::<Arc<str>>::new(), HashMap::<Arc<str>, usize>::new());
         let (mut open, mut orphans) = (HashMap::<Arc<str>, usize>::new(), Vec::new());
-        for (i, message) in self
-            .messages
-            .clone()
-            .zip(messages.get(self.messages.clone()).unwrap_or_default())
-        {
+        for (i, message) in self.messages.clone().zip(messages.get(self.messages.clone()).unwrap_or_default()) {
             for (j, block) in message.blocks.iter().enumerate() {
                 match block {
                     Block::Call(call) => {
@@ -122,10 +105,7 @@ impl Turn {
                             *left -= 1;
                             *answered.entry(observation.call_id.clone()).or_default() += 1;
                         }
-                        _ => orphans.push(Orphan {
-                            message: i,
-                            block: j,
-                        }),
+                        _ => orphans.push(Orphan { message: i, block: j }),
                     },
                     _ => {}
                 }
@@ -155,15 +135,7 @@ impl TurnBuilder {
     /// Starts with an empty head.
     #[must_use]
     pub fn new(kind: AgentKind) -> Self {
-        Self {
-            kind,
-            turns: vec![Turn {
-                kind: TurnKind::Head,
-                messages: 0..0,
-            }],
-            head_open: true,
-            length: 0,
-        }
+        Self { kind, turns: vec![Turn { kind: TurnKind::Head, messages: 0..0 }], head_open: true, length: 0 }
     }
 
     /// Takes the next message.
@@ -176,10 +148,7 @@ impl TurnBuilder {
             return self.extend(at);
         }
         self.head_open = false;
-        let in_exchange = self
-            .turns
-            .last()
-            .is_some_and(|turn| turn.kind == TurnKind::Exchange);
+        let in_exchange = self.turns.last().is_some_and(|turn| turn.kind == TurnKind::Exchange);
         let observes = answers || (self.kind == AgentKind::Text && message.role == Role::User);
         match message.role {
             Role::Assistant => self.open(TurnKind::Exchange, at),
@@ -202,10 +171,7 @@ impl TurnBuilder {
     }
 
     fn open(&mut self, kind: TurnKind, at: usize) {
-        self.turns.push(Turn {
-            kind,
-            messages: at..at + 1,
-        });
+        self.turns.push(Turn { kind, messages: at..at + 1 });
     }
 }
 

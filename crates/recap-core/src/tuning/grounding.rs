@@ -20,9 +20,8 @@ const LINE_SPAN: usize = 24;
 const MOST_LINES: usize = 20;
 /// Words that say nothing.
 const STOP: [&[u8]; 24] = [
-    b"the", b"and", b"for", b"with", b"that", b"this", b"from", b"are", b"was", b"you", b"your",
-    b"have", b"has", b"not", b"but", b"can", b"will", b"its", b"any", b"all", b"true", b"false",
-    b"null", b"none",
+    b"the", b"and", b"for", b"with", b"that", b"this", b"from", b"are", b"was", b"you", b"your", b"have", b"has",
+    b"not", b"but", b"can", b"will", b"its", b"any", b"all", b"true", b"false", b"null", b"none",
 ];
 
 /// Tells whether `needle` occurs in `text`.
@@ -40,9 +39,7 @@ pub(super) fn near_words(text: &[u8], plain: &[u8], value: &str) -> Vec<String> 
     let end = at + value.len();
     let left = &plain[back(plain, at, SPAN)..at];
     let right = &plain[end..forward(plain, end, SPAN)];
-    let mut found: Vec<(usize, &[u8])> = words(left)
-        .map(|(_, end, word)| (chars(&left[end..]), word))
-        .collect();
+    let mut found: Vec<(usize, &[u8])> = words(left).map(|(_, end, word)| (chars(&left[end..]), word)).collect();
     found.extend(words(right).map(|(start, _, word)| (chars(&right[..start]), word)));
     found.sort_unstable();
     let mut out: Vec<&[u8]> = Vec::new();
@@ -51,9 +48,7 @@ pub(super) fn near_words(text: &[u8], plain: &[u8], value: &str) -> Vec<String> 
             out.push(word);
         }
     }
-    out.into_iter()
-        .map(|word| String::from_utf8_lossy(word).into_owned())
-        .collect()
+    out.into_iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
 /// Tells whether some occurrence of a value in the served text stands near enough of its words.
@@ -64,8 +59,7 @@ pub(super) fn is_bound(value: &str, words: &[String], served: &[u8], served_plai
     while let Some(found) = served.get(from..).and_then(|rest| finder.find(rest)) {
         let at = from + found;
         let end = at + value.len();
-        let around = &served_plain
-            [back(served_plain, at, SERVED_SPAN)..forward(served_plain, end, SERVED_SPAN)];
+        let around = &served_plain[back(served_plain, at, SERVED_SPAN)..forward(served_plain, end, SERVED_SPAN)];
         if holds(around, words, wanted) {
             return true;
         }
@@ -83,12 +77,7 @@ fn holds(around: &[u8], words: &[String], wanted: usize) -> bool {
         lowered = String::from_utf8_lossy(around).to_lowercase();
         lowered.as_bytes()
     };
-    words
-        .iter()
-        .filter(|word| contains(around, word))
-        .take(wanted)
-        .count()
-        >= wanted
+    words.iter().filter(|word| contains(around, word)).take(wanted).count() >= wanted
 }
 
 /// Returns the source lines of a value, clipped and bare, from its last occurrence backwards.
@@ -102,8 +91,7 @@ pub(super) fn bare_lines(text: &[u8], value: &str) -> Vec<String> {
         };
         let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
         let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline);
-        let clip = start.max(back(text, at, LINE_SPAN))
-            ..end.min(forward(text, at + value.len(), LINE_SPAN));
+        let clip = start.max(back(text, at, LINE_SPAN))..end.min(forward(text, at + value.len(), LINE_SPAN));
         let line = bare(&String::from_utf8_lossy(&text[clip]));
         if !lines.contains(&line) {
             lines.push(line);
@@ -116,13 +104,11 @@ pub(super) fn bare_lines(text: &[u8], value: &str) -> Vec<String> {
 /// Returns runs of three and more letters: start, end, word.
 fn words(text: &[u8]) -> impl Iterator<Item = (usize, usize, &[u8])> {
     let mut start = 0;
-    text.chunk_by(|a, b| a.is_ascii_alphabetic() == b.is_ascii_alphabetic())
-        .filter_map(move |run| {
-            let at = start;
-            start += run.len();
-            (run.len() >= 3 && run.first().is_some_and(u8::is_ascii_alphabetic))
-                .then_some((at, start, run))
-        })
+    text.chunk_by(|a, b| a.is_ascii_alphabetic() == b.is_ascii_alphabetic()).filter_map(move |run| {
+        let at = start;
+        start += run.len();
+        (run.len() >= 3 && run.first().is_some_and(u8::is_ascii_alphabetic)).then_some((at, start, run))
+    })
 }
 
 /// Tells whether a byte starts a character.
@@ -136,20 +122,13 @@ fn chars(text: &[u8]) -> usize {
 
 /// Returns the offset `n` characters before `at`, or 0.
 fn back(text: &[u8], at: usize, n: usize) -> usize {
-    let starts = text[..at]
-        .iter()
-        .enumerate()
-        .rev()
-        .filter(|(_, byte)| starts(**byte));
+    let starts = text[..at].iter().enumerate().rev().filter(|(_, byte)| starts(**byte));
     starts.map(|(i, _)| i).take(n).last().unwrap_or(at)
 }
 
 /// Returns the offset `n` characters after `at`, or the end.
 fn forward(text: &[u8], at: usize, n: usize) -> usize {
-    let mut starts = text[at..]
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| starts(**byte));
+    let mut starts = text[at..].iter().enumerate().filter(|(_, byte)| starts(**byte));
     starts.nth(n).map_or(text.len(), |(i, _)| at + i)
 }
 
@@ -170,40 +149,22 @@ mod tests {
     #[test]
     fn near_words_are_sorted_by_distance_without_values_and_stop_words() {
         let text = "Ticket AB123 old. The user of order_id #W99 was booked for Paris, order Paris";
-        assert_eq!(
-            near(text, "#W99"),
-            ["booked", "user", "paris", "old", "order", "ticket"]
-        );
+        assert_eq!(near(text, "#W99"), ["booked", "user", "paris", "old", "order", "ticket"]);
         assert_eq!(near("AB123", "AB123"), Vec::<String>::new());
     }
 
     #[test]
     fn near_words_come_from_the_last_occurrence_within_the_span() {
-        let far = format!(
-            "first AB123 {} second AB123 {}third",
-            "é".repeat(120),
-            " ".repeat(96)
-        );
+        let far = format!("first AB123 {} second AB123 {}third", "é".repeat(120), " ".repeat(96));
         assert_eq!(near(&far, "AB123"), ["second", "thi"]);
     }
 
     #[test]
     fn spans_count_characters() {
         let text = "aé€b";
+        assert_eq!((back(text.as_bytes(), 6, 2), back(text.as_bytes(), 6, 9), back(text.as_bytes(), 6, 0)), (1, 0, 6));
         assert_eq!(
-            (
-                back(text.as_bytes(), 6, 2),
-                back(text.as_bytes(), 6, 9),
-                back(text.as_bytes(), 6, 0)
-            ),
-            (1, 0, 6)
-        );
-        assert_eq!(
-            (
-                forward(text.as_bytes(), 1, 2),
-                forward(text.as_bytes(), 1, 9),
-                forward(text.as_bytes(), 1, 0)
-            ),
+            (forward(text.as_bytes(), 1, 2), forward(text.as_bytes(), 1, 9), forward(text.as_bytes(), 1, 0)),
             (6, 7, 1)
         );
     }
@@ -217,21 +178,9 @@ mod tests {
         assert!(!bound("AB123", &[], "AB 123"));
         let apart = format!("AB123{}order paris AB123", " ".repeat(200));
         assert!(bound("AB123", &["order", "paris"], &apart));
-        assert!(!bound(
-            "AB123",
-            &["order", "paris"],
-            &format!("AB123{}order paris", " ".repeat(191))
-        ));
-        assert!(bound(
-            "AB123",
-            &["order", "paris"],
-            &format!("AB123{}order paris", "é".repeat(189))
-        ));
-        assert!(bound(
-            "AB123",
-            &["kind", "order"],
-            "order AB123 \u{212a}ind"
-        ));
+        assert!(!bound("AB123", &["order", "paris"], &format!("AB123{}order paris", " ".repeat(191))));
+        assert!(bound("AB123", &["order", "paris"], &format!("AB123{}order paris", "é".repeat(189))));
+        assert!(bound("AB123", &["kind", "order"], "order AB123 \u{212a}ind"));
     }
 
     #[test]
@@ -241,19 +190,11 @@ mod tests {
 
     #[test]
     fn lines_are_clipped_and_bare() {
-        let text = format!(
-            "x: {{\"id\": \"AB123\"}},\n{}AB123{}\nAB123",
-            "l".repeat(30),
-            "é".repeat(30)
-        );
+        let text = format!("x: {{\"id\": \"AB123\"}},\n{}AB123{}\nAB123", "l".repeat(30), "é".repeat(30));
         let lines = bare_lines(text.as_bytes(), "AB123");
         assert_eq!(
             lines,
-            [
-                "AB123".to_owned(),
-                format!("{}AB123{}", "l".repeat(24), "é".repeat(24)),
-                "x:id:AB123".to_owned()
-            ]
+            ["AB123".to_owned(), format!("{}AB123{}", "l".repeat(24), "é".repeat(24)), "x:id:AB123".to_owned()]
         );
     }
 }

@@ -15,11 +15,7 @@ const MAX_INT_DIGITS: usize = 4300;
 ///
 /// Booleans and nulls do not count. Of a repeated key the last value counts. A lone surrogate becomes U+FFFD.
 pub(super) fn scalars_of_text(text: &str) -> Option<Vec<String>> {
-    let mut reader = Reader {
-        bytes: text.as_bytes(),
-        text,
-        at: 0,
-    };
+    let mut reader = Reader { bytes: text.as_bytes(), text, at: 0 };
     reader.space();
     let tree = reader.value(0)?;
     reader.space();
@@ -146,11 +142,7 @@ fn float(x: f64) -> String {
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
     let plain = format!("{x}");
-    if plain.contains('.') {
-        plain
-    } else {
-        plain + ".0"
-    }
+    if plain.contains('.') { plain } else { plain + ".0" }
 }
 
 /// What a JSON text holds, reduced to what counts.
@@ -189,10 +181,7 @@ impl Reader<'_> {
     }
 
     fn eat(&mut self, literal: &str) -> bool {
-        let found = self
-            .bytes
-            .get(self.at..)
-            .is_some_and(|rest| rest.starts_with(literal.as_bytes()));
+        let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(literal.as_bytes()));
         if found {
             self.at += literal.len();
         }
@@ -298,9 +287,7 @@ impl Reader<'_> {
             b't' => '\t',
             b'u' => {
                 let unit = self.hex()?;
-                self.low_surrogate(unit)
-                    .or_else(|| char::from_u32(unit))
-                    .unwrap_or('\u{fffd}')
+                self.low_surrogate(unit).or_else(|| char::from_u32(unit)).unwrap_or('\u{fffd}')
             }
             _ => return None,
         })
@@ -308,9 +295,7 @@ impl Reader<'_> {
 
     fn hex(&mut self) -> Option<u32> {
         let digits = self.bytes.get(self.at..self.at + 4)?;
-        let unit = digits
-            .iter()
-            .try_fold(0, |n, b| Some(n * 16 + char::from(*b).to_digit(16)?))?;
+        let unit = digits.iter().try_fold(0, |n, b| Some(n * 16 + char::from(*b).to_digit(16)?))?;
         self.at += 4;
         Some(unit)
     }
@@ -402,18 +387,12 @@ mod tests {
         let text = r#" {"a": [12345678901234567890123, 2.50, " x\u00e9\ud83d\ude00 ", true, null], "b": {"c": -0}, "a2": 1E5} "#;
         let mut got = scalars_of_text(text).unwrap();
         got.sort();
-        assert_eq!(
-            got,
-            ["0", "100000.0", "12345678901234567890123", "2.5", "xé😀"]
-        );
+        assert_eq!(got, ["0", "100000.0", "12345678901234567890123", "2.5", "xé😀"]);
     }
 
     #[test]
     fn the_last_of_a_repeated_key_counts() {
-        assert_eq!(
-            scalars_of_text(r#"{"a": "one", "a": "two"}"#).unwrap(),
-            ["two"]
-        );
+        assert_eq!(scalars_of_text(r#"{"a": "one", "a": "two"}"#).unwrap(), ["two"]);
     }
 
     #[test]
@@ -439,10 +418,7 @@ mod tests {
         }
         assert!(scalars_of_text(&"[".repeat(100_000)).is_none());
         assert!(scalars_of_text(&"1".repeat(4301)).is_none());
-        assert_eq!(
-            scalars_of_text("[NaN, -Infinity, \"\\ud800\"]").unwrap(),
-            ["nan", "-inf", "\u{fffd}"]
-        );
+        assert_eq!(scalars_of_text("[NaN, -Infinity, \"\\ud800\"]").unwrap(), ["nan", "-inf", "\u{fffd}"]);
     }
 
     #[test]

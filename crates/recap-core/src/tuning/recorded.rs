@@ -69,17 +69,10 @@ impl Recorded {
         }
         let facts: Vec<_> = messages.iter().map(|m| Arc::new(Facts::of(m))).collect();
         let head = head_of(&messages);
-        let instructions = messages
-            .iter()
-            .zip(&facts)
-            .take(head)
-            .filter(|(m, _)| is_instruction(m));
+        let instructions = messages.iter().zip(&facts).take(head).filter(|(m, _)| is_instruction(m));
         let system_tokens = instructions.map(|(_, f)| f.tokens).sum();
         let steps = steps_of(&messages, &facts, head);
-        let peak = messages
-            .iter()
-            .zip(prefix_sums(&facts))
-            .filter(|(m, _)| role(m) == "assistant");
+        let peak = messages.iter().zip(prefix_sums(&facts)).filter(|(m, _)| role(m) == "assistant");
         Ok(Recorded {
             full_peak: peak.map(|(_, before)| before).max().unwrap_or(0) - system_tokens,
             body_tokens: facts.iter().skip(head).map(|f| f.tokens).sum(),
@@ -152,30 +145,15 @@ impl Body {
             .map(|value| {
                 let far = !contains(last, &value);
                 let first = far && !contains(self.said.as_bytes(), &value);
-                let lines = if first {
-                    bare_lines(flat, &value)
-                } else {
-                    Vec::new()
-                };
-                Needed {
-                    words: near_words(flat, plain, &value),
-                    far,
-                    first,
-                    lines,
-                    value,
-                }
+                let lines = if first { bare_lines(flat, &value) } else { Vec::new() };
+                Needed { words: near_words(flat, plain, &value), far, first, lines, value }
             })
             .collect()
     }
 }
 
 fn steps_of(messages: &[Value], facts: &[Arc<Facts>], head: usize) -> Vec<Step> {
-    let pinned = facts
-        .iter()
-        .take(head)
-        .map(|f| f.flat.as_str())
-        .collect::<Vec<_>>()
-        .join("\n");
+    let pinned = facts.iter().take(head).map(|f| f.flat.as_str()).collect::<Vec<_>>().join("\n");
     let mut sized = facts.iter().zip(prefix_sums(facts)).enumerate().skip(head);
     let mut body = Body::default();
     let mut steps = Vec::new();
@@ -187,12 +165,7 @@ fn steps_of(messages: &[Value], facts: &[Arc<Facts>], head: usize) -> Vec<Step> 
             if role(message) == "assistant" {
                 let last = body.flat.as_bytes().get(last_turn..).unwrap_or_default();
                 let needed = body.needed(message, &pinned, last);
-                steps.push(Step {
-                    at,
-                    tokens_out: facts.tokens,
-                    tokens_before,
-                    needed,
-                });
+                steps.push(Step { at, tokens_out: facts.tokens, tokens_before, needed });
             }
             body.push(facts, role(message));
         }

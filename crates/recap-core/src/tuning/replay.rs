@@ -128,11 +128,7 @@ pub fn replay<E>(
     cache: &mut MessageCache,
     mut serve: impl FnMut(&[Value], i64) -> Result<ServedContext, E>,
 ) -> Result<TrajectoryScore, E> {
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        reason = "token counts are far below 2^52"
-    )]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
     let share = (rule.fraction * recorded.full_peak() as f64) as i64;
     let floor = i64::from(rule.floor);
     let mut score = TrajectoryScore {
@@ -151,16 +147,12 @@ pub fn replay<E>(
         score.refused += usize::from(context.refused);
         if let Some(why) = invalid(&context.messages, &recorded.messages, recorded.head) {
             score.invalid += 1;
-            score
-                .invalid_contexts
-                .push(InvalidContext { step: step.at, why });
+            score.invalid_contexts.push(InvalidContext { step: step.at, why });
         }
         let previous = served.tokens;
-        let same = served.replace(context.messages, |message| {
-            match recorded.known.get(message) {
-                Some(facts) => Arc::clone(facts),
-                None => cache.facts(message),
-            }
+        let same = served.replace(context.messages, |message| match recorded.known.get(message) {
+            Some(facts) => Arc::clone(facts),
+            None => cache.facts(message),
         });
         let length = i64::try_from(served.messages.len()).unwrap_or(i64::MAX);
         score.over += usize::from(!context.refused && served.tokens - length > score.budget);
@@ -176,18 +168,8 @@ pub fn replay<E>(
 }
 
 impl TrajectoryScore {
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "token counts are far below 2^52"
-    )]
-    fn add_costs(
-        &mut self,
-        step: &Step,
-        served: &Served,
-        same: i64,
-        system: i64,
-        full_before: i64,
-    ) {
+    #[allow(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
+    fn add_costs(&mut self, step: &Step, served: &Served, same: i64, system: i64, full_before: i64) {
         let tokens_in = served.tokens - system;
         let out = step.tokens_out;
         self.peak = self.peak.max(tokens_in);
@@ -218,17 +200,9 @@ impl TrajectoryScore {
             (Measure::First, needed.first && !bound),
             (Measure::Whole, needed.first && !whole),
         ];
-        let under: Vec<_> = checks
-            .into_iter()
-            .filter(|(_, lost)| *lost)
-            .map(|(measure, _)| measure)
-            .collect();
+        let under: Vec<_> = checks.into_iter().filter(|(_, lost)| *lost).map(|(measure, _)| measure).collect();
         if !under.is_empty() {
-            self.lost.push(Lost {
-                step,
-                value: needed.value.clone(),
-                under,
-            });
+            self.lost.push(Lost { step, value: needed.value.clone(), under });
         }
     }
 }
@@ -246,24 +220,14 @@ struct Served {
 
 impl Served {
     /// Takes the next context, keeps the texts of the prefix that it shares with this one, and returns that prefix's tokens.
-    fn replace(
-        &mut self,
-        messages: Vec<Value>,
-        mut facts_of: impl FnMut(&Value) -> Arc<Facts>,
-    ) -> i64 {
-        let same = self
-            .messages
-            .iter()
-            .zip(&messages)
-            .take_while(|(a, b)| a == b)
-            .count();
+    fn replace(&mut self, messages: Vec<Value>, mut facts_of: impl FnMut(&Value) -> Arc<Facts>) -> i64 {
+        let same = self.messages.iter().zip(&messages).take_while(|(a, b)| a == b).count();
         self.facts.truncate(same);
         let breaks = same.saturating_sub(1);
         let bytes = self.facts.iter().map(|f| f.flat.len()).sum::<usize>() + breaks;
         self.flat.truncate(bytes);
         self.plain.truncate(bytes);
-        self.bare
-            .truncate(self.facts.iter().map(|f| f.bare.len()).sum());
+        self.bare.truncate(self.facts.iter().map(|f| f.bare.len()).sum());
         self.tokens = self.facts.iter().map(|f| f.tokens).sum();
         let shared = self.tokens;
         for message in &messages[same..] {

@@ -62,9 +62,7 @@ impl Summary {
         let share = |part: usize, of: usize| ratio(part as f64, of as f64);
         let (needed, far, first) = (sum(|s| s.need), sum(|s| s.far), sum(|s| s.first));
         let measured = scores.iter().filter(|s| s.full_peak > 0);
-        let peaks: Vec<f64> = measured
-            .map(|s| s.peak as f64 / s.full_peak as f64)
-            .collect();
+        let peaks: Vec<f64> = measured.map(|s| s.peak as f64 / s.full_peak as f64).collect();
         Summary {
             trajectories: scores.len(),
             contexts: sum(|s| s.steps),
@@ -121,9 +119,7 @@ fn interval(scores: &[TrajectoryScore]) -> [f64; 2] {
 
 /// Returns the next index below `n` of a linear congruential generator (Knuth, MMIX), from its upper half.
 fn pick(state: &mut u64, n: usize) -> usize {
-    *state = state
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695_040_888_963_407);
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     let upper = *state >> 32;
     usize::try_from((upper * n as u64) >> 32).unwrap_or(0)
 }
@@ -135,37 +131,15 @@ mod tests {
     use super::*;
 
     fn score(need: usize, bound: usize) -> TrajectoryScore {
-        TrajectoryScore {
-            need,
-            kept: need,
-            bound,
-            steps: 2,
-            peak: 30,
-            full_peak: 90,
-            ..TrajectoryScore::default()
-        }
+        TrajectoryScore { need, kept: need, bound, steps: 2, peak: 30, full_peak: 90, ..TrajectoryScore::default() }
     }
 
     #[test]
     fn ratios_are_rounded_and_undefined_by_zero() {
         let summary = Summary::of(&[score(2, 2), score(1, 0)]);
-        assert_eq!(
-            (summary.trajectories, summary.contexts, summary.needed),
-            (2, 4, 3)
-        );
-        assert_eq!(
-            (summary.grounding, summary.bound, summary.intact),
-            (Some(1.0), Some(0.6667), Some(1.0))
-        );
-        assert_eq!(
-            (
-                summary.far,
-                summary.whole,
-                summary.dependency,
-                summary.prefix
-            ),
-            (None, None, None, None)
-        );
+        assert_eq!((summary.trajectories, summary.contexts, summary.needed), (2, 4, 3));
+        assert_eq!((summary.grounding, summary.bound, summary.intact), (Some(1.0), Some(0.6667), Some(1.0)));
+        assert_eq!((summary.far, summary.whole, summary.dependency, summary.prefix), (None, None, None, None));
         assert_eq!((summary.peak, summary.floored), (Some(0.3333), Some(0.0)));
         assert_eq!(ratio(1.0, 32.0), Some(0.0312));
         assert_eq!(ratio(3.0, 32.0), Some(0.0938));

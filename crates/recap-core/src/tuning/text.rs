@@ -16,22 +16,13 @@ const PIECE: usize = 100_000;
 
 /// Returns the role of a message, empty if it has none.
 pub(super) fn role(message: &Value) -> &str {
-    message
-        .get("role")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    message.get("role").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Returns the functions that a message calls.
 pub(super) fn calls(message: &Value) -> impl Iterator<Item = &Value> {
-    let calls = message
-        .get("tool_calls")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    calls
-        .iter()
-        .map(|call| call.get("function").unwrap_or(call))
+    let calls = message.get("tool_calls").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    calls.iter().map(|call| call.get("function").unwrap_or(call))
 }
 
 /// Returns the text of a message's content; of a list the text of its parts, a line each.
@@ -44,11 +35,7 @@ pub(super) fn content_text(message: &Value) -> String {
 }
 
 fn part_text(part: &Value) -> String {
-    if part.is_object() {
-        part.get("text").map(display).unwrap_or_default()
-    } else {
-        display(part)
-    }
+    if part.is_object() { part.get("text").map(display).unwrap_or_default() } else { display(part) }
 }
 
 /// Returns all text of a message that the model reads: its content, then each call's name and arguments.
@@ -62,11 +49,7 @@ pub(super) fn flat(message: &Value) -> String {
             Some(arguments) => format!("{name} {}", dumps(arguments)),
         }
     });
-    content
-        .into_iter()
-        .chain(calls)
-        .collect::<Vec<_>>()
-        .join("\n")
+    content.into_iter().chain(calls).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns a text in lower case (ASCII letters) with every value-like token blanked, so that a list of values
@@ -96,9 +79,7 @@ fn blank_like(c: char) -> char {
 
 /// Returns a text without white space, quotes, brackets, commas and bars.
 pub(super) fn bare(text: &str) -> String {
-    text.chars()
-        .filter(|&c| !(is_space(c) || matches!(c, '"' | '\'' | '{' | '}' | '[' | ']' | ',' | '|')))
-        .collect()
+    text.chars().filter(|&c| !(is_space(c) || matches!(c, '"' | '\'' | '{' | '}' | '[' | ']' | ',' | '|'))).collect()
 }
 
 /// Returns the number of `o200k_base` tokens of a text, special tokens read as plain text.
@@ -106,10 +87,7 @@ pub(super) fn tokens(text: &str) -> i64 {
     let mut sum = 0;
     let mut rest = text;
     while !rest.is_empty() {
-        let cut = rest
-            .char_indices()
-            .nth(PIECE)
-            .map_or(rest.len(), |(at, _)| at);
+        let cut = rest.char_indices().nth(PIECE).map_or(rest.len(), |(at, _)| at);
         let (piece, tail) = rest.split_at_checked(cut).unwrap_or((rest, ""));
         sum += o200k_base_singleton().count_ordinary(piece);
         rest = tail;
@@ -133,12 +111,7 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) fn of(message: &Value) -> Facts {
         let flat = flat(message);
-        Facts {
-            plain: plain(&flat),
-            bare: bare(&flat),
-            tokens: tokens(&flat) + FRAMING,
-            flat,
-        }
+        Facts { plain: plain(&flat), bare: bare(&flat), tokens: tokens(&flat) + FRAMING, flat }
     }
 }
 
@@ -156,11 +129,7 @@ impl MessageCache {
     /// Makes an empty cache of at most about `limit_bytes` of message text.
     #[must_use]
     pub fn new(limit_bytes: usize) -> MessageCache {
-        MessageCache {
-            known: HashMap::new(),
-            bytes: 0,
-            limit_bytes,
-        }
+        MessageCache { known: HashMap::new(), bytes: 0, limit_bytes }
     }
 
     pub(super) fn facts(&mut self, message: &Value) -> Arc<Facts> {
@@ -188,9 +157,7 @@ impl Default for MessageCache {
 /// Returns how many messages stand for the whole trajectory: the instructions and the task.
 pub(super) fn head_of(messages: &[Value]) -> usize {
     let instructions = messages.iter().take_while(|m| is_instruction(m)).count();
-    let task = messages
-        .get(instructions)
-        .is_some_and(|m| role(m) == "user");
+    let task = messages.get(instructions).is_some_and(|m| role(m) == "user");
     instructions + usize::from(task)
 }
 
@@ -214,7 +181,8 @@ mod tests {
     fn flat_joins_content_parts_and_calls() {
         let call = |arguments: Value| json!({"id": "1", "function": {"name": "get", "arguments": arguments}});
         let parts = json!([{"type": "text", "text": "one"}, {"type": "image_url"}, "two"]);
-        let message = json!({"role": "assistant", "content": parts, "tool_calls": [call(json!("{}")), call(json!({"a": 1}))]});
+        let message =
+            json!({"role": "assistant", "content": parts, "tool_calls": [call(json!("{}")), call(json!({"a": 1}))]});
         assert_eq!(flat(&message), "one\n\ntwo\nget {}\nget {\"a\": 1}");
         assert_eq!(flat(&json!({"role": "assistant", "content": null})), "");
     }
@@ -224,19 +192,9 @@ mod tests {
         let text = "Öl at ÄÖ@b.de FOR src/a.py é";
         let blank = plain(text);
         assert_eq!(blank, "Öl at \u{a0}\u{a0}      for          é");
-        assert_eq!(
-            (blank.len(), blank.chars().count()),
-            (text.len(), text.chars().count())
-        );
-        assert_eq!(
-            plain("a_b\nc.d e"),
-            format!("{}\n{}", plain("a_b"), plain("c.d e"))
-        );
-        assert!(
-            "ä€😀"
-                .chars()
-                .all(|c| blank_like(c).len_utf8() == c.len_utf8())
-        );
+        assert_eq!((blank.len(), blank.chars().count()), (text.len(), text.chars().count()));
+        assert_eq!(plain("a_b\nc.d e"), format!("{}\n{}", plain("a_b"), plain("c.d e")));
+        assert!("ä€😀".chars().all(|c| blank_like(c).len_utf8() == c.len_utf8()));
     }
 
     #[test]
@@ -247,30 +205,10 @@ mod tests {
     #[test]
     fn head_and_turns() {
         let m = |role: &str| json!({"role": role, "content": ""});
-        let messages = [
-            m("system"),
-            m("developer"),
-            m("user"),
-            m("assistant"),
-            m("tool"),
-            m("tool"),
-            m("user"),
-        ];
+        let messages = [m("system"), m("developer"), m("user"), m("assistant"), m("tool"), m("tool"), m("user")];
         assert_eq!(head_of(&messages), 3);
-        assert_eq!(
-            turns_of(&messages[3..])
-                .iter()
-                .map(|t| t.len())
-                .collect::<Vec<_>>(),
-            [3, 1]
-        );
-        assert_eq!(
-            turns_of(&messages[4..])
-                .iter()
-                .map(|t| t.len())
-                .collect::<Vec<_>>(),
-            [2, 1]
-        );
+        assert_eq!(turns_of(&messages[3..]).iter().map(|t| t.len()).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(turns_of(&messages[4..]).iter().map(|t| t.len()).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(head_of(&[m("assistant")]), 0);
     }
 
@@ -279,10 +217,7 @@ mod tests {
         assert_eq!(tokens(""), 0);
         assert_eq!(tokens("hello world"), 2);
         assert!(tokens("<|endoftext|>") > 1);
-        assert_eq!(
-            tokens(&"é".repeat(PIECE + 1)),
-            tokens(&"é".repeat(PIECE)) + 1
-        );
+        assert_eq!(tokens(&"é".repeat(PIECE + 1)), tokens(&"é".repeat(PIECE)) + 1);
         for c in [" ", "\n", "\r\n", "\u{3000}", "a", "/", "\u{301}"] {
             assert!(tokens(&(c.repeat(PIECE) + "x")) > 0);
         }
@@ -292,12 +227,7 @@ mod tests {
     fn a_full_cache_starts_over() {
         let mut cache = MessageCache::new(3);
         for i in 0..5 {
-            assert_eq!(
-                cache
-                    .facts(&json!({"role": "user", "content": format!("text {i}")}))
-                    .flat,
-                format!("text {i}")
-            );
+            assert_eq!(cache.facts(&json!({"role": "user", "content": format!("text {i}")})).flat, format!("text {i}"));
         }
         assert_eq!(cache.known.len(), 1);
     }

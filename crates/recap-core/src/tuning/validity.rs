@@ -20,10 +20,7 @@ pub fn invalid(messages: &[Value], sent: &[Value], head: usize) -> Option<String
             return Some(format!("message {i}: {why}"));
         }
         if role(message) == "tool" {
-            if !message
-                .get("tool_call_id")
-                .is_some_and(|id| open.remove(id))
-            {
+            if !message.get("tool_call_id").is_some_and(|id| open.remove(id)) {
                 return Some(format!("message {i}: result without its call"));
             }
             continue;
@@ -34,9 +31,7 @@ pub fn invalid(messages: &[Value], sent: &[Value], head: usize) -> Option<String
         match call_ids(message) {
             Some(ids) => open = ids,
             None => {
-                return Some(format!(
-                    "message {i}: call ids that repeat or lack, or arguments that are no string"
-                ));
+                return Some(format!("message {i}: call ids that repeat or lack, or arguments that are no string"));
             }
         }
     }
@@ -53,9 +48,7 @@ fn shape_fault(message: &Value) -> Option<String> {
         return Some(format!("role {role:?}"));
     }
     let calls = tool_calls(message);
-    let some_calls = calls
-        .and_then(Value::as_array)
-        .is_some_and(|calls| !calls.is_empty());
+    let some_calls = calls.and_then(Value::as_array).is_some_and(|calls| !calls.is_empty());
     if calls.is_some() && (role != "assistant" || !some_calls) {
         return Some("tool calls where none can be, or an empty list of them".to_owned());
     }
@@ -66,11 +59,7 @@ fn shape_fault(message: &Value) -> Option<String> {
 /// Returns the ids of a message's calls, or `None` if the calls are not well formed.
 fn call_ids(message: &Value) -> Option<HashSet<&Value>> {
     let mut ids = HashSet::new();
-    for call in tool_calls(message)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for call in tool_calls(message).and_then(Value::as_array).into_iter().flatten() {
         let fresh = ids.insert(call.get("id")?);
         if !fresh || !call.get("function")?.get("arguments")?.is_string() {
             return None;
@@ -88,10 +77,8 @@ mod tests {
     use super::*;
 
     fn call(ids: &[&str]) -> Value {
-        let calls: Vec<_> = ids
-            .iter()
-            .map(|id| json!({"id": id, "function": {"name": "f", "arguments": "{}"}}))
-            .collect();
+        let calls: Vec<_> =
+            ids.iter().map(|id| json!({"id": id, "function": {"name": "f", "arguments": "{}"}})).collect();
         json!({"role": "assistant", "content": null, "tool_calls": calls})
     }
 
@@ -102,58 +89,27 @@ mod tests {
     #[test]
     fn calls_need_their_results_and_results_their_calls() {
         let task = json!({"role": "user", "content": "t"});
-        let ok = [
-            task.clone(),
-            call(&["a", "b"]),
-            result("b"),
-            result("a"),
-            task.clone(),
-        ];
+        let ok = [task.clone(), call(&["a", "b"]), result("b"), result("a"), task.clone()];
         assert_eq!(invalid(&ok, &ok, 1), None);
         let bad: [(&[Value], &str); 7] = [
             (&[result("a")], "message 0: result without its call"),
             (&[call(&["a"])], "the last call has no result"),
-            (
-                &[call(&["a", "b"]), result("a"), task.clone()],
-                "message 2: call without its result",
-            ),
-            (
-                &[call(&["a"]), result("a"), result("a")],
-                "message 2: result without its call",
-            ),
-            (
-                &[call(&["a", "a"])],
-                "message 0: call ids that repeat or lack, or arguments that are no string",
-            ),
-            (
-                &[call(&[])],
-                "message 0: tool calls where none can be, or an empty list of them",
-            ),
-            (
-                &[json!({"role": "assistant", "content": null})],
-                "message 0: neither content nor calls",
-            ),
+            (&[call(&["a", "b"]), result("a"), task.clone()], "message 2: call without its result"),
+            (&[call(&["a"]), result("a"), result("a")], "message 2: result without its call"),
+            (&[call(&["a", "a"])], "message 0: call ids that repeat or lack, or arguments that are no string"),
+            (&[call(&[])], "message 0: tool calls where none can be, or an empty list of them"),
+            (&[json!({"role": "assistant", "content": null})], "message 0: neither content nor calls"),
         ];
         for (messages, why) in bad {
             assert_eq!(invalid(messages, &[], 0).as_deref(), Some(why));
         }
         assert!(invalid(&[json!("text")], &[], 0).is_some());
-        assert!(
-            invalid(
-                &[json!({"role": "user", "content": "", "tool_calls": []})],
-                &[],
-                0
-            )
-            .is_some()
-        );
+        assert!(invalid(&[json!({"role": "user", "content": "", "tool_calls": []})], &[], 0).is_some());
     }
 
     #[test]
     fn the_head_must_stand() {
-        let (task, other) = (
-            json!({"role": "user", "content": "t"}),
-            json!({"role": "user", "content": "u"}),
-        );
+        let (task, other) = (json!({"role": "user", "content": "t"}), json!({"role": "user", "content": "u"}));
         let why = Some("the system prompt or the task was changed or dropped".to_owned());
         assert_eq!(invalid(from_ref(&other), from_ref(&task), 1), why);
         assert_eq!(invalid(&[], from_ref(&task), 1), why);

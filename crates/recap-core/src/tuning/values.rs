@@ -25,13 +25,9 @@ pub(super) static TOKENISH: LazyLock<Regex> = LazyLock::new(|| {
 /// What makes a short argument a value rather than a word.
 static SPECIFIC: LazyLock<Regex> = LazyLock::new(|| pattern(r"[\d_@/#-]"));
 /// A text agent's commands.
-static COMMANDS: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?s)```(?:bash|sh|python)?\n(.*?)```"));
+static COMMANDS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?s)```(?:bash|sh|python)?\n(.*?)```"));
 
-#[allow(
-    clippy::expect_used,
-    reason = "the patterns are constants; the tests build each"
-)]
+#[allow(clippy::expect_used, reason = "the patterns are constants; the tests build each")]
 fn pattern(source: &str) -> Regex {
     Regex::new(source).expect("a valid pattern")
 }
@@ -48,8 +44,9 @@ pub fn used_values(message: &Value) -> BTreeSet<String> {
         called = true;
         let scalars = match call.get("arguments") {
             None => continue,
-            Some(Value::String(text)) => scalars_of_text(text)
-                .unwrap_or_else(|| vec![super::python_json::strip(text).to_owned()]),
+            Some(Value::String(text)) => {
+                scalars_of_text(text).unwrap_or_else(|| vec![super::python_json::strip(text).to_owned()])
+            }
             Some(other) => scalars_of_value(other),
         };
         for scalar in scalars {
@@ -57,13 +54,8 @@ pub fn used_values(message: &Value) -> BTreeSet<String> {
         }
     }
     if !called {
-        for block in COMMANDS
-            .captures_iter(&content_text(message))
-            .filter_map(|c| c.get(1))
-        {
-            let tokens = TOKENISH
-                .find_iter(block.as_str())
-                .filter(|t| at_least(t.as_str(), 5));
+        for block in COMMANDS.captures_iter(&content_text(message)).filter_map(|c| c.get(1)) {
+            let tokens = TOKENISH.find_iter(block.as_str()).filter(|t| at_least(t.as_str(), 5));
             values.extend(tokens.map(|t| t.as_str().trim_matches(['.', ':']).to_owned()));
         }
     }
@@ -76,9 +68,7 @@ fn add_scalar(scalar: String, values: &mut BTreeSet<String>) {
             values.insert(scalar);
         }
     } else {
-        let tokens = TOKENISH
-            .find_iter(&scalar)
-            .filter(|t| at_least(t.as_str(), 4));
+        let tokens = TOKENISH.find_iter(&scalar).filter(|t| at_least(t.as_str(), 4));
         values.extend(tokens.map(|t| t.as_str().to_owned()));
     }
 }
@@ -95,33 +85,21 @@ mod tests {
 
     fn of_arguments(arguments: &Value) -> Vec<String> {
         let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}});
-        used_values(&json!({"role": "assistant", "content": null, "tool_calls": [call]}))
-            .into_iter()
-            .collect()
+        used_values(&json!({"role": "assistant", "content": null, "tool_calls": [call]})).into_iter().collect()
     }
 
     #[test]
     fn short_scalars_count_if_specific() {
-        let arguments = json!(
-            r##"{"a": "plain words", "b": "#W12", "c": "ab1", "d": 1234, "e": 2.50, "f": ["x_y_z", true]}"##
-        );
+        let arguments =
+            json!(r##"{"a": "plain words", "b": "#W12", "c": "ab1", "d": 1234, "e": 2.50, "f": ["x_y_z", true]}"##);
         assert_eq!(of_arguments(&arguments), ["#W12", "1234", "x_y_z"]);
-        assert_eq!(
-            of_arguments(&json!({"b": "a/b/c", "n": 12.5, "m": 10.25})),
-            ["10.25", "12.5", "a/b/c"]
-        );
+        assert_eq!(of_arguments(&json!({"b": "a/b/c", "n": 12.5, "m": 10.25})), ["10.25", "12.5", "a/b/c"]);
     }
 
     #[test]
     fn long_scalars_give_their_tokens() {
-        let arguments = json!(format!(
-            r#"{{"c": "{} see src/app/main.rs and os.path, ÄÖ@b.de"}}"#,
-            "word ".repeat(20)
-        ));
-        assert_eq!(
-            of_arguments(&arguments),
-            ["os.path", "src/app/main.rs", "ÄÖ@b.de"]
-        );
+        let arguments = json!(format!(r#"{{"c": "{} see src/app/main.rs and os.path, ÄÖ@b.de"}}"#, "word ".repeat(20)));
+        assert_eq!(of_arguments(&arguments), ["os.path", "src/app/main.rs", "ÄÖ@b.de"]);
     }
 
     #[test]
@@ -133,21 +111,13 @@ mod tests {
     fn text_agents_use_the_tokens_of_their_commands() {
         let content = "Look at file_one.\n```bash\ncat src/a.py: | grep my_name\n```\nand\n```\nab_c ab_cd\n```";
         let got = used_values(&json!({"role": "assistant", "content": content}));
-        assert_eq!(
-            got.into_iter().collect::<Vec<_>>(),
-            ["ab_cd", "my_name", "src/a.py"]
-        );
+        assert_eq!(got.into_iter().collect::<Vec<_>>(), ["ab_cd", "my_name", "src/a.py"]);
     }
 
     #[test]
     fn the_first_alternative_that_fits_wins() {
-        let found: Vec<_> = TOKENISH
-            .find_iter("a.b/c.d x.y_z #AB12x abc1234d ١٢٣٤ me@x.org")
-            .map(|m| m.as_str())
-            .collect();
-        assert_eq!(
-            found,
-            ["a.b/c.d", "x.y_z", "#AB12", "abc1234d", "١٢٣٤", "me@x.org"]
-        );
+        let found: Vec<_> =
+            TOKENISH.find_iter("a.b/c.d x.y_z #AB12x abc1234d ١٢٣٤ me@x.org").map(|m| m.as_str()).collect();
+        assert_eq!(found, ["a.b/c.d", "x.y_z", "#AB12", "abc1234d", "١٢٣٤", "me@x.org"]);
     }
 }

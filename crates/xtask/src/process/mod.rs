@@ -73,9 +73,7 @@ impl Guard {
         // Under the lock, so that a signal either ends this command or prevents it.
         let mut groups = groups();
         check_interrupted()?;
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot run `{line}`"))?;
+        let child = command.spawn().with_context(|| format!("cannot run `{line}`"))?;
         groups.insert(child.id());
         Ok(Self(child))
     }
@@ -85,14 +83,8 @@ impl Drop for Guard {
     fn drop(&mut self) {
         groups().remove(&self.0.id());
         if !matches!(self.0.try_wait(), Ok(Some(_))) {
-            report(
-                "cannot stop a command",
-                signal(&format!("-{}", self.0.id()), "KILL"),
-            );
-            report(
-                "cannot wait for a command",
-                self.0.wait().map_err(Into::into),
-            );
+            report("cannot stop a command", signal(&format!("-{}", self.0.id()), "KILL"));
+            report("cannot wait for a command", self.0.wait().map_err(Into::into));
         }
     }
 }
@@ -107,7 +99,5 @@ fn report<T>(what: &str, done: Result<T>) {
 /// Returns the program's full path if a folder of `PATH` holds it.
 pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }

@@ -30,26 +30,13 @@ impl Run {
     /// # Errors
     ///
     /// Fails when the root is not known.
-    pub fn new<A: AsRef<OsStr>>(
-        program: impl AsRef<OsStr>,
-        args: impl IntoIterator<Item = A>,
-    ) -> Result<Self> {
-        let args: Vec<OsString> = args
-            .into_iter()
-            .map(|arg| arg.as_ref().to_owned())
-            .collect();
+    pub fn new<A: AsRef<OsStr>>(program: impl AsRef<OsStr>, args: impl IntoIterator<Item = A>) -> Result<Self> {
+        let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
         let program = program.as_ref();
         let words = std::iter::once(program).chain(args.iter().map(OsString::as_os_str));
-        let line = words
-            .map(OsStr::to_string_lossy)
-            .collect::<Vec<_>>()
-            .join(" ");
+        let line = words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
         let mut command = Command::new(program);
-        command
-            .args(&args)
-            .current_dir(workspace::root()?)
-            .stdin(Stdio::null())
-            .process_group(0);
+        command.args(&args).current_dir(workspace::root()?).stdin(Stdio::null()).process_group(0);
         Ok(Self { command, line })
     }
 
@@ -59,16 +46,8 @@ impl Run {
     ///
     /// As [`Run::new`].
     pub fn cargo<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<Self> {
-        let mut run = Self::new(
-            std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
-            args,
-        )?;
-        run.line = format!(
-            "cargo{}",
-            run.line
-                .split_once(' ')
-                .map_or(String::new(), |(_, rest)| format!(" {rest}"))
-        );
+        let mut run = Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), args)?;
+        run.line = format!("cargo{}", run.line.split_once(' ').map_or(String::new(), |(_, rest)| format!(" {rest}")));
         // What cargo sets for this program is not meant for the builds that it starts.
         Ok(run.without_env("CARGO_PKG_").without_env("CARGO_MANIFEST_"))
     }
@@ -142,21 +121,12 @@ impl Run {
             errors.read_to_end(&mut bytes).map(|_| bytes)
         });
         let mut bytes = Vec::new();
-        child
-            .0
-            .stdout
-            .take()
-            .context("no pipe")?
-            .read_to_end(&mut bytes)?;
+        child.0.stdout.take().context("no pipe")?.read_to_end(&mut bytes)?;
         let status = child.0.wait()?;
         check_interrupted()?;
         if !status.success() {
             let errors = errors.join().unwrap_or_else(|_| Ok(Vec::new()))?;
-            bail!(
-                "`{}`: {status}\n{}",
-                self.line,
-                String::from_utf8_lossy(&errors).trim_end()
-            );
+            bail!("`{}`: {status}\n{}", self.line, String::from_utf8_lossy(&errors).trim_end());
         }
         String::from_utf8(bytes).with_context(|| format!("`{}` printed no UTF-8", self.line))
     }
@@ -208,10 +178,7 @@ mod tests {
 
     #[test]
     fn a_failing_command_is_an_error_that_names_it() {
-        let error = Run::new("sh", ["-c", "echo why >&2; exit 3"])
-            .unwrap()
-            .stdout()
-            .unwrap_err();
+        let error = Run::new("sh", ["-c", "echo why >&2; exit 3"]).unwrap().stdout().unwrap_err();
         let text = format!("{error:#}");
         assert!(text.contains("exit 3") && text.contains("why"), "{text}");
     }
@@ -221,9 +188,6 @@ mod tests {
         let mut seen = Vec::new();
         let run = Run::new("sh", ["-c", "echo one; echo two; exit 4"]).unwrap();
         let status = run.lines(|line| seen.push(line.to_owned())).unwrap();
-        assert_eq!(
-            (seen.as_slice(), status.code()),
-            (["one".to_owned(), "two".to_owned()].as_slice(), Some(4))
-        );
+        assert_eq!((seen.as_slice(), status.code()), (["one".to_owned(), "two".to_owned()].as_slice(), Some(4)));
     }
 }

@@ -21,21 +21,11 @@ pub struct Server {
 
 impl Server {
     /// Starts the command as a server, its standard error going to `log`.
-    pub(super) fn start(
-        command: &mut Command,
-        line: String,
-        log: &Path,
-        stop_signal: &'static str,
-    ) -> Result<Self> {
+    pub(super) fn start(command: &mut Command, line: String, log: &Path, stop_signal: &'static str) -> Result<Self> {
         let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let child = command.stdout(Stdio::piped()).stderr(file).spawn();
         let child = child.with_context(|| format!("cannot run `{line}`"))?;
-        Ok(Self {
-            child,
-            line,
-            log: log.to_owned(),
-            stop_signal,
-        })
+        Ok(Self { child, line, log: log.to_owned(), stop_signal })
     }
 
     /// Returns the exit status if it ended by itself.
@@ -54,11 +44,7 @@ impl Server {
     ///
     /// Fails when the server ends or `patience` does, with the last lines of its log.
     pub fn wait_for_line(&mut self, prefix: &'static str, patience: Duration) -> Result<String> {
-        let out = self
-            .child
-            .stdout
-            .take()
-            .context("the output was taken before")?;
+        let out = self.child.stdout.take().context("the output was taken before")?;
         let (found, wait) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
@@ -101,10 +87,7 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        eprintln!(
-            "`{}` did not end ten seconds after SIG{}: killed",
-            self.line, self.stop_signal
-        );
+        eprintln!("`{}` did not end ten seconds after SIG{}: killed", self.line, self.stop_signal);
         signal(&format!("-{}", self.child.id()), "KILL")?;
         self.child.wait()?;
         Ok(())
@@ -119,10 +102,7 @@ impl Drop for Server {
 
 fn last_lines(text: &str, most: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    lines
-        .get(lines.len().saturating_sub(most)..)
-        .unwrap_or_default()
-        .join("\n")
+    lines.get(lines.len().saturating_sub(most)..).unwrap_or_default().join("\n")
 }
 
 #[cfg(test)]
@@ -133,22 +113,13 @@ mod tests {
     #[test]
     fn a_server_is_stopped_when_dropped() {
         let dir = tempfile::tempdir().unwrap();
-        let script =
-            "trap 'echo stopped > done; exit 0' TERM; echo ready 7; while :; do sleep 0.05; done";
+        let script = "trap 'echo stopped > done; exit 0' TERM; echo ready 7; while :; do sleep 0.05; done";
         let run = Run::new("sh", ["-c", script]).unwrap().dir(dir.path());
         let mut server = run.serve(&dir.path().join("log"), "TERM").unwrap();
-        assert_eq!(
-            server
-                .wait_for_line("ready ", Duration::from_secs(10))
-                .unwrap(),
-            "7"
-        );
+        assert_eq!(server.wait_for_line("ready ", Duration::from_secs(10)).unwrap(), "7");
         assert!(server.ended().unwrap().is_none());
         drop(server);
-        assert_eq!(
-            std::fs::read_to_string(dir.path().join("done")).unwrap(),
-            "stopped\n"
-        );
+        assert_eq!(std::fs::read_to_string(dir.path().join("done")).unwrap(), "stopped\n");
     }
 
     #[test]
@@ -156,9 +127,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = Run::new("sh", ["-c", "echo broken >&2; exit 1"]).unwrap();
         let mut server = run.serve(&dir.path().join("log"), "TERM").unwrap();
-        let error = server
-            .wait_for_line("ready ", Duration::from_secs(10))
-            .unwrap_err();
+        let error = server.wait_for_line("ready ", Duration::from_secs(10)).unwrap_err();
         assert!(error.to_string().contains("broken"), "{error}");
     }
 

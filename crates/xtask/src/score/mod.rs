@@ -80,24 +80,13 @@ pub fn run(args: &Args) -> Result<()> {
     let shared = workspace::root()?.join(&args.shared);
     let scorer = shared.join("score").join("score.py");
     if !scorer.is_file() {
-        eprintln!(
-            "skipped: there is no {} beside this workspace",
-            args.shared.join("score/score.py").display()
-        );
+        eprintln!("skipped: there is no {} beside this workspace", args.shared.join("score/score.py").display());
         return Ok(());
     }
     let files = data::trajectory_files(&shared.join("data").join("trajectories"))?;
     let python = scorer_python()?;
-    let started = if args.url.is_none() {
-        Some(server::Daemon::start()?)
-    } else {
-        None
-    };
-    let url = args
-        .url
-        .as_deref()
-        .or(started.as_ref().map(server::Daemon::url))
-        .unwrap_or_default();
+    let started = if args.url.is_none() { Some(server::Daemon::start()?) } else { None };
+    let url = args.url.as_deref().or(started.as_ref().map(server::Daemon::url)).unwrap_or_default();
     let mut rows = Vec::new();
     for file in &files {
         eprintln!("scoring {}", file.display());
@@ -129,22 +118,15 @@ fn scorer_python() -> Result<PathBuf> {
     let python = venv.join("bin").join("python");
     let has_module = || {
         Ok::<_, anyhow::Error>(
-            python.is_file()
-                && Run::new(&python, ["-c", &format!("import {SCORER_MODULE}")])?
-                    .stdout()
-                    .is_ok(),
+            python.is_file() && Run::new(&python, ["-c", &format!("import {SCORER_MODULE}")])?.stdout().is_ok(),
         )
     };
     if has_module()? {
         return Ok(python);
     }
     eprintln!("making a virtual environment with {SCORER_PACKAGE} for the scorer");
-    let made = Run::new("python3", ["-m", "venv", "--clear"])?
-        .arg(&venv)
-        .stdout();
-    made.context(
-        "the scorer needs Python 3 with its venv module (Debian: `apt-get install python3-venv`)",
-    )?;
+    let made = Run::new("python3", ["-m", "venv", "--clear"])?.arg(&venv).stdout();
+    made.context("the scorer needs Python 3 with its venv module (Debian: `apt-get install python3-venv`)")?;
     Run::new(&python, ["-m", "pip", "install", "--quiet", SCORER_PACKAGE])?.stdout()?;
     if !has_module()? {
         bail!("{SCORER_PACKAGE} was installed, yet Python cannot import {SCORER_MODULE}");
@@ -152,13 +134,7 @@ fn scorer_python() -> Result<PathBuf> {
     Ok(python)
 }
 
-fn score_file(
-    python: &Path,
-    scorer: &Path,
-    file: &Path,
-    url: &str,
-    args: &Args,
-) -> Result<Vec<Value>> {
+fn score_file(python: &Path, scorer: &Path, file: &Path, url: &str, args: &Args) -> Result<Vec<Value>> {
     let limit = args.limit.to_string();
     let mut run = Run::new(python, [scorer, file])?
         .arg("--url")
@@ -171,8 +147,8 @@ fn score_file(
         run = run.arg(fraction.to_string());
     }
     let text = run.stdout()?;
-    let rows = text.lines().map(|line| {
-        serde_json::from_str(line).with_context(|| format!("the scorer printed no JSON: {line}"))
-    });
+    let rows = text
+        .lines()
+        .map(|line| serde_json::from_str(line).with_context(|| format!("the scorer printed no JSON: {line}")));
     rows.collect()
 }

@@ -34,46 +34,11 @@ struct Floor {
 }
 
 const FLOORS: [Floor; 5] = [
-    Floor {
-        data: "swe",
-        fraction: 0.46,
-        bound: 0.97,
-        first: 0.93,
-        whole: Some(0.90),
-        billed: 1.00,
-    },
-    Floor {
-        data: "swe",
-        fraction: 0.25,
-        bound: 0.88,
-        first: 0.65,
-        whole: Some(0.60),
-        billed: 0.90,
-    },
-    Floor {
-        data: "tau-airline",
-        fraction: 0.46,
-        bound: 0.97,
-        first: 0.96,
-        whole: None,
-        billed: 0.95,
-    },
-    Floor {
-        data: "tau-airline",
-        fraction: 0.25,
-        bound: 0.93,
-        first: 0.85,
-        whole: None,
-        billed: 0.92,
-    },
-    Floor {
-        data: "tau2",
-        fraction: 0.46,
-        bound: 0.96,
-        first: 0.90,
-        whole: None,
-        billed: 0.95,
-    },
+    Floor { data: "swe", fraction: 0.46, bound: 0.97, first: 0.93, whole: Some(0.90), billed: 1.00 },
+    Floor { data: "swe", fraction: 0.25, bound: 0.88, first: 0.65, whole: Some(0.60), billed: 0.90 },
+    Floor { data: "tau-airline", fraction: 0.46, bound: 0.97, first: 0.96, whole: None, billed: 0.95 },
+    Floor { data: "tau-airline", fraction: 0.25, bound: 0.93, first: 0.85, whole: None, billed: 0.92 },
+    Floor { data: "tau2", fraction: 0.46, bound: 0.96, first: 0.90, whole: None, billed: 0.95 },
 ];
 
 /// Returns what is wrong with the rows, one line a fault: contexts over budget or invalid in any row, and
@@ -93,35 +58,18 @@ fn row_faults(row: &Value) -> Vec<String> {
             faults.push(format!("{name}: {key} is {}, must be 0", cell(row, key)));
         }
     }
-    let floor = FLOORS.iter().find(|floor| {
-        floor.data == dataset(row) && row["fraction"].as_f64() == Some(floor.fraction)
-    });
-    for (key, least) in floor.iter().flat_map(|floor| {
-        [
-            ("bound", Some(floor.bound)),
-            ("first", Some(floor.first)),
-            ("whole", floor.whole),
-        ]
-    }) {
-        if let Some(least) =
-            least.filter(|least| row[key].as_f64().is_none_or(|value| value < *least))
-        {
-            faults.push(format!(
-                "{name}: {key} is {}, must be at least {least}",
-                cell(row, key)
-            ));
+    let floor =
+        FLOORS.iter().find(|floor| floor.data == dataset(row) && row["fraction"].as_f64() == Some(floor.fraction));
+    for (key, least) in floor
+        .iter()
+        .flat_map(|floor| [("bound", Some(floor.bound)), ("first", Some(floor.first)), ("whole", floor.whole)])
+    {
+        if let Some(least) = least.filter(|least| row[key].as_f64().is_none_or(|value| value < *least)) {
+            faults.push(format!("{name}: {key} is {}, must be at least {least}", cell(row, key)));
         }
     }
-    if let Some(floor) = floor.filter(|floor| {
-        row["billed"]
-            .as_f64()
-            .is_none_or(|value| value > floor.billed)
-    }) {
-        faults.push(format!(
-            "{name}: billed is {}, must be at most {}",
-            cell(row, "billed"),
-            floor.billed
-        ));
+    if let Some(floor) = floor.filter(|floor| row["billed"].as_f64().is_none_or(|value| value > floor.billed)) {
+        faults.push(format!("{name}: billed is {}, must be at most {}", cell(row, "billed"), floor.billed));
     }
     faults
 }
@@ -147,21 +95,12 @@ fn cell(row: &Value, key: &str) -> String {
 pub fn text(rows: &[Value]) -> String {
     let lines: Vec<Vec<String>> = lines(rows);
     let width = |column: usize| {
-        lines
-            .iter()
-            .filter_map(|line| line.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
     let mut out = String::new();
     for line in &lines {
-        let cells: Vec<String> = line
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:>width$}"))
-            .collect();
+        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
         out.push_str(cells.join("  ").trim_end());
         out.push('\n');
     }
@@ -183,9 +122,7 @@ pub fn markdown(rows: &[Value]) -> String {
 
 fn lines(rows: &[Value]) -> Vec<Vec<String>> {
     let head = COLUMNS.iter().map(ToString::to_string).collect();
-    let body = rows
-        .iter()
-        .map(|row| COLUMNS.iter().map(|key| cell(row, key)).collect());
+    let body = rows.iter().map(|row| COLUMNS.iter().map(|key| cell(row, key)).collect());
     std::iter::once(head).chain(body).collect()
 }
 
@@ -213,22 +150,10 @@ mod tests {
 
     #[test]
     fn every_fault_is_named_with_its_row() {
-        assert_eq!(
-            faults(&with("over", json!(2))),
-            ["swe at 0.46: over is 2, must be 0"]
-        );
-        assert_eq!(
-            faults(&with("first", json!(0.5))),
-            ["swe at 0.46: first is 0.500, must be at least 0.93"]
-        );
-        assert_eq!(
-            faults(&with("whole", Value::Null)),
-            ["swe at 0.46: whole is –, must be at least 0.9"]
-        );
-        assert_eq!(
-            faults(&with("billed", json!(1.2))),
-            ["swe at 0.46: billed is 1.200, must be at most 1"]
-        );
+        assert_eq!(faults(&with("over", json!(2))), ["swe at 0.46: over is 2, must be 0"]);
+        assert_eq!(faults(&with("first", json!(0.5))), ["swe at 0.46: first is 0.500, must be at least 0.93"]);
+        assert_eq!(faults(&with("whole", Value::Null)), ["swe at 0.46: whole is –, must be at least 0.9"]);
+        assert_eq!(faults(&with("billed", json!(1.2))), ["swe at 0.46: billed is 1.200, must be at most 1"]);
     }
 
     #[test]
@@ -252,8 +177,6 @@ mod tests {
         assert!(text.lines().nth(1).unwrap().trim_start().starts_with("swe"));
         let markdown = markdown(&[row()]);
         assert_eq!(markdown.lines().count(), 3);
-        assert!(
-            markdown.starts_with("| data | fraction |") && markdown.contains("| swe | 0.46 | 10 |")
-        );
+        assert!(markdown.starts_with("| data | fraction |") && markdown.contains("| swe | 0.46 | 10 |"));
     }
 }

@@ -27,30 +27,13 @@ impl Daemon {
     ///
     /// Fails when the build does, or when the daemon is not ready after a minute, with the end of its log.
     pub fn start() -> Result<Self> {
-        Run::cargo([
-            "build",
-            "--release",
-            "--package",
-            "recapd",
-            "--all-features",
-        ])?
-        .show()?;
+        Run::cargo(["build", "--release", "--package", "recapd", "--all-features"])?.show()?;
         let program = workspace::target_dir()?.join("release").join("recapd");
-        let data = tempfile::Builder::new()
-            .prefix("recapd-score-")
-            .tempdir()
-            .context("no temporary folder")?;
-        let run = Run::new(program, ["serve", "--listen", "127.0.0.1:0", "--data"])?
-            .arg(data.path().join("data"));
-        let mut server = run
-            .without_env("RECAPD_")
-            .serve(&data.path().join("log"), "TERM")?;
+        let data = tempfile::Builder::new().prefix("recapd-score-").tempdir().context("no temporary folder")?;
+        let run = Run::new(program, ["serve", "--listen", "127.0.0.1:0", "--data"])?.arg(data.path().join("data"));
+        let mut server = run.without_env("RECAPD_").serve(&data.path().join("log"), "TERM")?;
         let url = server.wait_for_line(READY, PATIENCE)?.trim().to_owned();
-        Ok(Self {
-            _server: server,
-            _data: data,
-            url,
-        })
+        Ok(Self { _server: server, _data: data, url })
     }
 
     /// Returns its base URL.

@@ -19,14 +19,8 @@ pub struct Place {
 }
 
 /// The core's folders. A folder imports from lower ranks alone; equals do not know each other.
-const CORE: [(&str, u8); 6] = [
-    ("tokens", 0),
-    ("trajectory", 1),
-    ("compress", 2),
-    ("playbook", 2),
-    ("context", 3),
-    ("tuning", 4),
-];
+const CORE: [(&str, u8); 6] =
+    [("tokens", 0), ("trajectory", 1), ("compress", 2), ("playbook", 2), ("context", 3), ("tuning", 4)];
 
 /// What every part of the daemon may use: they import nothing but each other.
 const FOUNDATION: u8 = 0;
@@ -62,15 +56,9 @@ impl Place {
         } else {
             (Package::Daemon, file.strip_prefix("src").ok()?)
         };
-        let mut module: Vec<String> = inner
-            .with_extension("")
-            .components()
-            .map(|part| part.as_os_str().to_string_lossy().into_owned())
-            .collect();
-        let is_root = module.len() == 1
-            && module
-                .first()
-                .is_some_and(|name| name == "lib" || name == "main");
+        let mut module: Vec<String> =
+            inner.with_extension("").components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+        let is_root = module.len() == 1 && module.first().is_some_and(|name| name == "lib" || name == "main");
         if is_root || module.last().is_some_and(|name| name == "mod") {
             module.pop();
         }
@@ -88,10 +76,7 @@ fn rank(package: Package, folder: &str) -> Option<u8> {
         Package::Core => &CORE,
         Package::Daemon => &DAEMON,
     };
-    table
-        .iter()
-        .find(|(name, _)| *name == folder)
-        .map(|(_, rank)| *rank)
+    table.iter().find(|(name, _)| *name == folder).map(|(_, rank)| *rank)
 }
 
 fn may_import(package: Package, from: &str, to: &str) -> bool {
@@ -112,25 +97,17 @@ pub fn faults(place: &Place, file: &Path, source: &Source) -> Vec<String> {
     };
     let at = file.display();
     if rank(place.package, from).is_none() {
-        return vec![format!(
-            "{at}: the folder `{from}` has no place in the table of layers; give it one"
-        )];
+        return vec![format!("{at}: the folder `{from}` has no place in the table of layers; give it one")];
     }
     let fault = |import: &Import| -> Option<String> {
         let (line, to) = (import.line, import.name.as_str());
         if to.starts_with(char::is_uppercase) {
-            return Some(format!(
-                "{at}:{line}: `{to}` comes through the crate's root; import it from its module"
-            ));
+            return Some(format!("{at}:{line}: `{to}` comes through the crate's root; import it from its module"));
         }
         let known = rank(place.package, to).is_some() || !import.is_leaf;
-        (known && !may_import(place.package, from, to))
-            .then(|| format!("{at}:{line}: `{from}` may not import `{to}`"))
+        (known && !may_import(place.package, from, to)).then(|| format!("{at}:{line}: `{from}` may not import `{to}`"))
     };
-    imports(&place.module, &source.code)
-        .iter()
-        .filter_map(fault)
-        .collect()
+    imports(&place.module, &source.code).iter().filter_map(fault).collect()
 }
 
 /// A first segment after the crate's root. A leaf has no segment after it: a module itself, or a macro or
@@ -166,9 +143,7 @@ fn imports(module: &[String], code: &str) -> Vec<Import> {
 }
 
 fn ends_in_word(text: &str) -> bool {
-    text.chars()
-        .next_back()
-        .is_some_and(|char| char.is_alphanumeric() || char == '_' || char == '$')
+    text.chars().next_back().is_some_and(|char| char.is_alphanumeric() || char == '_' || char == '$')
 }
 
 /// Reads the first segment of a path, or of each path of a braced group.
@@ -196,15 +171,9 @@ fn read_path(before: &str, path: &str, found: &mut Vec<Import>) {
 }
 
 fn first_segment(line: usize, path: &str) -> Option<Import> {
-    let end = path
-        .find(|char: char| !char.is_alphanumeric() && char != '_')
-        .unwrap_or(path.len());
+    let end = path.find(|char: char| !char.is_alphanumeric() && char != '_').unwrap_or(path.len());
     let (name, rest) = path.split_at_checked(end)?;
-    (!name.is_empty()).then(|| Import {
-        line,
-        name: name.to_owned(),
-        is_leaf: !rest.starts_with("::"),
-    })
+    (!name.is_empty()).then(|| Import { line, name: name.to_owned(), is_leaf: !rest.starts_with("::") })
 }
 
 #[cfg(test)]
@@ -218,67 +187,30 @@ mod tests {
 
     #[test]
     fn places_follow_from_paths() {
-        let module = |file: &str| {
-            Place::of(Path::new(file)).map(|place| (place.package, place.module.join("::")))
-        };
-        assert_eq!(
-            module("src/http/compat/openai.rs"),
-            Some((Package::Daemon, "http::compat::openai".into()))
-        );
-        assert_eq!(
-            module("src/http/mod.rs"),
-            Some((Package::Daemon, "http".into()))
-        );
-        assert_eq!(
-            module("src/main.rs"),
-            Some((Package::Daemon, String::new()))
-        );
-        assert_eq!(
-            module("src/cli/main.rs"),
-            Some((Package::Daemon, "cli::main".into()))
-        );
-        assert_eq!(
-            module("crates/recap-core/src/lib.rs"),
-            Some((Package::Core, String::new()))
-        );
+        let module = |file: &str| Place::of(Path::new(file)).map(|place| (place.package, place.module.join("::")));
+        assert_eq!(module("src/http/compat/openai.rs"), Some((Package::Daemon, "http::compat::openai".into())));
+        assert_eq!(module("src/http/mod.rs"), Some((Package::Daemon, "http".into())));
+        assert_eq!(module("src/main.rs"), Some((Package::Daemon, String::new())));
+        assert_eq!(module("src/cli/main.rs"), Some((Package::Daemon, "cli::main".into())));
+        assert_eq!(module("crates/recap-core/src/lib.rs"), Some((Package::Core, String::new())));
         assert_eq!(module("crates/xtask/src/main.rs"), None);
     }
 
     #[test]
     fn the_core_imports_leftwards() {
         assert!(
-            check(
-                "crates/recap-core/src/context/plan.rs",
-                "use crate::{tokens::Counter, compress, playbook::Bullet};"
-            )
-            .is_empty()
+            check("crates/recap-core/src/context/plan.rs", "use crate::{tokens::Counter, compress, playbook::Bullet};")
+                .is_empty()
         );
-        let faults = check(
-            "crates/recap-core/src/trajectory/turn.rs",
-            "use crate::tokens::A;\nuse crate::context::B;",
-        );
-        assert_eq!(
-            faults,
-            ["crates/recap-core/src/trajectory/turn.rs:2: `trajectory` may not import `context`"]
-        );
-        assert_eq!(
-            check(
-                "crates/recap-core/src/playbook/mod.rs",
-                "use crate::compress::A;"
-            )
-            .len(),
-            1
-        );
+        let faults = check("crates/recap-core/src/trajectory/turn.rs", "use crate::tokens::A;\nuse crate::context::B;");
+        assert_eq!(faults, ["crates/recap-core/src/trajectory/turn.rs:2: `trajectory` may not import `context`"]);
+        assert_eq!(check("crates/recap-core/src/playbook/mod.rs", "use crate::compress::A;").len(), 1);
     }
 
     #[test]
     fn the_daemon_imports_towards_the_core() {
         assert!(
-            check(
-                "src/http/context.rs",
-                "use crate::{app::App, pipeline::serve, config::Config, jobs};"
-            )
-            .is_empty()
+            check("src/http/context.rs", "use crate::{app::App, pipeline::serve, config::Config, jobs};").is_empty()
         );
         assert!(check("src/tune/mod.rs", "use crate::pipeline::compress;").is_empty());
         assert_eq!(
@@ -286,36 +218,20 @@ mod tests {
             ["src/store/mod.rs:1: `store` may not import `llm`"]
         );
         assert_eq!(check("src/llm/mod.rs", "use crate::store;").len(), 1);
-        assert_eq!(
-            check("src/pipeline/ingest.rs", "use crate::http::Problem;").len(),
-            1
-        );
-        assert_eq!(
-            check("src/config/mod.rs", "use crate::store::Engine;").len(),
-            1
-        );
+        assert_eq!(check("src/pipeline/ingest.rs", "use crate::http::Problem;").len(), 1);
+        assert_eq!(check("src/config/mod.rs", "use crate::store::Engine;").len(), 1);
         assert!(check("src/main.rs", "use crate::cli; use recapd::App;").is_empty());
     }
 
     #[test]
     fn groups_are_read_over_lines_and_depths() {
         let text = "use crate::{\n    config::{A, B},\n    http::{\n        self, C,\n    },\n    ids,\n};";
-        assert_eq!(
-            check("src/store/mod.rs", text),
-            ["src/store/mod.rs:3: `store` may not import `http`"]
-        );
+        assert_eq!(check("src/store/mod.rs", text), ["src/store/mod.rs:3: `store` may not import `http`"]);
     }
 
     #[test]
     fn super_is_followed_to_the_root() {
-        assert_eq!(
-            check(
-                "src/store/turns/read.rs",
-                "use super::super::super::llm::Model;"
-            )
-            .len(),
-            1
-        );
+        assert_eq!(check("src/store/turns/read.rs", "use super::super::super::llm::Model;").len(), 1);
         assert!(check("src/store/turns/read.rs", "use super::super::llm::Model;").is_empty());
         assert_eq!(check("src/store/mod.rs", "use super::llm::Model;").len(), 1);
     }
@@ -323,23 +239,12 @@ mod tests {
     #[test]
     fn the_root_is_no_way_around() {
         assert_eq!(check("src/store/mod.rs", "use crate::Model;").len(), 1);
-        assert!(
-            check(
-                "src/store/mod.rs",
-                "crate::describe!(x); pub(crate) fn f() {} my_crate::llm::x();"
-            )
-            .is_empty()
-        );
+        assert!(check("src/store/mod.rs", "crate::describe!(x); pub(crate) fn f() {} my_crate::llm::x();").is_empty());
     }
 
     #[test]
     fn a_folder_without_a_place_is_a_fault() {
-        assert!(
-            check("src/helpers/mod.rs", "")
-                .first()
-                .unwrap()
-                .contains("has no place")
-        );
+        assert!(check("src/helpers/mod.rs", "").first().unwrap().contains("has no place"));
         assert_eq!(check("src/store/mod.rs", "use crate::helpers::x;").len(), 1);
     }
 }

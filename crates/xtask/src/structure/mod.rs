@@ -24,11 +24,7 @@ pub fn run() -> Result<()> {
         println!("warning: {warning}");
     }
     if !report.faults.is_empty() {
-        bail!(
-            "{} faults:\n{}",
-            report.faults.len(),
-            report.faults.join("\n")
-        );
+        bail!("{} faults:\n{}", report.faults.len(), report.faults.join("\n"));
     }
     println!("{} files examined", report.files);
     Ok(())
@@ -43,20 +39,14 @@ struct Report {
 }
 
 fn examine(root: &Path, files: &[PathBuf]) -> Result<Report> {
-    let mut report = Report {
-        files: files.len(),
-        ..Report::default()
-    };
+    let mut report = Report { files: files.len(), ..Report::default() };
     let machine = tree::machine_paths(root);
     for file in files {
-        let bytes = std::fs::read(root.join(file))
-            .with_context(|| format!("cannot read {}", file.display()))?;
+        let bytes = std::fs::read(root.join(file)).with_context(|| format!("cannot read {}", file.display()))?;
         let Ok(text) = String::from_utf8(bytes) else {
             continue;
         };
-        report
-            .faults
-            .extend(tree::machine_faults(file, &text, &machine));
+        report.faults.extend(tree::machine_faults(file, &text, &machine));
         report.faults.extend(tree::registry_faults(file, &text));
         if file.extension().is_some_and(|extension| extension == "rs") {
             tree::length(file, &text, &mut report.faults, &mut report.warnings);
@@ -83,11 +73,7 @@ mod tests {
 
     #[test]
     fn the_real_tree_keeps_to_the_design() {
-        let report = examine(
-            &workspace::root().unwrap(),
-            &workspace::tracked_files().unwrap(),
-        )
-        .unwrap();
+        let report = examine(&workspace::root().unwrap(), &workspace::tracked_files().unwrap()).unwrap();
         assert!(report.files > 10, "only {} files were found", report.files);
         assert!(report.faults.is_empty(), "{}", report.faults.join("\n"));
     }
@@ -97,14 +83,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let long = "// x\n".repeat(801);
         for (path, text) in [
-            (
-                "src/store/mod.rs",
-                "use crate::llm::Model;\nconst Q: &str = \"SELECT 1\";",
-            ),
-            (
-                "src/http/mod.rs",
-                "use crate::pipeline;\nconst Q: &str = \"SELECT 1\";",
-            ),
+            ("src/store/mod.rs", "use crate::llm::Model;\nconst Q: &str = \"SELECT 1\";"),
+            ("src/http/mod.rs", "use crate::pipeline;\nconst Q: &str = \"SELECT 1\";"),
             ("src/llm/tests.rs", "use crate::store::Db;"),
             ("src/pipeline.rs", long.as_str()),
             ("crates/recap-core/src/tokens/mod.rs", "use std::fs;"),
@@ -121,19 +101,10 @@ mod tests {
             "crates/recap-core/src/tokens/mod.rs",
         ];
         let report = examine(root.path(), &files.map(PathBuf::from)).unwrap();
-        let starts: Vec<_> = report
-            .faults
-            .iter()
-            .map(|fault| fault.split_once(": ").unwrap().0)
-            .collect();
+        let starts: Vec<_> = report.faults.iter().map(|fault| fault.split_once(": ").unwrap().0).collect();
         assert_eq!(
             starts,
-            [
-                "src/store/mod.rs:1",
-                "src/http/mod.rs:2",
-                "src/pipeline.rs",
-                "crates/recap-core/src/tokens/mod.rs:1"
-            ]
+            ["src/store/mod.rs:1", "src/http/mod.rs:2", "src/pipeline.rs", "crates/recap-core/src/tokens/mod.rs:1"]
         );
     }
 }

@@ -37,15 +37,8 @@ impl Source {
         };
         lexer.run();
         let (code, removed) = without_tests(&lexer.code);
-        let outside = |literal: &Literal| {
-            !removed
-                .iter()
-                .any(|(first, last)| (*first..=*last).contains(&literal.line))
-        };
-        Self {
-            code,
-            literals: lexer.literals.into_iter().filter(outside).collect(),
-        }
+        let outside = |literal: &Literal| !removed.iter().any(|(first, last)| (*first..=*last).contains(&literal.line));
+        Self { code, literals: lexer.literals.into_iter().filter(outside).collect() }
     }
 }
 
@@ -193,9 +186,7 @@ fn without_tests(code: &str) -> (String, Vec<(usize, usize)>) {
     while let Some((before, after)) = rest.split_once(MARK) {
         kept.push_str(before);
         let first = 1 + kept.matches('\n').count();
-        let (item, following) = after
-            .split_at_checked(item_length(after))
-            .unwrap_or((after, ""));
+        let (item, following) = after.split_at_checked(item_length(after)).unwrap_or((after, ""));
         kept.extend(item.chars().filter(|char| *char == '\n'));
         removed.push((first, 1 + kept.matches('\n').count()));
         rest = following;
@@ -232,24 +223,15 @@ mod tests {
         assert!(!source.code.contains("crate"), "{}", source.code);
         assert_eq!(source.code.lines().count(), 3);
         assert!(source.code.ends_with("'a"));
-        let texts: Vec<_> = source
-            .literals
-            .iter()
-            .map(|literal| (literal.line, literal.text.as_str()))
-            .collect();
+        let texts: Vec<_> = source.literals.iter().map(|literal| (literal.line, literal.text.as_str())).collect();
         assert_eq!(texts, [(1, "crate::x"), (2, "say \"hi\"")]);
     }
 
     #[test]
     fn escapes_do_not_end_a_literal() {
-        let source =
-            Source::read(r#"f("a\"b", '\'', '\\', '\u{1F600}', b"c", br"d"); let next = 1;"#);
+        let source = Source::read(r#"f("a\"b", '\'', '\\', '\u{1F600}', b"c", br"d"); let next = 1;"#);
         assert!(source.code.contains("let next = 1;"), "{}", source.code);
-        let texts: Vec<_> = source
-            .literals
-            .iter()
-            .map(|literal| literal.text.as_str())
-            .collect();
+        let texts: Vec<_> = source.literals.iter().map(|literal| literal.text.as_str()).collect();
         assert_eq!(texts, ["a\\\"b", "c", "d"]);
     }
 
@@ -257,52 +239,23 @@ mod tests {
     fn test_modules_are_left_out_and_line_numbers_stay() {
         let text = "use a;\n#[cfg(test)]\nmod tests {\n  use crate::x;\n  const S: &str = \"in\";\n}\nconst T: &str = \"out\";\n#[cfg(test)]\nmod more;\nuse b;";
         let source = Source::read(text);
-        assert!(
-            !source.code.contains("crate") && !source.code.contains("more"),
-            "{}",
-            source.code
-        );
-        assert!(
-            source
-                .code
-                .lines()
-                .nth(9)
-                .is_some_and(|line| line == "use b;"),
-            "{:?}",
-            source.code
-        );
-        assert_eq!(
-            source.literals,
-            [Literal {
-                line: 7,
-                text: "out".into()
-            }]
-        );
+        assert!(!source.code.contains("crate") && !source.code.contains("more"), "{}", source.code);
+        assert!(source.code.lines().nth(9).is_some_and(|line| line == "use b;"), "{:?}", source.code);
+        assert_eq!(source.literals, [Literal { line: 7, text: "out".into() }]);
     }
 
     #[test]
     fn unfinished_text_ends_quietly() {
-        for text in [
-            "\"open",
-            "r#\"open",
-            "/* open",
-            "'\\",
-            "#[cfg(test)]",
-            "#[cfg(test)] mod x {",
-            "'",
-        ] {
+        for text in ["\"open", "r#\"open", "/* open", "'\\", "#[cfg(test)]", "#[cfg(test)] mod x {", "'"] {
             Source::read(text);
         }
     }
 
     #[test]
     fn test_files_are_known_by_name() {
-        for (file, is_test) in [
-            ("src/a/tests.rs", true),
-            ("tests/main.rs", true),
-            ("src/a_tests.rs", true),
-            ("src/attests.rs", false),
-        ] {
+        for (file, is_test) in
+            [("src/a/tests.rs", true), ("tests/main.rs", true), ("src/a_tests.rs", true), ("src/attests.rs", false)]
+        {
             assert_eq!(is_test_file(Path::new(file)), is_test, "{file}");
         }
     }

@@ -48,18 +48,11 @@ fn longest(most: usize, make: impl Fn(usize) -> Option<String>) -> Option<String
 
 fn both_ends(text: &str, kept: usize) -> String {
     let head = text.floor_char_boundary(kept * 3 / 5);
-    let tail = text
-        .ceil_char_boundary(text.len().saturating_sub(kept - kept * 3 / 5))
-        .max(head);
-    let (head, tail) = (
-        text.get(..head).unwrap_or_default(),
-        text.get(tail..).unwrap_or_default(),
-    );
+    let tail = text.ceil_char_boundary(text.len().saturating_sub(kept - kept * 3 / 5)).max(head);
+    let (head, tail) = (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
     format!("{}{GAP}{}", head.trim_end(), tail.trim_start())
 }
 
 fn head_only(text: &str, kept: usize) -> String {
-    text.get(..text.floor_char_boundary(kept))
-        .unwrap_or_default()
-        .to_owned()
+    text.get(..text.floor_char_boundary(kept)).unwrap_or_default().to_owned()
 }

@@ -50,9 +50,7 @@ impl<'a> Fates<'a> {
 
     /// Decides about the next unit.
     pub fn next(&mut self, unit: &Unit, text: &str) -> Fate {
-        let above = unit
-            .parent
-            .and_then(|parent| self.decided.get(parent as usize).copied());
+        let above = unit.parent.and_then(|parent| self.decided.get(parent as usize).copied());
         let beyond = self.is_beyond_list(unit) | self.is_beyond_line(unit);
         let fate = match (own_verdict(self.rules, unit, text, self.kind), above) {
             _ if beyond || above == Some(Fate::Beyond) => Fate::Beyond,
@@ -71,11 +69,7 @@ impl<'a> Fates<'a> {
 
     fn is_beyond_list(&mut self, unit: &Unit) -> bool {
         let caps = self.rules.caps();
-        let cap = if self.kind == Kind::Table {
-            caps.table_rows
-        } else {
-            caps.list_items
-        };
+        let cap = if self.kind == Kind::Table { caps.table_rows } else { caps.list_items };
         let Some((parent, cap)) = unit.parent.zip(cap) else {
             return false;
         };
@@ -89,19 +83,12 @@ impl<'a> Fates<'a> {
     }
 
     fn is_beyond_line(&mut self, unit: &Unit) -> bool {
-        let passed = self
-            .source
-            .get(self.read..unit.span.start)
-            .unwrap_or_default();
+        let passed = self.source.get(self.read..unit.span.start).unwrap_or_default();
         if let Some(at) = passed.rfind('\n') {
             self.line_start = self.read + at + 1;
         }
         self.read = unit.span.start;
-        let cap = self
-            .rules
-            .caps()
-            .line_bytes
-            .map_or(usize::MAX, |cap| cap.get() as usize);
+        let cap = self.rules.caps().line_bytes.map_or(usize::MAX, |cap| cap.get() as usize);
         unit.span.start.saturating_sub(self.line_start) >= cap
     }
 }
@@ -111,9 +98,7 @@ fn own_verdict(rules: &RulesMatcher, unit: &Unit, text: &str, kind: Kind) -> Ver
     let line = rules.verdict(text);
     let key = match kind {
         Kind::Json | Kind::Jsonl => key_of(text).map_or(Verdict::Neutral, |key| rules.key(key)),
-        _ if unit.role == UnitRole::Heading => {
-            rules.section(text.trim_matches(|c: char| !c.is_alphanumeric()))
-        }
+        _ if unit.role == UnitRole::Heading => rules.section(text.trim_matches(|c: char| !c.is_alphanumeric())),
         _ => Verdict::Neutral,
     };
     match (line, key) {

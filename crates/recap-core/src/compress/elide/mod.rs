@@ -56,43 +56,24 @@ pub struct Elided {
 #[must_use]
 pub fn elide(request: &Elide<'_>) -> Option<Elided> {
     let source_tokens = request.counter.count(request.text);
-    let cap = request
-        .rules
-        .caps()
-        .observation_tokens
-        .map_or(u32::MAX, std::num::NonZeroU32::get);
+    let cap = request.rules.caps().observation_tokens.map_or(u32::MAX, std::num::NonZeroU32::get);
     let budget = request.budget_tokens.min(cap);
     if source_tokens <= budget {
         return None;
     }
-    let elided =
-        selected(request, budget, source_tokens).unwrap_or_else(|| cut_through(request, budget));
+    let elided = selected(request, budget, source_tokens).unwrap_or_else(|| cut_through(request, budget));
     (elided.tokens < source_tokens).then_some(elided)
 }
 
 /// Returns the best selection whose rendering fits; `None` if not even one unit does.
 fn selected(request: &Elide<'_>, budget: u32, source_tokens: u32) -> Option<Elided> {
-    let cut = if request.rules.has_keys() {
-        fine_units(request.text)
-    } else {
-        units(request.text)
-    };
-    let density = f64::from(source_tokens)
-        / f64::from(u32::try_from(request.text.len()).unwrap_or(u32::MAX)).max(1.0);
+    let cut = if request.rules.has_keys() { fine_units(request.text) } else { units(request.text) };
+    let density = f64::from(source_tokens) / f64::from(u32::try_from(request.text.len()).unwrap_or(u32::MAX)).max(1.0);
     let worths: Worths = worths(request, &cut, density);
     let room = budget.saturating_sub(request.counter.count(&closing_line(request.original)));
     let picks = order(&cut, &worths, room.saturating_mul(2));
-    let plan = Plan {
-        text: request.text,
-        cut: &cut,
-        worths: &worths,
-        original: request.original,
-    };
-    let mut search = Search {
-        low: 0,
-        high: picks.len() + 1,
-        target: f64::from(room),
-    };
+    let plan = Plan { text: request.text, cut: &cut, worths: &worths, original: request.original };
+    let mut search = Search { low: 0, high: picks.len() + 1, target: f64::from(room) };
     let mut best: Option<Elided> = None;
     for _ in 0..RENDERINGS {
         let Some(take) = search.next(&picks) else {
@@ -150,10 +131,7 @@ fn cut_through(request: &Elide<'_>, budget: u32) -> Elided {
     let closing = closing_line(request.original);
     let mut room = budget.saturating_sub(request.counter.count(&closing) + 1);
     for _ in 0..3 {
-        let text = format!(
-            "{}\n{closing}",
-            cut_head_tail(request.text, room, request.counter)
-        );
+        let text = format!("{}\n{closing}", cut_head_tail(request.text, room, request.counter));
         let tokens = request.counter.count(&text);
         if tokens <= budget && room > 0 {
             return through(request, text, tokens);
@@ -166,13 +144,7 @@ fn cut_through(request: &Elide<'_>, budget: u32) -> Elided {
 }
 
 fn through(request: &Elide<'_>, text: String, tokens: u32) -> Elided {
-    Elided {
-        text,
-        tokens,
-        handle: request.original,
-        units_kept: 0,
-        units_dropped: 1,
-    }
+    Elided { text, tokens, handle: request.original, units_kept: 0, units_dropped: 1 }
 }
 
 #[cfg(test)]

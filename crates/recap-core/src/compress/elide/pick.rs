@@ -39,9 +39,7 @@ impl PartialOrd for Candidate {
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.density
-            .total_cmp(&other.density)
-            .then_with(|| other.unit.cmp(&self.unit))
+        self.density.total_cmp(&other.density).then_with(|| other.unit.cmp(&self.unit))
     }
 }
 
@@ -69,9 +67,7 @@ pub fn order(cut: &Units, worths: &Worths, most: u32) -> Vec<Pick> {
         spent: 0.0,
     };
     let children = children_of(cut);
-    let mut heap: BinaryHeap<Candidate> = (0..count)
-        .filter_map(|unit| greedy.candidate(unit))
-        .collect();
+    let mut heap: BinaryHeap<Candidate> = (0..count).filter_map(|unit| greedy.candidate(unit)).collect();
     while let Some(top) = heap.pop() {
         if greedy.spent > f64::from(most) {
             break;
@@ -95,10 +91,7 @@ pub fn order(cut: &Units, worths: &Worths, most: u32) -> Vec<Pick> {
 fn children_of(cut: &Units) -> Vec<Vec<usize>> {
     let mut children = vec![Vec::new(); cut.units.len()];
     for (at, unit) in cut.units.iter().enumerate() {
-        if let Some(list) = unit
-            .parent
-            .and_then(|parent| children.get_mut(parent as usize))
-        {
+        if let Some(list) = unit.parent.and_then(|parent| children.get_mut(parent as usize)) {
             list.push(at);
         }
     }
@@ -112,17 +105,9 @@ impl Greedy<'_> {
         if worth.dropped || self.is_shown(unit) {
             return None;
         }
-        let fresh: f64 = worth
-            .once
-            .iter()
-            .filter(|token| !self.is_covered(token.id))
-            .map(|token| token.worth)
-            .sum();
+        let fresh: f64 = worth.once.iter().filter(|token| !self.is_covered(token.id)).map(|token| token.worth).sum();
         let beside: f64 = self.missing(unit).map(|above| self.cost(above)).sum();
-        Some(Candidate {
-            density: (worth.own + fresh) / (worth.cost + beside + self.seam(unit)),
-            unit,
-        })
+        Some(Candidate { density: (worth.own + fresh) / (worth.cost + beside + self.seam(unit)), unit })
     }
 
     /// Takes a unit and what it needs, outermost first; returns all that were taken.
@@ -135,50 +120,27 @@ impl Greedy<'_> {
                 *shown = true;
             }
             self.spent += self.cost(*taken) + self.seam(*taken) / 2.0;
-            for token in self
-                .worths
-                .units
-                .get(*taken)
-                .map(|worth| worth.once.as_slice())
-                .unwrap_or_default()
-            {
+            for token in self.worths.units.get(*taken).map(|worth| worth.once.as_slice()).unwrap_or_default() {
                 if let Some(covered) = self.covered.get_mut(token.id as usize) {
                     *covered = true;
                 }
             }
         }
         let spent = self.spent;
-        self.picks
-            .extend(chain.iter().map(|unit| Pick { unit: *unit, spent }));
+        self.picks.extend(chain.iter().map(|unit| Pick { unit: *unit, spent }));
         chain
     }
 
     /// Returns the enclosing units that are not shown yet, innermost first.
     fn missing(&self, unit: usize) -> impl Iterator<Item = usize> {
-        let above = |at: usize| {
-            self.cut
-                .units
-                .get(at)
-                .and_then(|unit| unit.parent)
-                .map(|parent| parent as usize)
-        };
-        std::iter::successors(above(unit), move |at| above(*at))
-            .take_while(|at| !self.is_shown(*at))
-            .take(ANCESTORS)
+        let above = |at: usize| self.cut.units.get(at).and_then(|unit| unit.parent).map(|parent| parent as usize);
+        std::iter::successors(above(unit), move |at| above(*at)).take_while(|at| !self.is_shown(*at)).take(ANCESTORS)
     }
 
     /// Returns what the gaps beside a unit cost if it is taken: nearly nothing next to one that is shown.
     fn seam(&self, unit: usize) -> f64 {
-        let beside = |at: Option<usize>| {
-            at.and_then(|at| self.shown.get(at))
-                .copied()
-                .unwrap_or(false)
-        };
-        if beside(unit.checked_sub(1)) || beside(unit.checked_add(1)) {
-            0.5
-        } else {
-            marker_tokens(self.cut.kind)
-        }
+        let beside = |at: Option<usize>| at.and_then(|at| self.shown.get(at)).copied().unwrap_or(false);
+        if beside(unit.checked_sub(1)) || beside(unit.checked_add(1)) { 0.5 } else { marker_tokens(self.cut.kind) }
     }
 
     fn cost(&self, unit: usize) -> f64 {

@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::unnecessary_literal_bound,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::unnecessary_literal_bound, reason = "tests")]
 
 use std::fmt::Write as _;
 
@@ -32,14 +27,7 @@ impl TokenCounter for Quarter {
 fn run(text: &str, budget_tokens: u32, query: &[&str], rules: &Rules) -> Option<Elided> {
     let rules = RulesMatcher::new(rules).unwrap();
     let original = OriginalHash::of("the source");
-    elide(&Elide {
-        text,
-        original,
-        budget_tokens,
-        counter: &Quarter,
-        query,
-        rules: &rules,
-    })
+    elide(&Elide { text, original, budget_tokens, counter: &Quarter, query, rules: &rules })
 }
 
 fn shown(text: &str, budget: u32, query: &[&str]) -> String {
@@ -63,11 +51,7 @@ fn logs_keep_errors_and_fold_the_rest() {
     let text = lines(90, |n| match n {
         40 => "2024-05-01 10:00:40 ERROR payment 7781-AB refused: card expired".to_owned(),
         89 => "2024-05-01 10:01:29 INFO finished, 1 error".to_owned(),
-        n => format!(
-            "2024-05-01 10:{:02}:{:02} INFO handled request {n}",
-            n / 60,
-            n % 60
-        ),
+        n => format!("2024-05-01 10:{:02}:{:02} INFO handled request {n}", n / 60, n % 60),
     });
     insta::assert_snapshot!(shown(&text, 130, &[]));
 }
@@ -76,9 +60,7 @@ fn logs_keep_errors_and_fold_the_rest() {
 fn test_output_keeps_failures_and_counts() {
     let text = format!(
         "===== test session starts =====\ncollected 60 items\n{}=== FAILURES ===\n___ test_price ___\n    def test_price():\n>       assert price(3) == 12\nE       assert 11 == 12\n\ntests/test_shop.py:88: AssertionError\n=== short test summary info ===\nFAILED tests/test_shop.py::test_price - assert 11 == 12\n=== 1 failed, 59 passed in 0.31s ===\n",
-        lines(59, |n| format!(
-            "tests/test_shop.py::test_case_{n} PASSED [{n}%]"
-        ))
+        lines(59, |n| format!("tests/test_shop.py::test_case_{n} PASSED [{n}%]"))
     );
     insta::assert_snapshot!(shown(&text, 150, &[]));
 }
@@ -88,10 +70,8 @@ fn json_keeps_its_nesting() {
     let items: Vec<String> = (0..30)
         .map(|n| format!("{{\"flight\": \"HAT{n:03}\", \"from\": \"SFO\", \"to\": \"JFK\", \"seats\": {{\"economy\": {}, \"business\": 2}}, \"prices\": {{\"economy\": {}, \"business\": 900, \"note\": \"not refundable after departure\"}}}}", n % 7, 100 + n * 3))
         .collect();
-    let text = format!(
-        "{{\"status\": \"ok\", \"page\": {{\"number\": 1, \"of\": 1}}, \"flights\": [{}]}}",
-        items.join(", ")
-    );
+    let text =
+        format!("{{\"status\": \"ok\", \"page\": {{\"number\": 1, \"of\": 1}}, \"flights\": [{}]}}", items.join(", "));
     insta::assert_snapshot!(shown(&text, 220, &["book flight HAT017 in economy"]));
 }
 
@@ -99,12 +79,7 @@ fn json_keeps_its_nesting() {
 fn tables_keep_their_header() {
     let text = format!(
         "id,name,city,price\n{}",
-        lines(60, |n| format!(
-            "{},item {n},{},{}",
-            1000 + n,
-            if n == 33 { "Oslo" } else { "Rome" },
-            n * 7
-        ))
+        lines(60, |n| format!("{},item {n},{},{}", 1000 + n, if n == 33 { "Oslo" } else { "Rome" }, n * 7))
     );
     insta::assert_snapshot!(shown(&text, 110, &["the one in Oslo"]));
 }
@@ -134,12 +109,8 @@ fn diffs_keep_changes_before_context() {
 fn listings_keep_folders() {
     let text = format!(
         "src:\ntotal 90\n{}drwxr-xr-x 2 u u 4096 Jan 1 10:00 store\n\ndocs:\n{}",
-        lines(40, |n| format!(
-            "-rw-r--r-- 1 u u {n} Jan 1 10:00 part_{n}.rs"
-        )),
-        lines(3, |n| format!(
-            "-rw-r--r-- 1 u u {n} Jan 1 10:00 page{n}.md"
-        ))
+        lines(40, |n| format!("-rw-r--r-- 1 u u {n} Jan 1 10:00 part_{n}.rs")),
+        lines(3, |n| format!("-rw-r--r-- 1 u u {n} Jan 1 10:00 page{n}.md"))
     );
     insta::assert_snapshot!(shown(&text, 120, &[]));
 }
@@ -171,48 +142,32 @@ fn prose_keeps_what_is_specific() {
 fn rules_steer_keys_sections_lines_and_caps() {
     let items: Vec<String> = (0..40).map(|n| format!("{{\"id\": \"A{n:03}\", \"secret_note\": \"x{n}-{n}\", \"kept_name\": \"the name of number {n}\", \"more\": \"{}\"}}", "word ".repeat(20))).collect();
     let json = format!("[{}]", items.join(","));
-    let text = ruled(
-        &json,
-        200,
-        "keys: {keep: [kept_*], drop: ['*note']}\ncaps: {list_items: 3}",
-    );
-    assert!(
-        !text.contains("secret_note") && text.contains("number 2") && !text.contains("number 3\""),
-        "{text}"
-    );
+    let text = ruled(&json, 200, "keys: {keep: [kept_*], drop: ['*note']}\ncaps: {list_items: 3}");
+    assert!(!text.contains("secret_note") && text.contains("number 2") && !text.contains("number 3\""), "{text}");
     let markdown = format!(
         "# Intro\n{}# Appendix\n{}",
         lines(20, |n| format!("Intro words {n}.")),
         lines(20, |n| format!("Appendix words id-{n}."))
     );
-    let text = ruled(
-        &markdown,
-        60,
-        "sections: {drop: [appendix]}\ndrop: [words 3]\nkeep: ['/words 1[12]\\./']",
-    );
-    assert!(
-        text.contains("Intro words 11.") && !text.contains("Appendix words"),
-        "{text}"
-    );
+    let text = ruled(&markdown, 60, "sections: {drop: [appendix]}\ndrop: [words 3]\nkeep: ['/words 1[12]\\./']");
+    assert!(text.contains("Intro words 11.") && !text.contains("Appendix words"), "{text}");
     let kept = ruled(&markdown, 60, "keep: [Appendix words id-19]");
     assert!(kept.contains("Appendix words id-19."), "{kept}");
 }
 
 /// Says what in a result is neither source nor marker.
 fn invented(source: &str, result: &str) -> Option<String> {
-    let marker = regex::Regex::new(r"\[… [^\]\n]{1,40}\]|\[…\]|\[cut by recapd: full text is b3:[0-9a-f]{8}\]|\[… middle cut …\]|…").unwrap();
-    marker
-        .split(result)
-        .flat_map(str::split_whitespace)
-        .find(|word| !source.contains(word))
-        .map(str::to_owned)
+    let marker = regex::Regex::new(
+        r"\[… [^\]\n]{1,40}\]|\[…\]|\[cut by recapd: full text is b3:[0-9a-f]{8}\]|\[… middle cut …\]|…",
+    )
+    .unwrap();
+    marker.split(result).flat_map(str::split_whitespace).find(|word| !source.contains(word)).map(str::to_owned)
 }
 
 fn texts() -> impl Strategy<Value = String> {
     let part = "[a-z]{1,8} |[A-Z0-9]{4,7} |\n|[{}\\[\\],:\"]|\"k[0-9]\": |é ü 漢字 |INFO |ERROR x |<a href=\"/[0-9]{4}\">|</p>|  |error: bad\n|@@ -1 \n|    def f\\(\\):\n|# T\n|\\. ";
     prop_oneof![
-        (prop::collection::vec(part, 0..250), 1..6_usize)
-            .prop_map(|(parts, times)| parts.concat().repeat(times)),
+        (prop::collection::vec(part, 0..250), 1..6_usize).prop_map(|(parts, times)| parts.concat().repeat(times)),
         any::<String>(),
         "\\PC{0,2000}",
     ]

@@ -59,11 +59,7 @@ pub fn worths(request: &Elide<'_>, cut: &Units, density: f64) -> Worths {
         })
         .collect();
     let mut fates = Fates::new(request.text, request.rules, cut.kind);
-    let telling = cut
-        .units
-        .iter()
-        .filter(|unit| unit.role != UnitRole::Boilerplate)
-        .count();
+    let telling = cut.units.iter().filter(|unit| unit.role != UnitRole::Boilerplate).count();
     let mut at = 0;
     let mut units = Vec::with_capacity(found.len());
     for (unit, found) in cut.units.iter().zip(found) {
@@ -80,25 +76,18 @@ pub fn worths(request: &Elide<'_>, cut: &Units, density: f64) -> Worths {
             own += 1000.0;
         }
         let mut once = values_of(&found, &words);
-        once.push(Token {
-            id: found.template,
-            worth: role * 0.8,
-        });
+        once.push(Token { id: found.template, worth: role * 0.8 });
         let bytes = f64::from(u32::try_from(text.len()).unwrap_or(u32::MAX));
         units.push(Worth {
             own,
             once,
             cost: bytes * density + 1.5,
-            dropped: matches!(fate, Fate::Drop | Fate::Beyond)
-                || (filler && cut.kind == Kind::Html),
+            dropped: matches!(fate, Fate::Drop | Fate::Beyond) || (filler && cut.kind == Kind::Html),
             silent: filler || fate == Fate::Drop,
             template: found.template,
         });
     }
-    Worths {
-        units,
-        tokens: words.ids.len(),
-    }
+    Worths { units, tokens: words.ids.len() }
 }
 
 fn role_worth(role: UnitRole, kind: Kind, text: &str) -> f64 {
@@ -108,11 +97,7 @@ fn role_worth(role: UnitRole, kind: Kind, text: &str) -> f64 {
         (UnitRole::Detail, _) => 3.0,
         (UnitRole::Heading, Kind::Code | Kind::Diff) => 3.5,
         (UnitRole::Heading, _) => 2.0,
-        (UnitRole::Plain, Kind::Listing)
-            if text.ends_with('/') || text.trim_start().starts_with('d') =>
-        {
-            1.5
-        }
+        (UnitRole::Plain, Kind::Listing) if text.ends_with('/') || text.trim_start().starts_with('d') => 1.5,
         (UnitRole::Plain, Kind::Code | Kind::Diff) => 0.6,
         (UnitRole::Plain, _) => 1.0,
         (UnitRole::Boilerplate, _) => 0.05,
@@ -146,11 +131,7 @@ struct Words {
 impl Words {
     fn read(&mut self, text: &str, kind: Kind, query: &HashSet<String>) -> Found {
         let body = text.get(prefix_len(text, kind)..).unwrap_or(text);
-        let mut found = Found {
-            values: Vec::new(),
-            asked: Vec::new(),
-            template: 0,
-        };
+        let mut found = Found { values: Vec::new(), asked: Vec::new(), template: 0 };
         for word in body.split(|c: char| c.is_whitespace() || "\"'`()[]{}<>,;=|".contains(c)) {
             let word = word.trim_matches(|c: char| ".:!?*\\".contains(c));
             if found.values.len() < UNIT_VALUES && is_value(word) {
@@ -158,10 +139,7 @@ impl Words {
             }
         }
         if !query.is_empty() {
-            for word in body
-                .split(|c: char| !c.is_alphanumeric())
-                .filter(|word| is_asked(word))
-            {
+            for word in body.split(|c: char| !c.is_alphanumeric()).filter(|word| is_asked(word)) {
                 let word = word.to_lowercase();
                 if query.contains(&word) {
                     found.asked.push(self.number(&format!("?{word}")));
@@ -210,12 +188,8 @@ fn is_value(word: &str) -> bool {
     if !(4..=VALUE_BYTES).contains(&word.len()) || !word.chars().any(char::is_alphanumeric) {
         return false;
     }
-    let marked = word
-        .bytes()
-        .any(|b| b.is_ascii_digit() || b"_@#/-".contains(&b));
-    let dotted = word
-        .split_once('.')
-        .is_some_and(|(head, tail)| !head.is_empty() && !tail.is_empty());
+    let marked = word.bytes().any(|b| b.is_ascii_digit() || b"_@#/-".contains(&b));
+    let dotted = word.split_once('.').is_some_and(|(head, tail)| !head.is_empty() && !tail.is_empty());
     marked || dotted
 }
 
@@ -255,12 +229,5 @@ fn query_worth(found: &Found, words: &Words) -> f64 {
 }
 
 fn values_of(found: &Found, words: &Words) -> Vec<Token> {
-    found
-        .values
-        .iter()
-        .map(|id| Token {
-            id: *id,
-            worth: 0.4 + 0.9 * words.rarity(*id),
-        })
-        .collect()
+    found.values.iter().map(|id| Token { id: *id, worth: 0.4 + 0.9 * words.rarity(*id) }).collect()
 }

@@ -4,14 +4,13 @@ mod line;
 mod sample;
 
 pub use line::{
-    grep_prefix, is_frame, is_ls_row, is_markdown_row, is_separator, is_test_summary, is_tree_row,
-    log_prefix, number_prefix, tag_name,
+    grep_prefix, is_frame, is_ls_row, is_markdown_row, is_separator, is_test_summary, is_tree_row, log_prefix,
+    number_prefix, tag_name,
 };
 pub use sample::{Sample, unwrap};
 
-use line::{
-    code_points, csv_fields, html_tags, is_aligned_row, is_path, is_test_row, markdown_points,
-};
+use super::units::is_records;
+use line::{code_points, csv_fields, html_tags, is_aligned_row, is_path, is_test_row, markdown_points};
 use serde::{Deserialize, Serialize};
 
 /// The shape of a text.
@@ -20,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// One JSON value, or a literal that reads like one.
     Json,
+    /// JSON data in the notation that `reformat` writes.
+    Records,
     /// JSON values, one a line.
     Jsonl,
     /// Comma or tab separated values, aligned columns, or a Markdown table.
@@ -65,6 +66,9 @@ pub fn classify(text: &str) -> Kind {
     if let Some(kind) = json_kind(body) {
         return kind;
     }
+    if is_records(body) {
+        return Kind::Records;
+    }
     let sample = Sample::of(body);
     marked_kind(&sample)
         .or_else(|| numbered_kind(&sample))
@@ -87,16 +91,14 @@ fn json_kind(body: &str) -> Option<Kind> {
     if !closes(body) {
         return None;
     }
-    let parses =
-        body.len() <= PARSED_BYTES && serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok();
+    let parses = body.len() <= PARSED_BYTES && serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok();
     (parses || reads_like_json(body)).then_some(Kind::Json)
 }
 
 /// Tells whether what stands before the first bracket is nothing, or one short label with a colon.
 fn is_label(body: &str, at: usize) -> bool {
     let before = body.get(..at).unwrap_or_default().trim_end();
-    before.is_empty()
-        || (before.len() <= LABEL_BYTES && before.ends_with(':') && before.lines().count() <= 2)
+    before.is_empty() || (before.len() <= LABEL_BYTES && before.ends_with(':') && before.lines().count() <= 2)
 }
 
 /// Tells whether a text starts with a bracket, goes on as a JSON container would, and ends with its closing bracket.
@@ -117,8 +119,7 @@ fn closes(text: &str) -> bool {
 fn reads_like_json(body: &str) -> bool {
     let head = body.get(..body.floor_char_boundary(400)).unwrap_or(body);
     let keyed = ["\":", "\" :", "':"].iter().any(|mark| head.contains(mark));
-    let listed = head.starts_with('[')
-        && (head.contains("\",") || head.contains("',") || head.contains("],"));
+    let listed = head.starts_with('[') && (head.contains("\",") || head.contains("',") || head.contains("],"));
     keyed || listed
 }
 
@@ -132,18 +133,14 @@ fn marked_kind(sample: &Sample<'_>) -> Option<Kind> {
         return Some(Kind::Diff);
     }
     let tags: usize = lines.iter().map(|line| html_tags(line)).sum();
-    if sample.head.to_ascii_lowercase().contains("<html") || (tags >= 3 && tags * 3 >= lines.len())
-    {
+    if sample.head.to_ascii_lowercase().contains("<html") || (tags >= 3 && tags * 3 >= lines.len()) {
         return Some(Kind::Html);
     }
     if sample.count(|line| line.starts_with("==") && line.contains(" test session starts ")) > 0 {
         return Some(Kind::TestOutput);
     }
     let tests = sample.share(is_test_row);
-    if sample.count(is_test_summary) > 0 && tests > 0.0
-        || sample.count(is_test_summary) > 1
-        || tests >= 0.4
-    {
+    if sample.count(is_test_summary) > 0 && tests > 0.0 || sample.count(is_test_summary) > 1 || tests >= 0.4 {
         return Some(Kind::TestOutput);
     }
     let framed = sample.share(is_frame);
@@ -159,22 +156,15 @@ fn numbered_kind(sample: &Sample<'_>) -> Option<Kind> {
     if sample.share(|line| grep_prefix(line).is_some()) >= 0.6 {
         return Some(Kind::Grep);
     }
-    let numbers: Vec<u64> = sample
-        .lines
-        .iter()
-        .filter_map(|line| number_prefix(line).map(|(number, _)| number))
-        .collect();
+    let numbers: Vec<u64> =
+        sample.lines.iter().filter_map(|line| number_prefix(line).map(|(number, _)| number)).collect();
     if numbers.len() * 10 < sample.lines.len() * 6 {
         return None;
     }
-    let steps = numbers
-        .windows(2)
-        .filter(|pair| matches!(pair, [a, b] if *b > *a && *b - *a <= 3))
-        .count();
+    let steps = numbers.windows(2).filter(|pair| matches!(pair, [a, b] if *b > *a && *b - *a <= 3)).count();
     let rising = steps * 10 >= numbers.len().saturating_sub(1) * 7;
     let coloned = sample.share(|line| {
-        number_prefix(line)
-            .is_some_and(|(_, at)| line.get(..at).is_some_and(|head| head.ends_with(':')))
+        number_prefix(line).is_some_and(|(_, at)| line.get(..at).is_some_and(|head| head.ends_with(':')))
     });
     match (rising, coloned >= 0.5) {
         (true, _) => Some(Kind::Code),
@@ -193,11 +183,7 @@ fn row_kind(sample: &Sample<'_>) -> Option<Kind> {
         return Some(Kind::Table);
     }
     let listed = sample.share(|line| {
-        is_ls_row(line)
-            || is_tree_row(line)
-            || is_path(line)
-            || line.starts_with("total ")
-            || is_directory_line(line)
+        is_ls_row(line) || is_tree_row(line) || is_path(line) || line.starts_with("total ") || is_directory_line(line)
     });
     if listed >= 0.7 && (lines.len() >= 2 || sample.share(is_path) > 0.0) {
         return Some(Kind::Listing);
@@ -210,8 +196,7 @@ fn row_kind(sample: &Sample<'_>) -> Option<Kind> {
 
 /// Tells the line that names a folder in a recursive listing.
 fn is_directory_line(line: &str) -> bool {
-    line.strip_suffix(':')
-        .is_some_and(|name| !name.is_empty() && !name.contains(' ') && name.contains(['/', '.']))
+    line.strip_suffix(':').is_some_and(|name| !name.is_empty() && !name.contains(' ') && name.contains(['/', '.']))
 }
 
 /// Tells a line that is one bare name.
@@ -219,9 +204,7 @@ fn is_name(line: &str) -> bool {
     let bare = line.trim_end_matches('/');
     (3..=80).contains(&bare.len())
         && line.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_'))
-        && bare
-            .chars()
-            .all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
+        && bare.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
 }
 
 /// Tells whether most lines have the same number (two or more) of separated fields.
@@ -230,14 +213,8 @@ fn is_delimited(sample: &Sample<'_>) -> bool {
         return false;
     }
     [',', '\t', ';'].into_iter().any(|delimiter| {
-        let want = sample
-            .lines
-            .first()
-            .map_or(0, |line| csv_fields(line, delimiter));
-        let terse = sample
-            .lines
-            .first()
-            .is_some_and(|line| line.len() < 4000 && !line.ends_with(['{', '(', ';', ',']));
+        let want = sample.lines.first().map_or(0, |line| csv_fields(line, delimiter));
+        let terse = sample.lines.first().is_some_and(|line| line.len() < 4000 && !line.ends_with(['{', '(', ';', ',']));
         want >= if delimiter == '\t' { 2 } else { 3 }
             && terse
             && sample.share(|line| csv_fields(line, delimiter) == want) >= 0.8

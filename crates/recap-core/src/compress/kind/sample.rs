@@ -66,13 +66,7 @@ fn after_line_feed(text: &str) -> &str {
 }
 
 fn take_lines<'a>(window: &'a str, lines: &mut Vec<&'a str>) {
-    lines.extend(
-        window
-            .lines()
-            .map(str::trim_end)
-            .filter(|line| !line.is_empty())
-            .take(WINDOW_LINES),
-    );
+    lines.extend(window.lines().map(str::trim_end).filter(|line| !line.is_empty()).take(WINDOW_LINES));
 }
 
 /// Returns the byte range of a text without the tags that only wrap a tool's output
@@ -109,17 +103,11 @@ fn wrapper_len(text: &str) -> Option<usize> {
         let close = format!("</{name}>");
         let short = text.get(open..text.floor_char_boundary(open + 60))?;
         let short = short.lines().next().unwrap_or_default();
-        return Some(
-            short
-                .find(&close)
-                .map_or(open, |at| open + at + close.len()),
-        );
+        return Some(short.find(&close).map_or(open, |at| open + at + close.len()));
     }
     let head = text.get(..text.floor_char_boundary(LABEL_BYTES))?;
     let line = head.split_once('\n')?.0.trim_end();
-    let label = line.len() <= 40
-        && line.ends_with(':')
-        && line.starts_with(|c: char| c.is_ascii_uppercase());
+    let label = line.len() <= 40 && line.ends_with(':') && line.starts_with(|c: char| c.is_ascii_uppercase());
     let prompt = line.starts_with("$ ") && !line.is_empty();
     (label || prompt).then_some(line.len())
 }
@@ -129,9 +117,7 @@ fn closing_len(text: &str) -> Option<usize> {
     let tail = text.ceil_char_boundary(text.len().saturating_sub(40));
     let at = tail + text.get(tail..)?.rfind("</")?;
     let inner = text.get(at + 2..)?.strip_suffix('>')?;
-    let named = !inner.is_empty()
-        && inner
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b':'));
+    let named =
+        !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b':'));
     (named && !is_html_tag(inner)).then_some(text.len() - at)
 }

@@ -89,9 +89,7 @@ pub(super) fn push_quoted(out: &mut String, text: &str) {
             c if c < ' ' => {
                 out.push_str("\\u00");
                 out.extend(
-                    [u32::from(c) >> 4, u32::from(c) & 15]
-                        .into_iter()
-                        .filter_map(|digit| char::from_digit(digit, 16)),
+                    [u32::from(c) >> 4, u32::from(c) & 15].into_iter().filter_map(|digit| char::from_digit(digit, 16)),
                 );
             }
             c => out.push(c),

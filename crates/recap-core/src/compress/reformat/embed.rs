@@ -27,8 +27,7 @@ pub(super) fn write_lines(text: &str) -> Option<String> {
     let mut records = Vec::new();
     for line in text.trim_end_matches('\n').split('\n') {
         let mut scanner = Scanner::new(line);
-        let record =
-            Data::read_json(&mut scanner).filter(|data| matches!(data, Data::Record(_)))?;
+        let record = Data::read_json(&mut scanner).filter(|data| matches!(data, Data::Record(_)))?;
         scanner.skip_space();
         if !scanner.rest().is_empty() {
             return None;
@@ -44,10 +43,7 @@ pub(super) fn restore_lines(text: &str) -> Option<String> {
     let Data::List(records) = read::read(&mut scanner)? else {
         return None;
     };
-    scanner
-        .rest()
-        .is_empty()
-        .then(|| records.iter().map(minified).collect::<Vec<_>>().join("\n"))
+    scanner.rest().is_empty().then(|| records.iter().map(minified).collect::<Vec<_>>().join("\n"))
 }
 
 fn minified(data: &Data<'_>) -> String {

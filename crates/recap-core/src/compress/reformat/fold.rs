@@ -45,12 +45,7 @@ pub(super) fn unfold(text: &str) -> Option<String> {
         let (cycle, more) = read_marker(line)?;
         let start = out.len().checked_sub(cycle)?;
         let block: Vec<&str> = out.get(start..)?.to_vec();
-        bytes = block
-            .iter()
-            .map(|line| line.len() + 1)
-            .sum::<usize>()
-            .checked_mul(more)?
-            .checked_add(bytes)?;
+        bytes = block.iter().map(|line| line.len() + 1).sum::<usize>().checked_mul(more)?.checked_add(bytes)?;
         if bytes > MAX_RESTORED_BYTES {
             return None;
         }
@@ -67,14 +62,10 @@ fn best_run(lines: &[&str]) -> (usize, usize) {
     (1..=MAX_CYCLE)
         .find_map(|cycle| {
             let block = lines.get(..cycle)?;
-            let runs = lines
-                .chunks_exact(cycle)
-                .take_while(|&chunk| chunk == block)
-                .count();
+            let runs = lines.chunks_exact(cycle).take_while(|&chunk| chunk == block).count();
             let bytes: usize = block.iter().map(|line| line.len() + 1).sum();
             let saved = bytes * runs.saturating_sub(1);
-            (runs >= MIN_RUN && saved >= marker(cycle, runs).len() + MIN_SAVING)
-                .then_some((cycle, runs))
+            (runs >= MIN_RUN && saved >= marker(cycle, runs).len() + MIN_SAVING).then_some((cycle, runs))
         })
         .unwrap_or((1, 1))
 }

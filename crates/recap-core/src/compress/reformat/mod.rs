@@ -85,10 +85,7 @@ pub fn reformat(text: &str) -> Option<Reformatted> {
         steps.push(Step::Folds);
     }
     let saved = text.len().saturating_sub(current.len());
-    (saved > 0 && saved * LEAST_SAVING >= text.len()).then_some(Reformatted {
-        text: current,
-        steps,
-    })
+    (saved > 0 && saved * LEAST_SAVING >= text.len()).then_some(Reformatted { text: current, steps })
 }
 
 /// Rebuilds what a text that [`reformat`] wrote stands for, from the text and the kinds of steps alone.
@@ -107,9 +104,7 @@ pub fn restore(text: &str, steps: &[Step]) -> Result<Rebuilt, RestoreError> {
         };
         current = Cow::Owned(undone);
     }
-    Ok(Rebuilt {
-        text: current.into_owned(),
-    })
+    Ok(Rebuilt { text: current.into_owned() })
 }
 
 /// Rewrites a text that is JSON from end to end.
@@ -123,17 +118,13 @@ fn rewrite_json(text: &str) -> Option<(String, Step)> {
     }
     let mut scanner = scan::Scanner::new(text);
     let data = data::Data::read_json(&mut scanner)?;
-    scanner
-        .rest()
-        .is_empty()
-        .then(|| (notation::write(&data), Step::Json))
+    scanner.rest().is_empty().then(|| (notation::write(&data), Step::Json))
 }
 
 /// Strips a text's noise and rewrites the JSON documents in it.
 fn rewrite_text(text: &str) -> (String, Vec<Step>) {
     let (mut clean, mut steps) = noise::strip(text);
-    if let Some(rewritten) = embed::write(&clean).filter(|rewritten| rewritten.len() < clean.len())
-    {
+    if let Some(rewritten) = embed::write(&clean).filter(|rewritten| rewritten.len() < clean.len()) {
         clean = rewritten;
         steps.push(Step::Json);
     }

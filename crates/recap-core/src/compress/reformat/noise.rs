@@ -34,9 +34,7 @@ pub(super) fn strip(text: &str) -> (String, Vec<Step>) {
 
 /// Tells whether a text holds no noise.
 pub(super) fn is_clean(text: &str) -> bool {
-    !text.contains(['\u{1b}', '\r'])
-        && trim_lines(text).is_none()
-        && fold_blank_lines(text).is_none()
+    !text.contains(['\u{1b}', '\r']) && trim_lines(text).is_none() && fold_blank_lines(text).is_none()
 }
 
 fn strip_ansi(text: &str) -> Option<String> {
@@ -112,9 +110,9 @@ fn collapse_redraws(text: &str) -> Option<String> {
 /// Tells whether two texts are states of one progress line: the earlier draws something (a figure, a bar,
 /// a spinner) and both start with the same word, or with none.
 fn overwrites(earlier: &str, later: &str) -> bool {
-    let draws = earlier.chars().any(|c| {
-        c.is_ascii_digit() || matches!(c, '#' | '=' | '|' | '/' | '-' | '\\' | '.') || !c.is_ascii()
-    });
+    let draws = earlier
+        .chars()
+        .any(|c| c.is_ascii_digit() || matches!(c, '#' | '=' | '|' | '/' | '-' | '\\' | '.') || !c.is_ascii());
     draws && first_word(earlier) == first_word(later)
 }
 
@@ -148,11 +146,7 @@ fn fold_blank_lines(text: &str) -> Option<String> {
     while !scanner.rest().is_empty() {
         out.push_str(scanner.take_while(|c| c != '\n'));
         let feeds = scanner.take_while(|c| c == '\n');
-        out.push_str(if feeds.len() > BLANK_RUN {
-            "\n\n"
-        } else {
-            feeds
-        });
+        out.push_str(if feeds.len() > BLANK_RUN { "\n\n" } else { feeds });
     }
     Some(out)
 }

@@ -77,17 +77,8 @@ impl Writer {
 
     fn record(&mut self, entries: &Entries<'_>) {
         self.out.push('{');
-        if entries
-            .iter()
-            .all(|(_, value)| matches!(value, Data::Record(_)))
-        {
-            let rows: Vec<Row<'_, '_>> = entries
-                .iter()
-                .map(|(key, value)| Row {
-                    label: Some(key),
-                    value,
-                })
-                .collect();
+        if entries.iter().all(|(_, value)| matches!(value, Data::Record(_))) {
+            let rows: Vec<Row<'_, '_>> = entries.iter().map(|(key, value)| Row { label: Some(key), value }).collect();
             if table::pays(&rows) {
                 self.rows(&rows);
                 self.out.push('}');
@@ -111,14 +102,9 @@ impl Writer {
 
     fn list(&mut self, items: &[Data<'_>]) {
         self.out.push('[');
-        let containers = items
-            .iter()
-            .all(|item| matches!(item, Data::List(_) | Data::Record(_)));
+        let containers = items.iter().all(|item| matches!(item, Data::List(_) | Data::Record(_)));
         if containers && items.len() > 1 {
-            let rows: Vec<Row<'_, '_>> = items
-                .iter()
-                .map(|value| Row { label: None, value })
-                .collect();
+            let rows: Vec<Row<'_, '_>> = items.iter().map(|value| Row { label: None, value }).collect();
             self.rows(&rows);
         } else {
             for item in items {
@@ -168,11 +154,9 @@ pub(super) fn inline(data: &Data<'_>) -> String {
 /// Appends a key, quoted where it would not read as one.
 pub(super) fn push_key(out: &mut String, key: &str) {
     let plain = !key.is_empty()
-        && !key.chars().any(|c| {
-            c.is_whitespace()
-                || c.is_control()
-                || matches!(c, ':' | '{' | '}' | '[' | ']' | '(' | ')' | '"')
-        });
+        && !key
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, ':' | '{' | '}' | '[' | ']' | '(' | ')' | '"'));
     if plain {
         out.push_str(key);
     } else {
@@ -182,10 +166,7 @@ pub(super) fn push_key(out: &mut String, key: &str) {
 
 /// Tells whether a string stands verbatim between tags.
 pub(super) fn is_block(text: &str) -> bool {
-    let escapes = text
-        .bytes()
-        .filter(|b| matches!(b, b'"' | b'\\' | b'\n'))
-        .count();
+    let escapes = text.bytes().filter(|b| matches!(b, b'"' | b'\\' | b'\n')).count();
     let writable = |c: char| c == '\n' || c == '\t' || !c.is_control();
     escapes >= BLOCK_SAVES && text.chars().all(writable) && noise::is_clean(&format!("\n{text}\n"))
 }
@@ -195,19 +176,14 @@ fn is_bare(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with(['"', '{', '[', '(', '<'])
         && !text.ends_with(['{', '['])
-        && !text
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '}' | ']' | ')'))
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '}' | ']' | ')'))
         && !matches!(text, "true" | "false" | "null")
         && !is_number(text)
 }
 
 /// Returns a tag that is no line of the text.
 fn free_tag(text: &str) -> String {
-    let taken: HashSet<&str> = text
-        .split('\n')
-        .filter(|line| line.starts_with("END"))
-        .collect();
+    let taken: HashSet<&str> = text.split('\n').filter(|line| line.starts_with("END")).collect();
     let mut tags = (2..).map(|n| format!("END{n}"));
     let mut tag = "END".to_owned();
     while taken.contains(tag.as_str()) {

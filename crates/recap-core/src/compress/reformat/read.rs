@@ -51,9 +51,7 @@ fn block<'a>(scanner: &mut Scanner<'a>) -> Option<Data<'a>> {
             return None;
         }
         if scanner.line() == tag {
-            return body
-                .get(..end.checked_sub(1)?)
-                .map(|text| Data::Text(Cow::Borrowed(text)));
+            return body.get(..end.checked_sub(1)?).map(|text| Data::Text(Cow::Borrowed(text)));
         }
     }
 }
@@ -62,9 +60,7 @@ fn key<'a>(scanner: &mut Scanner<'a>) -> Option<Cow<'a, str>> {
     if scanner.peek() == Some('"') {
         return scanner.quoted();
     }
-    let key = scanner.take_while(|c| {
-        !c.is_whitespace() && !matches!(c, ':' | '{' | '}' | '[' | ']' | '(' | ')' | '"')
-    });
+    let key = scanner.take_while(|c| !c.is_whitespace() && !matches!(c, ':' | '{' | '}' | '[' | ']' | '(' | ')' | '"'));
     (!key.is_empty()).then_some(Cow::Borrowed(key))
 }
 
@@ -122,8 +118,7 @@ fn header<'a>(scanner: &mut Scanner<'a>, depth: usize) -> Option<Vec<Column<'a>>
     let start = scanner.rest().len();
     let columns = columns(scanner, ')', depth)?;
     // Longer headers, or rows without a written value, come from no writer and would blow up the data.
-    (start - scanner.rest().len() <= MAX_HEADER_BYTES && columns.iter().any(Column::is_written))
-        .then_some(columns)
+    (start - scanner.rest().len() <= MAX_HEADER_BYTES && columns.iter().any(Column::is_written)).then_some(columns)
 }
 
 impl Column<'_> {
@@ -166,9 +161,7 @@ fn row<'a>(scanner: &mut Scanner<'a>, columns: &[Column<'a>], depth: usize) -> O
                 (key.clone(), value(scanner, depth + 1)?)
             }
             Column::Shared(key, shared) => (key.clone(), shared.clone()),
-            Column::Nested(key, columns) => {
-                (key.clone(), Data::Record(row(scanner, columns, depth + 1)?))
-            }
+            Column::Nested(key, columns) => (key.clone(), Data::Record(row(scanner, columns, depth + 1)?)),
         });
     }
     Some(entries)

@@ -26,18 +26,12 @@ impl<'a> Scanner<'a> {
 
     /// Takes a character if it is the next one.
     pub(super) fn eat(&mut self, c: char) -> bool {
-        self.rest
-            .strip_prefix(c)
-            .map(|rest| self.rest = rest)
-            .is_some()
+        self.rest.strip_prefix(c).map(|rest| self.rest = rest).is_some()
     }
 
     /// Takes a word if the rest starts with it.
     pub(super) fn eat_str(&mut self, word: &str) -> bool {
-        self.rest
-            .strip_prefix(word)
-            .map(|rest| self.rest = rest)
-            .is_some()
+        self.rest.strip_prefix(word).map(|rest| self.rest = rest).is_some()
     }
 
     /// Takes JSON whitespace (RFC 8259 §2).

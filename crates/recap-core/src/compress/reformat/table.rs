@@ -46,10 +46,7 @@ pub(super) fn group(rows: &[Row<'_, '_>]) -> Option<Group> {
     let mut lines = vec![line(rows.first()?, first)?];
     for count in GROUP_ROWS {
         for row in rows.get(lines.len()..count).unwrap_or_default() {
-            match record(row)
-                .filter(|entries| same_shape(first, entries))
-                .and_then(|entries| line(row, entries))
-            {
+            match record(row).filter(|entries| same_shape(first, entries)).and_then(|entries| line(row, entries)) {
                 Some(line) => lines.push(line),
                 None => break,
             }
@@ -107,9 +104,7 @@ fn line(row: &Row<'_, '_>, entries: &Entries<'_>) -> Option<Line> {
     let mut cells = Vec::new();
     push_cells(entries, &mut cells)?;
     // A first cell that opens a bracket would read as a record of its own.
-    let opens = cells
-        .first()
-        .is_none_or(|cell| cell.starts_with(['{', '[']));
+    let opens = cells.first().is_none_or(|cell| cell.starts_with(['{', '[']));
     (row.label.is_some() || !opens).then_some(Line { label, cells })
 }
 
@@ -154,19 +149,9 @@ struct Header<'l> {
 
 /// Returns the group's text, or `None` if a value is out of reach of its key or nothing is saved.
 fn lay_out(first: &Entries<'_>, lines: &[Line]) -> Option<String> {
-    let mut header = Header {
-        lines,
-        text: String::from("("),
-        columns: Vec::new(),
-        plain_bytes: 0,
-    };
+    let mut header = Header { lines, text: String::from("("), columns: Vec::new(), plain_bytes: 0 };
     header.columns_of(first);
-    let Header {
-        mut text,
-        columns,
-        plain_bytes,
-        ..
-    } = header;
+    let Header { mut text, columns, plain_bytes, .. } = header;
     text.push(')');
     let rows_at = text.len();
     for line in lines {
@@ -185,11 +170,7 @@ fn lay_out(first: &Entries<'_>, lines: &[Line]) -> Option<String> {
             }
         }
     }
-    let cells: usize = lines
-        .iter()
-        .flat_map(|line| &line.cells)
-        .map(|cell| cell.len() + 1)
-        .sum();
+    let cells: usize = lines.iter().flat_map(|line| &line.cells).map(|cell| cell.len() + 1).sum();
     (text.len() < plain_bytes * lines.len() + cells).then_some(text)
 }
 
@@ -221,10 +202,7 @@ impl Header<'_> {
     fn shared_cell(&self) -> Option<String> {
         let index = self.columns.len();
         let cell = self.lines.first()?.cells.get(index)?;
-        let all = self
-            .lines
-            .iter()
-            .all(|line| line.cells.get(index) == Some(cell));
+        let all = self.lines.iter().all(|line| line.cells.get(index) == Some(cell));
         (all && index > 0).then(|| cell.clone())
     }
 }

@@ -103,27 +103,14 @@ impl Lines {
         });
         let words: Vec<&str> = words.collect();
         let automaton = (!words.is_empty())
-            .then(|| {
-                AhoCorasick::builder()
-                    .ascii_case_insensitive(true)
-                    .build(&words)
-            })
+            .then(|| AhoCorasick::builder().ascii_case_insensitive(true).build(&words))
             .transpose()
-            .map_err(|error| RulesError::Patterns {
-                field,
-                reason: error.to_string(),
-            })?;
-        Ok(Self {
-            words: automaton,
-            expressions: set(field, expressions.collect())?,
-        })
+            .map_err(|error| RulesError::Patterns { field, reason: error.to_string() })?;
+        Ok(Self { words: automaton, expressions: set(field, expressions.collect())? })
     }
 
     fn matches(&self, line: &str) -> bool {
-        self.words
-            .as_ref()
-            .is_some_and(|words| words.is_match(line))
-            || self.expressions.is_match(line)
+        self.words.as_ref().is_some_and(|words| words.is_match(line)) || self.expressions.is_match(line)
     }
 }
 
@@ -137,10 +124,7 @@ struct Names {
 impl Names {
     fn new([keep, drop]: [&'static str; 2], rules: &NameRules) -> Result<Self, RulesError> {
         let globs = |list: &[Glob]| list.iter().map(Glob::to_regex).collect();
-        Ok(Self {
-            keep: set(keep, globs(&rules.keep))?,
-            drop: set(drop, globs(&rules.drop))?,
-        })
+        Ok(Self { keep: set(keep, globs(&rules.keep))?, drop: set(drop, globs(&rules.drop))? })
     }
 
     fn verdict(&self, name: &str) -> Verdict {
@@ -152,8 +136,5 @@ fn set(field: &'static str, expressions: Vec<String>) -> Result<RegexSet, RulesE
     RegexSetBuilder::new(expressions)
         .size_limit(SET_BYTES)
         .build()
-        .map_err(|error| RulesError::Patterns {
-            field,
-            reason: error.to_string(),
-        })
+        .map_err(|error| RulesError::Patterns { field, reason: error.to_string() })
 }

@@ -98,39 +98,19 @@ impl Guideline {
     pub fn parse(text: &str) -> Result<Self, RulesError> {
         let hash = OriginalHash::of(text);
         let Some((yaml, body)) = split(text)? else {
-            return Ok(Self {
-                rules: Rules::default(),
-                body: text.to_owned(),
-                hash,
-            });
+            return Ok(Self { rules: Rules::default(), body: text.to_owned(), hash });
         };
-        let rules = serde_yaml_ng::from_str::<Option<Rules>>(yaml)
-            .map_err(at_place)?
-            .unwrap_or_default();
-        Ok(Self {
-            rules,
-            body: body.to_owned(),
-            hash,
-        })
+        let rules = serde_yaml_ng::from_str::<Option<Rules>>(yaml).map_err(at_place)?.unwrap_or_default();
+        Ok(Self { rules, body: body.to_owned(), hash })
     }
 }
 
 /// Names the place of a fault in the guideline's text, where the YAML starts on line 2.
 fn at_place(source: serde_yaml_ng::Error) -> RulesError {
-    let (line, column) = source
-        .location()
-        .map_or((2, 1), |place| (place.line() + 1, place.column()));
+    let (line, column) = source.location().map_or((2, 1), |place| (place.line() + 1, place.column()));
     let said = source.to_string();
-    let reason = said
-        .split_once(" at line ")
-        .map_or(said.as_str(), |(words, _)| words)
-        .to_owned();
-    RulesError::Yaml {
-        line,
-        column,
-        reason,
-        source,
-    }
+    let reason = said.split_once(" at line ").map_or(said.as_str(), |(words, _)| words).to_owned();
+    RulesError::Yaml { line, column, reason, source }
 }
 
 /// Returns YAML and body; `None` without front matter.
@@ -144,10 +124,7 @@ fn split(text: &str) -> Result<Option<(&str, &str)>, RulesError> {
     for line in lines {
         if line.trim_end() == "---" {
             let yaml = text.get(start..end).unwrap_or_default();
-            return Ok(Some((
-                yaml,
-                text.get(end + line.len()..).unwrap_or_default(),
-            )));
+            return Ok(Some((yaml, text.get(end + line.len()..).unwrap_or_default())));
         }
         end += line.len();
     }

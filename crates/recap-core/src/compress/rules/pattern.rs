@@ -41,24 +41,16 @@ impl TryFrom<String> for Pattern {
 
     fn try_from(text: String) -> Result<Self, PatternError> {
         check_len(&text)?;
-        let Some(inner) = text
-            .strip_prefix('/')
-            .and_then(|rest| rest.strip_suffix('/'))
-        else {
+        let Some(inner) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) else {
             return Ok(Self::Words(text));
         };
         if inner.is_empty() {
             return Err(PatternError::Empty);
         }
-        let built = regex::RegexBuilder::new(inner)
-            .size_limit(REGEX_BYTES)
-            .build();
+        let built = regex::RegexBuilder::new(inner).size_limit(REGEX_BYTES).build();
         built
             .map(|_| Self::Regex(inner.to_owned()))
-            .map_err(|error| PatternError::Regex {
-                pattern: inner.to_owned(),
-                reason: error.to_string(),
-            })
+            .map_err(|error| PatternError::Regex { pattern: inner.to_owned(), reason: error.to_string() })
     }
 }
 
@@ -75,11 +67,7 @@ fn check_len(text: &str) -> Result<(), PatternError> {
     if text.trim().is_empty() {
         return Err(PatternError::Empty);
     }
-    if text.len() > PATTERN_BYTES {
-        Err(PatternError::Long)
-    } else {
-        Ok(())
-    }
+    if text.len() > PATTERN_BYTES { Err(PatternError::Long) } else { Ok(()) }
 }
 
 /// A name with `*` for any characters and `?` for one.

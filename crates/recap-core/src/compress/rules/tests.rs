@@ -39,18 +39,9 @@ fn keep_beats_drop_and_words_ignore_case() {
 #[test]
 fn faults_name_line_and_field() {
     let cases = [
-        (
-            "---\nkeep: [a]\nkep: [b]\n---\n",
-            "line 3, column 1: unknown field `kep`",
-        ),
-        (
-            "---\nkeep:\n  - a\n  - /(/\n---\n",
-            "keep: the pattern `/(/` is no usable regular expression",
-        ),
-        (
-            "---\ncaps: {line_bytes: 0}\n---\n",
-            "caps.line_bytes: invalid value: integer `0`",
-        ),
+        ("---\nkeep: [a]\nkep: [b]\n---\n", "line 3, column 1: unknown field `kep`"),
+        ("---\nkeep:\n  - a\n  - /(/\n---\n", "keep: the pattern `/(/` is no usable regular expression"),
+        ("---\ncaps: {line_bytes: 0}\n---\n", "caps.line_bytes: invalid value: integer `0`"),
         ("---\nkeep: []\n", "line 1: the front matter is not closed"),
     ];
     for (text, words) in cases {
@@ -63,10 +54,7 @@ fn faults_name_line_and_field() {
 fn no_front_matter_means_no_rules() {
     let guideline = Guideline::parse("Just words.\n---\nmore").unwrap();
     assert_eq!(guideline.rules, Rules::default());
-    assert_eq!(
-        Guideline::parse("---\n---\nx").unwrap().rules,
-        Rules::default()
-    );
+    assert_eq!(Guideline::parse("---\n---\nx").unwrap().rules, Rules::default());
 }
 
 proptest::proptest! {

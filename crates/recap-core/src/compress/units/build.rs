@@ -19,11 +19,7 @@ pub struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// Returns a builder without units.
     pub fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            cursor: 0,
-            units: Vec::new(),
-        }
+        Self { text, cursor: 0, units: Vec::new() }
     }
 
     /// Returns the whole text.
@@ -67,16 +63,8 @@ impl<'a> Builder<'a> {
             let part = first_part(self.text, rest.clone());
             let index = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
             let parent = first.or(parent);
-            let role = if first.is_some() && role == UnitRole::Heading {
-                UnitRole::Plain
-            } else {
-                role
-            };
-            self.units.push(Unit {
-                span: part.clone(),
-                role,
-                parent,
-            });
+            let role = if first.is_some() && role == UnitRole::Heading { UnitRole::Plain } else { role };
+            self.units.push(Unit { span: part.clone(), role, parent });
             first = first.or(Some(index));
             rest = trim(self.text, part.end..rest.end);
         }
@@ -87,15 +75,12 @@ impl<'a> Builder<'a> {
 /// Returns the lines of a range that are not blank, with their spans.
 pub fn lines_in(text: &str, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, &str)> {
     let mut at = range.start;
-    text.get(range)
-        .unwrap_or_default()
-        .split_inclusive('\n')
-        .filter_map(move |line| {
-            let start = at;
-            at += line.len();
-            let kept = line.trim_end();
-            (!kept.is_empty()).then(|| (start..start + kept.len(), kept))
-        })
+    text.get(range).unwrap_or_default().split_inclusive('\n').filter_map(move |line| {
+        let start = at;
+        at += line.len();
+        let kept = line.trim_end();
+        (!kept.is_empty()).then(|| (start..start + kept.len(), kept))
+    })
 }
 
 /// Returns a range without whitespace at its end and blank lines at its start; indentation stays.
@@ -105,10 +90,7 @@ fn trim(text: &str, range: Range<usize>) -> Range<usize> {
     };
     let kept = inner.trim_end();
     let lead = kept.len() - kept.trim_start().len();
-    let skip = kept
-        .get(..lead)
-        .and_then(|blank| blank.rfind('\n'))
-        .map_or(0, |at| at + 1);
+    let skip = kept.get(..lead).and_then(|blank| blank.rfind('\n')).map_or(0, |at| at + 1);
     range.start + skip..range.start + kept.len()
 }
 
@@ -119,12 +101,8 @@ fn first_part(text: &str, range: Range<usize>) -> Range<usize> {
     }
     let most = text.floor_char_boundary(range.start + UNIT_BYTES);
     let window = text.get(range.start..most).unwrap_or_default();
-    let borders: [&[&str]; 4] = [
-        &["\n"],
-        &[". ", "; ", "! ", "? ", "\\n"],
-        &[", ", "} ", "> ", "| ", ","],
-        &[" ", "&", "/"],
-    ];
+    let borders: [&[&str]; 4] =
+        [&["\n"], &[". ", "; ", "! ", "? ", "\\n"], &[", ", "} ", "> ", "| ", ","], &[" ", "&", "/"]];
     let cut = borders.iter().find_map(|marks| {
         marks
             .iter()
@@ -133,8 +111,5 @@ fn first_part(text: &str, range: Range<usize>) -> Range<usize> {
             .filter(|cut| *cut >= LEAST_PART)
     });
     let end = cut.map_or(most, |cut| range.start + cut);
-    range.start
-        ..end
-            .max(text.ceil_char_boundary(range.start + 1))
-            .min(range.end)
+    range.start..end.max(text.ceil_char_boundary(range.start + 1)).min(range.end)
 }

@@ -8,9 +8,7 @@ use super::build::Builder;
 use super::{UnitRole, line_role};
 
 /// Elements whose text is a heading.
-const HEADINGS: [&str; 10] = [
-    "h1", "h2", "h3", "h4", "h5", "h6", "title", "legend", "caption", "summary",
-];
+const HEADINGS: [&str; 10] = ["h1", "h2", "h3", "h4", "h5", "h6", "title", "legend", "caption", "summary"];
 /// Elements whose whole content is no text for a reader.
 const SILENT: [&str; 5] = ["script", "style", "noscript", "svg", "template"];
 /// Elements that are fields of a form.
@@ -47,8 +45,7 @@ pub fn cut(builder: &mut Builder<'_>) {
         };
         let tag = rest.get(..len).unwrap_or_default();
         let name = name_of(tag).to_ascii_lowercase();
-        let silent =
-            SILENT.contains(&name.as_str()) && !tag.starts_with("</") && !tag.ends_with("/>");
+        let silent = SILENT.contains(&name.as_str()) && !tag.starts_with("</") && !tag.ends_with("/>");
         let mut end = at + len;
         if silent && !place.unclosed.contains(&name) {
             match silent_len(rest, len, &name) {
@@ -75,9 +72,7 @@ fn push_text(builder: &mut Builder<'_>, range: Range<usize>, place: &mut Place) 
             None => start..span.end,
         };
         if place.in_heading {
-            place.heading = builder
-                .push(span, UnitRole::Heading, None)
-                .or(place.heading);
+            place.heading = builder.push(span, UnitRole::Heading, None).or(place.heading);
         } else {
             builder.push(span, line_role(line), place.heading);
         }
@@ -90,13 +85,7 @@ fn push_link(builder: &mut Builder<'_>, link: Range<usize>, heading: Option<u32>
 }
 
 /// Adds a tag: a link's address and a form field are content, the rest is boilerplate.
-fn push_tag(
-    builder: &mut Builder<'_>,
-    span: Range<usize>,
-    tag: &str,
-    name: &str,
-    place: &mut Place,
-) {
+fn push_tag(builder: &mut Builder<'_>, span: Range<usize>, tag: &str, name: &str, place: &mut Place) {
     let closing = tag.starts_with("</");
     if let Some(link) = place.link.take() {
         push_link(builder, link, place.heading);
@@ -125,10 +114,7 @@ fn push_tag(
 /// Returns the range of `href="…"`, `alt="…"` or `action="…"` in a tag.
 fn address_in(tag: &str) -> Option<Range<usize>> {
     let start = ["href=", "alt=", "action="].iter().find_map(|name| {
-        tag.find(name).filter(|at| {
-            tag.get(..*at)
-                .is_some_and(|before| before.ends_with(char::is_whitespace))
-        })
+        tag.find(name).filter(|at| tag.get(..*at).is_some_and(|before| before.ends_with(char::is_whitespace)))
     })?;
     let value = start + tag.get(start..)?.find('=')? + 1;
     let rest = tag.get(value..)?;
@@ -166,23 +152,17 @@ fn tag_end(bytes: &[u8]) -> usize {
 
 fn starts_tag(bytes: &[u8]) -> bool {
     bytes.first() == Some(&b'<')
-        && bytes
-            .get(1)
-            .is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'/' | b'!' | b'?'))
+        && bytes.get(1).is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'/' | b'!' | b'?'))
 }
 
 /// Returns where the next tag starts, at least one byte on.
 fn next_tag(rest: &str) -> Option<usize> {
-    rest.match_indices('<')
-        .map(|(at, _)| at)
-        .find(|at| *at > 0 && rest.as_bytes().get(*at..).is_some_and(starts_tag))
+    rest.match_indices('<').map(|(at, _)| at).find(|at| *at > 0 && rest.as_bytes().get(*at..).is_some_and(starts_tag))
 }
 
 fn name_of(tag: &str) -> &str {
     let inner = tag.trim_start_matches(['<', '/', '!', '?']);
-    let end = inner
-        .find(|c: char| !c.is_ascii_alphanumeric())
-        .unwrap_or(inner.len());
+    let end = inner.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(inner.len());
     inner.get(..end).unwrap_or_default()
 }
 

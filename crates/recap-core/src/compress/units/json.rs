@@ -47,9 +47,7 @@ pub fn cut(builder: &mut Builder<'_>, leaf_bytes: usize) {
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         if token.what == What::Close {
-            let heading = stack
-                .pop_if(|open| open.close == at)
-                .and_then(|open| open.heading);
+            let heading = stack.pop_if(|open| open.close == at).and_then(|open| open.heading);
             let end = with_comma(&tokens, at);
             builder.push(span_of(&tokens, at, end), UnitRole::Boilerplate, heading);
             at = end + 1;
@@ -60,13 +58,7 @@ pub fn cut(builder: &mut Builder<'_>, leaf_bytes: usize) {
 }
 
 /// Adds the member or element that starts at a token and returns the index of the next token to look at.
-fn member(
-    builder: &mut Builder<'_>,
-    tokens: &[Token],
-    at: usize,
-    stack: &mut Vec<Open>,
-    leaf_bytes: usize,
-) -> usize {
+fn member(builder: &mut Builder<'_>, tokens: &[Token], at: usize, stack: &mut Vec<Open>, leaf_bytes: usize) -> usize {
     let parent = stack.last().and_then(|open| open.heading);
     let value = value_of(tokens, at);
     match tokens.get(value) {
@@ -79,14 +71,9 @@ fn member(
                 builder.push(span, role, parent);
                 return whole + 1;
             }
-            let head = naming_member(tokens, value, close)
-                .filter(|_| leaf_bytes > 0)
-                .unwrap_or(value);
+            let head = naming_member(tokens, value, close).filter(|_| leaf_bytes > 0).unwrap_or(value);
             let heading = builder.push(span_of(tokens, at, head), UnitRole::Heading, parent);
-            stack.push(Open {
-                heading: heading.or(parent),
-                close,
-            });
+            stack.push(Open { heading: heading.or(parent), close });
             head + 1
         }
         _ => {
@@ -101,39 +88,23 @@ fn member(
 
 /// Returns the index of the value of the member at a token: behind `key :`, or the token itself.
 fn value_of(tokens: &[Token], at: usize) -> usize {
-    let keyed = tokens
-        .get(at)
-        .is_some_and(|token| token.what == What::Scalar)
-        && tokens
-            .get(at + 1)
-            .is_some_and(|token| token.what == What::Colon)
-        && tokens
-            .get(at + 2)
-            .is_some_and(|token| matches!(token.what, What::Scalar | What::Open));
+    let keyed = tokens.get(at).is_some_and(|token| token.what == What::Scalar)
+        && tokens.get(at + 1).is_some_and(|token| token.what == What::Colon)
+        && tokens.get(at + 2).is_some_and(|token| matches!(token.what, What::Scalar | What::Open));
     if keyed { at + 2 } else { at }
 }
 
 /// Returns the last token of a short scalar first member, which names the object that it opens.
 fn naming_member(tokens: &[Token], open: usize, close: usize) -> Option<usize> {
     let value = value_of(tokens, open + 1);
-    let scalar = value == open + 3
-        && tokens
-            .get(value)
-            .is_some_and(|token| token.what == What::Scalar);
+    let scalar = value == open + 3 && tokens.get(value).is_some_and(|token| token.what == What::Scalar);
     let last = with_comma(tokens, value);
     (scalar && last < close && span_of(tokens, open, last).len() <= NAMING_BYTES).then_some(last)
 }
 
 /// Returns the index of the comma behind a token, or the token itself.
 fn with_comma(tokens: &[Token], at: usize) -> usize {
-    if tokens
-        .get(at + 1)
-        .is_some_and(|token| token.what == What::Comma)
-    {
-        at + 1
-    } else {
-        at
-    }
+    if tokens.get(at + 1).is_some_and(|token| token.what == What::Comma) { at + 1 } else { at }
 }
 
 fn span_of(tokens: &[Token], first: usize, last: usize) -> Range<usize> {
@@ -174,12 +145,7 @@ fn scan(text: &str, from: usize) -> Vec<Token> {
             }
             _ => {}
         }
-        tokens.push(Token {
-            what,
-            start: at,
-            end,
-            pair: usize::MAX,
-        });
+        tokens.push(Token { what, start: at, end, pair: usize::MAX });
         at = end;
     }
     let total = tokens.len();
@@ -207,9 +173,7 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 
 /// Returns where a bare word ends: at a structural byte or line feed; outside all brackets at the line feed only.
 fn scalar_end(bytes: &[u8], start: usize, outside: bool) -> usize {
-    let ends = |byte: &u8| {
-        *byte == b'\n' || (!outside && matches!(byte, b',' | b':' | b']' | b'}' | b'[' | b'{'))
-    };
+    let ends = |byte: &u8| *byte == b'\n' || (!outside && matches!(byte, b',' | b':' | b']' | b'}' | b'[' | b'{'));
     let rest = bytes.get(start + 1..).unwrap_or_default();
     start + 1 + rest.iter().position(ends).unwrap_or(rest.len())
 }

@@ -35,17 +35,11 @@ pub fn cut_diff(builder: &mut Builder<'_>) {
             let unit = builder.push(span, UnitRole::Heading, file);
             file = unit.or(file);
         } else if hunk.is_none()
-            && ["index ", "--- ", "new file", "similarity "]
-                .iter()
-                .any(|mark| line.starts_with(mark))
+            && ["index ", "--- ", "new file", "similarity "].iter().any(|mark| line.starts_with(mark))
         {
             builder.push(span, UnitRole::Boilerplate, file);
         } else if line.starts_with(['+', '-']) {
-            let role = if is_separator(line) {
-                UnitRole::Boilerplate
-            } else {
-                UnitRole::Detail
-            };
+            let role = if is_separator(line) { UnitRole::Boilerplate } else { UnitRole::Detail };
             builder.push(span, role, hunk.or(file));
         } else {
             builder.push(span, UnitRole::Plain, hunk);
@@ -57,9 +51,7 @@ pub fn cut_diff(builder: &mut Builder<'_>) {
 pub fn cut_code(builder: &mut Builder<'_>) {
     let mut signatures: Vec<(usize, Option<u32>)> = Vec::new();
     for (span, line) in builder.lines() {
-        let code = number_prefix(line)
-            .and_then(|(_, at)| line.get(at..))
-            .unwrap_or(line);
+        let code = number_prefix(line).and_then(|(_, at)| line.get(at..)).unwrap_or(line);
         if code.trim().is_empty() {
             builder.push(span, UnitRole::Boilerplate, None);
             continue;
@@ -79,9 +71,7 @@ pub fn cut_code(builder: &mut Builder<'_>) {
 
 /// Returns the role of a line of code without its number and indentation.
 fn code_role(code: &str) -> UnitRole {
-    const IMPORTS: [&str; 6] = [
-        "import ", "from ", "use ", "#include", "require(", "package ",
-    ];
+    const IMPORTS: [&str; 6] = ["import ", "from ", "use ", "#include", "require(", "package "];
     if is_separator(code) || IMPORTS.iter().any(|word| code.starts_with(word)) {
         return UnitRole::Boilerplate;
     }
@@ -89,9 +79,7 @@ fn code_role(code: &str) -> UnitRole {
         return UnitRole::Heading;
     }
     match line_role(code) {
-        UnitRole::Error if !(code.starts_with("E   ") || code.starts_with("Error")) => {
-            UnitRole::Plain
-        }
+        UnitRole::Error if !(code.starts_with("E   ") || code.starts_with("Error")) => UnitRole::Plain,
         UnitRole::Summary => UnitRole::Plain,
         role => role,
     }
@@ -140,8 +128,7 @@ fn is_signature(code: &str) -> bool {
         rest = next;
         modified = true;
     }
-    let method =
-        modified && rest.contains('(') && !rest.contains('=') && rest.ends_with(['{', ')', ':']);
+    let method = modified && rest.contains('(') && !rest.contains('=') && rest.ends_with(['{', ')', ':']);
     method || WORDS.iter().any(|word| rest.starts_with(word))
 }
 
@@ -158,13 +145,8 @@ pub fn cut_listing(builder: &mut Builder<'_>) {
             let unit = builder.push(span, UnitRole::Plain, parent);
             branches.push((depth, unit));
         } else {
-            let filler =
-                line.starts_with("total ") || line.ends_with(" .") || line.ends_with(" ..");
-            let role = if filler {
-                UnitRole::Boilerplate
-            } else {
-                line_role_of_entry(line)
-            };
+            let filler = line.starts_with("total ") || line.ends_with(" .") || line.ends_with(" ..");
+            let role = if filler { UnitRole::Boilerplate } else { line_role_of_entry(line) };
             builder.push(span, role, folder);
         }
     }
@@ -173,17 +155,12 @@ pub fn cut_listing(builder: &mut Builder<'_>) {
 /// File names are no errors, whatever words they hold; messages of the command itself are.
 fn line_role_of_entry(line: &str) -> UnitRole {
     let message = line.contains(": ") && line.contains(' ') && !is_ls_row(line);
-    if message {
-        line_role(line)
-    } else {
-        UnitRole::Plain
-    }
+    if message { line_role(line) } else { UnitRole::Plain }
 }
 
 /// Returns how deep a row of `tree` stands, in bytes of its drawing.
 fn tree_depth(line: &str) -> Option<usize> {
-    let name = line
-        .find(|c: char| !matches!(c, '│' | '├' | '└' | '─' | ' ' | '\u{a0}' | '|' | '`' | '-'))?;
+    let name = line.find(|c: char| !matches!(c, '│' | '├' | '└' | '─' | ' ' | '\u{a0}' | '|' | '`' | '-'))?;
     let drawn = line.get(..name)?;
     (drawn.contains(['├', '└', '│']) || drawn.contains("-- ")).then(|| drawn.chars().count())
 }
@@ -196,21 +173,14 @@ pub fn cut_output(builder: &mut Builder<'_>) {
         if is_section(line) {
             section = builder.push(span, UnitRole::Heading, None);
             trace = None;
-        } else if line
-            .trim_start()
-            .starts_with("Traceback (most recent call last)")
-        {
+        } else if line.trim_start().starts_with("Traceback (most recent call last)") {
             trace = builder.push(span, UnitRole::Heading, section);
         } else if is_frame(line) {
             builder.push(span, frame_role(line), trace.or(section));
         } else if trace.is_some() && indented {
             builder.push(span, UnitRole::Detail, trace);
         } else if trace.take().is_some() {
-            let role = if line_role(line) == UnitRole::Plain {
-                UnitRole::Error
-            } else {
-                line_role(line)
-            };
+            let role = if line_role(line) == UnitRole::Plain { UnitRole::Error } else { line_role(line) };
             builder.push(span, role, section);
         } else {
             builder.push(span, line_role(line), section);
@@ -220,9 +190,7 @@ pub fn cut_output(builder: &mut Builder<'_>) {
 
 /// Tells a titled rule such as `==== FAILURES ====` or `____ test_x ____`.
 fn is_section(line: &str) -> bool {
-    let ruled = ["===", "---", "___", "***", "+++"]
-        .iter()
-        .any(|rule| line.starts_with(rule) && line.ends_with(rule));
+    let ruled = ["===", "---", "___", "***", "+++"].iter().any(|rule| line.starts_with(rule) && line.ends_with(rule));
     ruled && !is_separator(line) && !is_test_summary(line)
 }
 
@@ -239,9 +207,5 @@ fn frame_role(line: &str) -> UnitRole {
         "<frozen",
         "(internal/",
     ];
-    if FOREIGN.iter().any(|mark| line.contains(mark)) {
-        UnitRole::Plain
-    } else {
-        UnitRole::Detail
-    }
+    if FOREIGN.iter().any(|mark| line.contains(mark)) { UnitRole::Plain } else { UnitRole::Detail }
 }

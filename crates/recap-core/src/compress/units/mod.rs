@@ -5,6 +5,7 @@ mod html;
 mod json;
 mod lines;
 mod prose;
+mod records;
 mod roles;
 
 use std::ops::Range;
@@ -12,6 +13,7 @@ use std::ops::Range;
 use super::kind::{Kind, classify};
 use build::Builder;
 pub use build::UNIT_BYTES;
+pub(super) use records::is_records;
 pub use roles::line_role;
 
 /// What a unit is to a reader.
@@ -73,6 +75,7 @@ fn cut_as(text: &str, kind: Kind, leaf_bytes: usize) -> Units {
     let mut builder = Builder::new(text);
     match kind {
         Kind::Json | Kind::Jsonl => json::cut(&mut builder, leaf_bytes),
+        Kind::Records => records::cut(&mut builder),
         Kind::Html => html::cut(&mut builder),
         Kind::Prose => prose::cut(&mut builder),
         Kind::Markdown => prose::cut_markdown(&mut builder),
@@ -85,10 +88,7 @@ fn cut_as(text: &str, kind: Kind, leaf_bytes: usize) -> Units {
         }
     }
     let mut units = builder.finish();
-    if matches!(
-        kind,
-        Kind::Log | Kind::TestOutput | Kind::StackTrace | Kind::Prose
-    ) {
+    if matches!(kind, Kind::Log | Kind::TestOutput | Kind::StackTrace | Kind::Prose) {
         roles::mark_neighbours(&mut units);
     }
     Units { kind, units }

@@ -34,11 +34,7 @@ pub fn cut_markdown(builder: &mut Builder<'_>) {
             let unit = builder.push(span, UnitRole::Heading, parent);
             headings.push((level, unit));
         } else if is_markdown_row(line) && !fenced {
-            let role = if table.is_none() {
-                UnitRole::Heading
-            } else {
-                line_role(line)
-            };
+            let role = if table.is_none() { UnitRole::Heading } else { line_role(line) };
             let unit = builder.push(span, role, table.or(parent));
             table = table.or(unit);
             continue;
@@ -56,24 +52,14 @@ fn heading_level(line: &str) -> Option<usize> {
 }
 
 /// Adds a line whole if it is short, otherwise sentence by sentence.
-pub fn push_sentences(
-    builder: &mut Builder<'_>,
-    span: Range<usize>,
-    line: &str,
-    role: UnitRole,
-    parent: Option<u32>,
-) {
+pub fn push_sentences(builder: &mut Builder<'_>, span: Range<usize>, line: &str, role: UnitRole, parent: Option<u32>) {
     if line.len() < SENTENCES_FROM {
         builder.push(span, role, parent);
         return;
     }
     for (at, sentence) in line.split_sentence_bound_indices() {
         let start = span.start + at;
-        let own = if role == UnitRole::Boilerplate {
-            role
-        } else {
-            line_role(sentence)
-        };
+        let own = if role == UnitRole::Boilerplate { role } else { line_role(sentence) };
         builder.push(start..start + sentence.len(), own, parent);
     }
 }

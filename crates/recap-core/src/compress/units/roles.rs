@@ -99,16 +99,14 @@ pub fn line_role(line: &str) -> UnitRole {
 fn is_summary(line: &str, lower: &str) -> bool {
     let starts = SUMMARY_STARTS.iter().any(|word| lower.starts_with(word));
     let words = SUMMARY_WORDS.iter().any(|word| lower.contains(word));
-    is_test_summary(line)
-        || ((starts || words) && lower.len() <= 160 && lower.bytes().any(|b| b.is_ascii_digit()))
+    is_test_summary(line) || ((starts || words) && lower.len() <= 160 && lower.bytes().any(|b| b.is_ascii_digit()))
 }
 
 fn is_error(lower: &str) -> bool {
-    let clean =
-        lower.contains("0 errors") || lower.contains("0 failed") || lower.contains("no errors");
-    let named = lower.split_once(':').is_some_and(|(name, _)| {
-        !name.contains(' ') && (name.ends_with("error") || name.ends_with("exception"))
-    });
+    let clean = lower.contains("0 errors") || lower.contains("0 failed") || lower.contains("no errors");
+    let named = lower
+        .split_once(':')
+        .is_some_and(|(name, _)| !name.contains(' ') && (name.ends_with("error") || name.ends_with("exception")));
     !clean
         && (named
             || ERROR_STARTS.iter().any(|word| lower.starts_with(word))
@@ -128,22 +126,14 @@ fn is_progress(lower: &str) -> bool {
         "copyright",
         "licensed under",
     ];
-    let bar = lower.contains("███")
-        || lower.contains("####")
-        || lower.contains("====>")
-        || lower.contains("━━");
+    let bar = lower.contains("███") || lower.contains("####") || lower.contains("====>") || lower.contains("━━");
     bar || starts.iter().any(|word| lower.starts_with(word))
 }
 
 /// Marks plain units within two places of an error as details.
 pub fn mark_neighbours(units: &mut [Unit]) {
-    let errors: Vec<usize> = (0..units.len())
-        .filter(|at| {
-            units
-                .get(*at)
-                .is_some_and(|unit| unit.role == UnitRole::Error)
-        })
-        .collect();
+    let errors: Vec<usize> =
+        (0..units.len()).filter(|at| units.get(*at).is_some_and(|unit| unit.role == UnitRole::Error)).collect();
     for at in errors {
         let near = at.saturating_sub(2)..(at + 3).min(units.len());
         for unit in units.get_mut(near).unwrap_or_default() {

@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::string_slice,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::string_slice, reason = "tests")]
 
 use std::fmt::Write as _;
 
@@ -56,16 +51,8 @@ fn shown(text: &str) -> String {
     let cut = units(text);
     let mut out = format!("{:?}\n", cut.kind);
     for (index, unit) in cut.units.iter().enumerate() {
-        let parent = unit
-            .parent
-            .map_or(String::new(), |parent| format!(" <{parent}"));
-        writeln!(
-            out,
-            "{index} {:?}{parent}: {:?}",
-            unit.role,
-            &text[unit.span.clone()]
-        )
-        .unwrap();
+        let parent = unit.parent.map_or(String::new(), |parent| format!(" <{parent}"));
+        writeln!(out, "{index} {:?}{parent}: {:?}", unit.role, &text[unit.span.clone()]).unwrap();
     }
     out
 }
@@ -94,7 +81,12 @@ proptest! {
 #[test]
 fn json_members_stand_under_their_keys() {
     let items: Vec<String> = (0..3)
-        .map(|n| format!("{{\"id\": \"A{n}\", \"name\": \"lamp\", \"note\": \"{}\", \"tags\": [\"x\", \"y\"]}}", "long words ".repeat(14)))
+        .map(|n| {
+            format!(
+                "{{\"id\": \"A{n}\", \"name\": \"lamp\", \"note\": \"{}\", \"tags\": [\"x\", \"y\"]}}",
+                "long words ".repeat(14)
+            )
+        })
         .collect();
     let text = format!("{{\"total\": 3, \"items\": [{}]}}", items.join(", "));
     insta::assert_snapshot!(shown(&text));

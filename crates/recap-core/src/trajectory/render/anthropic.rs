@@ -41,26 +41,12 @@ pub(super) fn write(steps: &[Step<'_>], pairing: Pairing, sheet: &mut Sheet) {
             }
             Step::Missing { item, id } => {
                 let mut block = ObjectText::default();
-                block
-                    .text("type", "tool_result")
-                    .text("tool_use_id", id)
-                    .text("content", MISSING_RESULT);
-                add(
-                    &mut turns,
-                    sheet,
-                    *item,
-                    USER,
-                    vec![block.finish()],
-                    pairing,
-                );
+                block.text("type", "tool_result").text("tool_use_id", id).text("content", MISSING_RESULT);
+                add(&mut turns, sheet, *item, USER, vec![block.finish()], pairing);
             }
         }
     }
-    sheet.rendered.system = if system.is_empty() {
-        None
-    } else {
-        Some(array_text(&system))
-    };
+    sheet.rendered.system = if system.is_empty() { None } else { Some(array_text(&system)) };
     sheet.rendered.messages = turns.iter().map(Turn::json).collect();
 }
 
@@ -75,10 +61,7 @@ struct Turn {
 
 impl Turn {
     fn json(&self) -> String {
-        ObjectText::default()
-            .text("role", self.role)
-            .raw("content", &array_text(&self.blocks))
-            .finish()
+        ObjectText::default().text("role", self.role).raw("content", &array_text(&self.blocks)).finish()
     }
 }
 
@@ -97,10 +80,7 @@ fn add(
     }
     if turns.is_empty() && role == ASSISTANT && pairing == Pairing::Repair {
         sheet.repair(item, RepairKind::Started);
-        turns.push(Turn {
-            role: USER,
-            blocks: vec![text_block(CONTINUES)],
-        });
+        turns.push(Turn { role: USER, blocks: vec![text_block(CONTINUES)] });
     }
     match turns.last_mut().filter(|turn| turn.role == role) {
         Some(turn) => turn.blocks.append(&mut blocks),
@@ -116,10 +96,7 @@ fn is_operator(source: &Source<'_>) -> bool {
 /// Returns the blocks of a message that makes no calls and answers none.
 fn said(source: &Source<'_>, blocks: &[usize], sheet: &mut Sheet) -> Vec<String> {
     let natives = Natives::of(source);
-    blocks
-        .iter()
-        .filter_map(|i| spoken(source, *i, &natives, sheet))
-        .collect()
+    blocks.iter().filter_map(|i| spoken(source, *i, &natives, sheet)).collect()
 }
 
 fn assistant(source: &Source<'_>, calls: &[PlannedCall], sheet: &mut Sheet) -> Vec<String> {
@@ -155,13 +132,10 @@ fn spoken(source: &Source<'_>, i: usize, natives: &Natives, sheet: &mut Sheet) -
                 None => Some(native.to_owned()),
             }
         }
-        Block::Image(image) => Some(
-            anthropic_block(image)
-                .unwrap_or_else(|| text_block(&sheet.left_out(source.item, &image.json))),
-        ),
-        Block::Other(json) if source.message.format == WireFormat::Anthropic => {
-            Some(json.to_string())
+        Block::Image(image) => {
+            Some(anthropic_block(image).unwrap_or_else(|| text_block(&sheet.left_out(source.item, &image.json))))
         }
+        Block::Other(json) if source.message.format == WireFormat::Anthropic => Some(json.to_string()),
         Block::Other(json) => Some(text_block(&sheet.left_out(source.item, json))),
         _ => None,
     }
@@ -187,10 +161,7 @@ fn call_block(source: &Source<'_>, call: &PlannedCall, natives: &Natives) -> Opt
         };
     }
     let mut block = ObjectText::default();
-    block
-        .text("type", "tool_use")
-        .text("id", &call.id)
-        .text("name", &sent.name);
+    block.text("type", "tool_use").text("id", &call.id).text("name", &sent.name);
     Some(block.raw("input", &input).finish())
 }
 
@@ -203,11 +174,7 @@ fn input(arguments: &str) -> String {
     if depth(text) <= ARGUMENT_DEPTH && is_object(text) {
         return text.to_owned();
     }
-    if text.is_empty() {
-        "{}".to_owned()
-    } else {
-        ObjectText::default().text("_raw", arguments).finish()
-    }
+    if text.is_empty() { "{}".to_owned() } else { ObjectText::default().text("_raw", arguments).finish() }
 }
 
 fn is_object(text: &str) -> bool {
@@ -226,27 +193,15 @@ fn result(source: &Source<'_>, i: usize, id: &str, sheet: &mut Sheet) -> String 
         }
         let content = fields.some("content");
         if let Some(text) = source.edit(i) {
-            changes.push((
-                "content",
-                result_content(text, observation, source.item, sheet),
-            ));
+            changes.push(("content", result_content(text, observation, source.item, sheet)));
         } else if let Some(shown) = content.and_then(without_blank_texts) {
             changes.push(("content", shown));
         }
-        return if changes.is_empty() {
-            natives.get(i).unwrap_or_default().to_owned()
-        } else {
-            fields.with(&changes)
-        };
+        return if changes.is_empty() { natives.get(i).unwrap_or_default().to_owned() } else { fields.with(&changes) };
     }
     let mut block = ObjectText::default();
     block.text("type", "tool_result").text("tool_use_id", id);
-    block
-        .raw(
-            "content",
-            &result_content(&source.words(i), observation, source.item, sheet),
-        )
-        .finish()
+    block.raw("content", &result_content(&source.words(i), observation, source.item, sheet)).finish()
 }
 
 /// Returns a string if there is no picture, else a list of blocks.
@@ -256,10 +211,7 @@ fn result_content(text: &str, observation: &Observation, item: usize, sheet: &mu
     }
     let mut blocks: Vec<String> = visible_text(text).into_iter().collect();
     for image in &observation.images {
-        blocks.push(
-            anthropic_block(image)
-                .unwrap_or_else(|| text_block(&sheet.left_out(item, &image.json))),
-        );
+        blocks.push(anthropic_block(image).unwrap_or_else(|| text_block(&sheet.left_out(item, &image.json))));
     }
     array_text(&blocks)
 }
@@ -270,28 +222,17 @@ fn without_blank_texts(content: &str) -> Option<String> {
     let blank = |json: &&str| {
         let fields = Fields::parse(json);
         fields.is_some_and(|fields| {
-            fields.get("type") == Some("\"text\"")
-                && fields
-                    .string("text")
-                    .is_some_and(|text| text.trim().is_empty())
+            fields.get("type") == Some("\"text\"") && fields.string("text").is_some_and(|text| text.trim().is_empty())
         })
     };
     if !blocks.iter().any(blank) {
         return None;
     }
-    Some(array_text(
-        &blocks
-            .into_iter()
-            .filter(|json| !blank(json))
-            .collect::<Vec<&str>>(),
-    ))
+    Some(array_text(&blocks.into_iter().filter(|json| !blank(json)).collect::<Vec<&str>>()))
 }
 
 fn text_block(text: &str) -> String {
-    ObjectText::default()
-        .text("type", "text")
-        .text("text", text)
-        .finish()
+    ObjectText::default().text("type", "text").text("text", text).finish()
 }
 
 /// Returns a text block unless nothing would show, which Anthropic refuses.
@@ -308,11 +249,7 @@ impl Natives {
             return Self(Vec::new());
         }
         let fields = Fields::parse(&source.message.native);
-        let elements = fields
-            .as_ref()
-            .and_then(|fields| fields.get("content"))
-            .and_then(array)
-            .unwrap_or_default();
+        let elements = fields.as_ref().and_then(|fields| fields.get("content")).and_then(array).unwrap_or_default();
         let native = |slot: Slot| match slot {
             Slot::Element(i) => elements.get(i).map(|json| Arc::from(*json)),
             _ => None,

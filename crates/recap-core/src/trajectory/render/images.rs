@@ -28,12 +28,7 @@ pub(super) fn openai_part(image: &Image) -> Option<String> {
     if let Some(detail) = detail {
         inner.text("detail", &detail);
     }
-    Some(
-        ObjectText::default()
-            .text("type", "image_url")
-            .raw("image_url", &inner.finish())
-            .finish(),
-    )
+    Some(ObjectText::default().text("type", "image_url").raw("image_url", &inner.finish()).finish())
 }
 
 /// Returns a picture as a part of a Responses message.
@@ -41,10 +36,7 @@ pub(super) fn responses_part(image: &Image) -> Option<String> {
     let (url, detail) = url_and_detail(image)?;
     let mut part = ObjectText::default();
     part.text("type", "input_image").text("image_url", &url);
-    Some(
-        part.text("detail", detail.as_deref().unwrap_or("auto"))
-            .finish(),
-    )
+    Some(part.text("detail", detail.as_deref().unwrap_or("auto")).finish())
 }
 
 /// Returns a picture as Anthropic's content block.
@@ -55,28 +47,15 @@ pub(super) fn anthropic_block(image: &Image) -> Option<String> {
     }
     let (url, _) = url_and_detail(image)?;
     let mut source = ObjectText::default();
-    match url
-        .strip_prefix("data:")
-        .and_then(|rest| rest.split_once(";base64,"))
-    {
-        Some((kind, data)) => source
-            .text("type", "base64")
-            .text("media_type", kind)
-            .text("data", data),
+    match url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
+        Some((kind, data)) => source.text("type", "base64").text("media_type", kind).text("data", data),
         None if url.starts_with("http") => source.text("type", "url").text("url", &url),
         None => return None,
     };
-    Some(
-        ObjectText::default()
-            .text("type", "image")
-            .raw("source", &source.finish())
-            .finish(),
-    )
+    Some(ObjectText::default().text("type", "image").raw("source", &source.finish()).finish())
 }
 
 /// Returns the `type` of a content part.
 pub(super) fn part_type(json: &str) -> String {
-    Fields::parse(json)
-        .and_then(|fields| fields.string("type"))
-        .unwrap_or_else(|| "unknown".to_owned())
+    Fields::parse(json).and_then(|fields| fields.string("type")).unwrap_or_else(|| "unknown".to_owned())
 }

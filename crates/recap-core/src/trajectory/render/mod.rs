@@ -155,17 +155,12 @@ pub fn render_sequence(items: &[RenderItem<'_>], format: OutFormat) -> Rendered 
 pub fn render_message(message: &Message, edits: Option<&Edits>, format: OutFormat) -> Vec<String> {
     let same = matches!(
         (message.format, format),
-        (super::WireFormat::OpenAi, OutFormat::OpenAi)
-            | (super::WireFormat::Anthropic, OutFormat::Anthropic)
+        (super::WireFormat::OpenAi, OutFormat::OpenAi) | (super::WireFormat::Anthropic, OutFormat::Anthropic)
     );
     if same && edits.is_none_or(|edits| *edits == Edits::default()) {
         return vec![message.native.to_string()];
     }
-    let rendered = render(
-        &[RenderItem::Message { message, edits }],
-        format,
-        Pairing::Trust,
-    );
+    let rendered = render(&[RenderItem::Message { message, edits }], format, Pairing::Trust);
     match rendered.system {
         Some(system) => vec![format!(r#"{{"role":"system","content":{system}}}"#)],
         None => rendered.messages,
@@ -174,10 +169,7 @@ pub fn render_message(message: &Message, edits: Option<&Edits>, format: OutForma
 
 fn render(items: &[RenderItem<'_>], format: OutFormat, pairing: Pairing) -> Rendered {
     let (steps, repairs) = plan::plan(items, format, pairing);
-    let mut sheet = Sheet {
-        spans: vec![None; items.len()],
-        ..Sheet::default()
-    };
+    let mut sheet = Sheet { spans: vec![None; items.len()], ..Sheet::default() };
     sheet.rendered.repairs = repairs;
     match format {
         OutFormat::OpenAi => openai::write(&steps, &mut sheet),

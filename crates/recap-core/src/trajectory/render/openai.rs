@@ -46,9 +46,7 @@ fn flush(pictures: &mut Vec<(usize, &Image)>, sheet: &mut Sheet) {
     };
     let mut parts = vec![text_part(RESULT_IMAGES)];
     for (item, image) in pictures.drain(..) {
-        parts.push(
-            openai_part(image).unwrap_or_else(|| text_part(&sheet.left_out(item, &image.json))),
-        );
+        parts.push(openai_part(image).unwrap_or_else(|| text_part(&sheet.left_out(item, &image.json))));
     }
     sheet.push(last, message("user", &array_text(&parts)));
 }
@@ -57,19 +55,14 @@ fn said(source: &Source<'_>, blocks: &[usize], sheet: &mut Sheet) -> String {
     if source.message.format == WireFormat::OpenAi {
         return openai_native(source, &[], None);
     }
-    let role = if source.message.role == Role::System {
-        "system"
-    } else {
-        "user"
-    };
+    let role = if source.message.role == Role::System { "system" } else { "user" };
     if blocks.len() <= 1 && blocks.iter().all(|i| source.is_text(*i)) {
         return message(role, &quote(&source.joined_texts(blocks)));
     }
     let parts = blocks.iter().filter_map(|i| match source.block(*i)? {
-        Block::Image(image) => Some(
-            openai_part(image)
-                .unwrap_or_else(|| text_part(&sheet.left_out(source.item, &image.json))),
-        ),
+        Block::Image(image) => {
+            Some(openai_part(image).unwrap_or_else(|| text_part(&sheet.left_out(source.item, &image.json))))
+        }
         Block::Other(json) => Some(text_part(&sheet.left_out(source.item, json))),
         _ => Some(text_part(&source.words(*i))),
     });
@@ -81,24 +74,13 @@ fn assistant(source: &Source<'_>, calls: &[PlannedCall]) -> String {
         return openai_native(source, calls, None);
     }
     let text = source.joined_texts(&source.all());
-    let content = if text.is_empty() && !calls.is_empty() {
-        "null".to_owned()
-    } else {
-        quote(&text)
-    };
+    let content = if text.is_empty() && !calls.is_empty() { "null".to_owned() } else { quote(&text) };
     if calls.is_empty() {
         return message("assistant", &content);
     }
-    let calls: Vec<String> = calls
-        .iter()
-        .filter_map(|call| call_text(source, call))
-        .collect();
+    let calls: Vec<String> = calls.iter().filter_map(|call| call_text(source, call)).collect();
     let mut object = ObjectText::default();
-    object
-        .text("role", "assistant")
-        .raw("content", &content)
-        .raw("tool_calls", &array_text(&calls))
-        .finish()
+    object.text("role", "assistant").raw("content", &content).raw("tool_calls", &array_text(&calls)).finish()
 }
 
 /// Writes a call as an element of `tool_calls`.
@@ -107,39 +89,20 @@ pub(super) fn call_text(source: &Source<'_>, call: &PlannedCall) -> Option<Strin
         return None;
     };
     let mut function = ObjectText::default();
-    let function = function
-        .text("name", &sent.name)
-        .text("arguments", &source.words(call.block))
-        .finish();
+    let function = function.text("name", &sent.name).text("arguments", &source.words(call.block)).finish();
     let mut object = ObjectText::default();
-    Some(
-        object
-            .text("id", &call.id)
-            .text("type", "function")
-            .raw("function", &function)
-            .finish(),
-    )
+    Some(object.text("id", &call.id).text("type", "function").raw("function", &function).finish())
 }
 
 fn message(role: &str, content: &str) -> String {
-    ObjectText::default()
-        .text("role", role)
-        .raw("content", content)
-        .finish()
+    ObjectText::default().text("role", role).raw("content", content).finish()
 }
 
 fn result(id: &str, text: &str) -> String {
     let mut object = ObjectText::default();
-    object
-        .text("role", "tool")
-        .text("tool_call_id", id)
-        .text("content", text)
-        .finish()
+    object.text("role", "tool").text("tool_call_id", id).text("content", text).finish()
 }
 
 fn text_part(text: &str) -> String {
-    ObjectText::default()
-        .text("type", "text")
-        .text("text", text)
-        .finish()
+    ObjectText::default().text("type", "text").text("text", text).finish()
 }

@@ -27,33 +27,19 @@ pub(super) struct PlannedCall {
 #[derive(Debug)]
 pub(super) enum Step<'a> {
     /// A system, developer or user message, or what is left of one that holds results.
-    Said {
-        source: Source<'a>,
-        blocks: Vec<usize>,
-    },
+    Said { source: Source<'a>, blocks: Vec<usize> },
     /// A user message made here.
     Synthetic { item: usize, text: &'a str },
     /// An assistant message.
-    Assistant {
-        source: Source<'a>,
-        calls: Vec<PlannedCall>,
-    },
+    Assistant { source: Source<'a>, calls: Vec<PlannedCall> },
     /// A call's result.
-    Result {
-        source: Source<'a>,
-        block: usize,
-        id: String,
-    },
+    Result { source: Source<'a>, block: usize, id: String },
     /// The marker for a result that never came; part of the turn's last item.
     Missing { item: usize, id: String },
 }
 
 /// Orders the items' parts for a provider and names the repairs.
-pub(super) fn plan<'a>(
-    items: &[RenderItem<'a>],
-    format: OutFormat,
-    pairing: Pairing,
-) -> (Vec<Step<'a>>, Vec<Repair>) {
+pub(super) fn plan<'a>(items: &[RenderItem<'a>], format: OutFormat, pairing: Pairing) -> (Vec<Step<'a>>, Vec<Repair>) {
     let mut planner = Planner {
         format,
         pairing,
@@ -66,11 +52,7 @@ pub(super) fn plan<'a>(
     };
     for (item, render) in items.iter().enumerate() {
         match *render {
-            RenderItem::Message { message, edits } => planner.take(Source {
-                item,
-                message,
-                edits,
-            }),
+            RenderItem::Message { message, edits } => planner.take(Source { item, message, edits }),
             RenderItem::Synthetic(text) => {
                 planner.close();
                 planner.steps.push(Step::Synthetic { item, text });
@@ -125,18 +107,9 @@ impl<'a> Planner<'a> {
             let Block::Call(call) = call else { continue };
             let id = self.ids.name(&call.id, self.format);
             if id != *call.id {
-                self.repair(
-                    source.item,
-                    RepairKind::Renamed {
-                        from: call.id.to_string(),
-                        to: id.clone(),
-                    },
-                );
+                self.repair(source.item, RepairKind::Renamed { from: call.id.to_string(), to: id.clone() });
             }
-            self.open.push(OpenCall {
-                sent: call.id.to_string(),
-                id: id.clone(),
-            });
+            self.open.push(OpenCall { sent: call.id.to_string(), id: id.clone() });
             calls.push(PlannedCall { block, id });
         }
         self.last_item = source.item;
@@ -148,20 +121,12 @@ impl<'a> Planner<'a> {
             let Block::Observation(observation) = observation else {
                 continue;
             };
-            let call = self
-                .open
-                .iter()
-                .position(|call| *call.sent == *observation.call_id);
+            let call = self.open.iter().position(|call| *call.sent == *observation.call_id);
             let id = match (call, self.pairing) {
                 (Some(place), _) => self.open.remove(place).id,
                 (None, Pairing::Trust) => observation.call_id.to_string(),
                 (None, Pairing::Repair) => {
-                    self.repair(
-                        source.item,
-                        RepairKind::Orphan {
-                            call_id: observation.call_id.to_string(),
-                        },
-                    );
+                    self.repair(source.item, RepairKind::Orphan { call_id: observation.call_id.to_string() });
                     continue;
                 }
             };
@@ -182,12 +147,7 @@ impl<'a> Planner<'a> {
         let item = self.last_item;
         for call in std::mem::take(&mut self.open) {
             if self.pairing == Pairing::Repair {
-                self.repair(
-                    item,
-                    RepairKind::MissingResult {
-                        call_id: call.id.clone(),
-                    },
-                );
+                self.repair(item, RepairKind::MissingResult { call_id: call.id.clone() });
                 self.steps.push(Step::Missing { item, id: call.id });
             }
         }
@@ -201,13 +161,9 @@ impl<'a> Planner<'a> {
 
 /// Returns the blocks that a system, developer or user message may hold.
 fn sayable(source: &Source<'_>, outside: impl Fn(usize) -> bool) -> Vec<usize> {
-    let sayable =
-        |block: &Block| matches!(block, Block::Text(_) | Block::Image(_) | Block::Other(_));
+    let sayable = |block: &Block| matches!(block, Block::Text(_) | Block::Image(_) | Block::Other(_));
     let blocks = source.message.blocks.iter().enumerate();
-    blocks
-        .filter(|(i, block)| sayable(block) && outside(*i))
-        .map(|(i, _)| i)
-        .collect()
+    blocks.filter(|(i, block)| sayable(block) && outside(*i)).map(|(i, _)| i).collect()
 }
 
 /// The ids that were given: unique within a message for OpenAI, within the list for the others.
@@ -227,11 +183,7 @@ impl Ids {
         let count = self.seen.entry(base.clone()).or_default();
         loop {
             *count += 1;
-            let id = if *count == 1 {
-                base.clone()
-            } else {
-                format!("{base}_{count}")
-            };
+            let id = if *count == 1 { base.clone() } else { format!("{base}_{count}") };
             if self.given.insert(id.clone()) {
                 return id;
             }
@@ -242,11 +194,7 @@ impl Ids {
 /// Returns an id of the characters that Anthropic takes (`[A-Za-z0-9_-]+`).
 fn plain_id(sent: &str) -> String {
     let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || c == '_' || c == '-' {
-            c
-        } else {
-            '_'
-        }
+        if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' }
     };
     let id: String = sent.chars().map(plain).collect();
     if id.is_empty() { "call".to_owned() } else { id }

@@ -30,13 +30,8 @@ pub(super) fn write(steps: &[Step<'_>], sheet: &mut Sheet) {
                         continue;
                     };
                     let mut item = ObjectText::default();
-                    item.text("type", "function_call")
-                        .text("call_id", &call.id)
-                        .text("name", &sent.name);
-                    sheet.push(
-                        source.item,
-                        item.text("arguments", &source.words(call.block)).finish(),
-                    );
+                    item.text("type", "function_call").text("call_id", &call.id).text("name", &sent.name);
+                    sheet.push(source.item, item.text("arguments", &source.words(call.block)).finish());
                 }
             }
             Step::Result { source, block, id } => {
@@ -49,25 +44,16 @@ pub(super) fn write(steps: &[Step<'_>], sheet: &mut Sheet) {
 }
 
 fn said(role: &str, content: &str) -> String {
-    ObjectText::default()
-        .text("role", role)
-        .raw("content", content)
-        .finish()
+    ObjectText::default().text("role", role).raw("content", content).finish()
 }
 
 fn result(id: &str, output: &str) -> String {
     let mut item = ObjectText::default();
-    item.text("type", "function_call_output")
-        .text("call_id", id)
-        .raw("output", output)
-        .finish()
+    item.text("type", "function_call_output").text("call_id", id).raw("output", output).finish()
 }
 
 fn text_part(text: &str) -> String {
-    ObjectText::default()
-        .text("type", "input_text")
-        .text("text", text)
-        .finish()
+    ObjectText::default().text("type", "input_text").text("text", text).finish()
 }
 
 /// Returns a string if there is nothing but words, else a list of parts.
@@ -76,10 +62,9 @@ fn content(source: &Source<'_>, blocks: &[usize], sheet: &mut Sheet) -> String {
         return quote(&source.joined_texts(blocks));
     }
     let parts = blocks.iter().filter_map(|i| match source.block(*i)? {
-        Block::Image(image) => Some(
-            responses_part(image)
-                .unwrap_or_else(|| text_part(&sheet.left_out(source.item, &image.json))),
-        ),
+        Block::Image(image) => {
+            Some(responses_part(image).unwrap_or_else(|| text_part(&sheet.left_out(source.item, &image.json))))
+        }
         Block::Other(json) => Some(text_part(&sheet.left_out(source.item, json))),
         _ => Some(text_part(&source.words(*i))),
     });
@@ -89,17 +74,12 @@ fn content(source: &Source<'_>, blocks: &[usize], sheet: &mut Sheet) -> String {
 fn output(source: &Source<'_>, block: usize, sheet: &mut Sheet) -> String {
     let text = source.words(block);
     let images = match source.block(block) {
-        Some(Block::Observation(observation)) if !observation.images.is_empty() => {
-            &observation.images
-        }
+        Some(Block::Observation(observation)) if !observation.images.is_empty() => &observation.images,
         _ => return quote(&text),
     };
     let mut parts = vec![text_part(&text)];
     for image in images {
-        parts.push(
-            responses_part(image)
-                .unwrap_or_else(|| text_part(&sheet.left_out(source.item, &image.json))),
-        );
+        parts.push(responses_part(image).unwrap_or_else(|| text_part(&sheet.left_out(source.item, &image.json))));
     }
     array_text(&parts)
 }

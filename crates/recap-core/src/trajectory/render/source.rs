@@ -50,11 +50,7 @@ impl<'a> Source<'a> {
 
     /// Returns the texts among the given blocks, joined with line feeds.
     pub(super) fn joined_texts(&self, blocks: &[usize]) -> String {
-        let texts: Vec<Arc<str>> = blocks
-            .iter()
-            .filter(|i| self.is_text(**i))
-            .map(|i| self.words(*i))
-            .collect();
+        let texts: Vec<Arc<str>> = blocks.iter().filter(|i| self.is_text(**i)).map(|i| self.words(*i)).collect();
         texts.join("\n")
     }
 

@@ -7,61 +7,34 @@ use super::*;
 use crate::trajectory::generate::{Generated, Mess, any_trajectory};
 use crate::trajectory::{Block, Limits, WireFormat, count_message, count_rendered, parse_messages};
 
-const FORMATS: [OutFormat; 4] = [
-    OutFormat::OpenAi,
-    OutFormat::Anthropic,
-    OutFormat::Responses,
-    OutFormat::Text,
-];
+const FORMATS: [OutFormat; 4] = [OutFormat::OpenAi, OutFormat::Anthropic, OutFormat::Responses, OutFormat::Text];
 
 fn items(messages: &[Message]) -> Vec<RenderItem<'_>> {
-    messages
-        .iter()
-        .map(|message| RenderItem::Message {
-            message,
-            edits: None,
-        })
-        .collect()
+    messages.iter().map(|message| RenderItem::Message { message, edits: None }).collect()
 }
 
 fn read(format: WireFormat, natives: &[&str]) -> Vec<Message> {
     let natives = natives.iter().map(|json| (*json).to_owned()).collect();
-    Generated {
-        format,
-        kind: crate::trajectory::AgentKind::Tool,
-        natives,
-    }
-    .messages()
+    Generated { format, kind: crate::trajectory::AgentKind::Tool, natives }.messages()
 }
 
 fn reread(format: WireFormat, rendered: &[String]) -> Vec<Message> {
-    let raws: Vec<_> = rendered
-        .iter()
-        .map(|json| serde_json::value::RawValue::from_string(json.clone()).unwrap())
-        .collect();
+    let raws: Vec<_> =
+        rendered.iter().map(|json| serde_json::value::RawValue::from_string(json.clone()).unwrap()).collect();
     let raws: Vec<_> = raws.iter().map(AsRef::as_ref).collect();
     parse_messages(format, &raws, &Limits::default()).unwrap()
 }
 
 /// Returns a payload as one list of blocks: what a provider's cache sees.
 fn blocks(rendered: &Rendered) -> Vec<(String, String)> {
-    let mut out = vec![(
-        "system".to_owned(),
-        rendered.system.clone().unwrap_or_default(),
-    )];
+    let mut out = vec![("system".to_owned(), rendered.system.clone().unwrap_or_default())];
     for json in &rendered.messages {
         let Ok(message) = serde_json::from_str::<Value>(json) else {
             out.push(("text".to_owned(), json.clone()));
             continue;
         };
-        let role = message
-            .get("role")
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        match (
-            message.get("content").and_then(Value::as_array),
-            rendered.system.is_some(),
-        ) {
+        let role = message.get("role").map(ToString::to_string).unwrap_or_default();
+        match (message.get("content").and_then(Value::as_array), rendered.system.is_some()) {
             (Some(blocks), _) if message.get("tool_calls").is_none() => {
                 out.extend(blocks.iter().map(|block| (role.clone(), block.to_string())));
             }
@@ -73,26 +46,11 @@ fn blocks(rendered: &Rendered) -> Vec<(String, String)> {
 
 fn edited(messages: &[Message], text: &str) -> Vec<Edits> {
     let texts = |message: &Message| {
-        let editable = |block: &Block| {
-            matches!(
-                block,
-                Block::Text(_) | Block::Observation(_) | Block::Call(_)
-            )
-        };
-        let blocks = message
-            .blocks
-            .iter()
-            .enumerate()
-            .filter(|(_, block)| editable(block));
+        let editable = |block: &Block| matches!(block, Block::Text(_) | Block::Observation(_) | Block::Call(_));
+        let blocks = message.blocks.iter().enumerate().filter(|(_, block)| editable(block));
         blocks.map(|(i, _)| (i, Arc::from(text))).collect()
     };
-    messages
-        .iter()
-        .map(|message| Edits {
-            texts: texts(message),
-            strip_thinking: true,
-        })
-        .collect()
+    messages.iter().map(|message| Edits { texts: texts(message), strip_thinking: true }).collect()
 }
 
 proptest! {
@@ -207,21 +165,10 @@ fn edits_change_nothing_else() {
             r#"{"role":"assistant","content":"hm","tool_calls":[{"id":"a","type":"function","function":{"name":"n","arguments":"{\"k\":1}"},"q":0}]}"#,
         ],
     );
-    let edit = |i: usize| Edits {
-        texts: HashMap::from([(i, Arc::from("short"))]),
-        strip_thinking: false,
-    };
-    let render = |i: usize, block| {
-        render_message(&messages[i], Some(&edit(block)), OutFormat::OpenAi).remove(0)
-    };
-    assert_eq!(
-        render(0, 0),
-        r#"{"x":1.50,"role":"tool","tool_call_id":"a","content":"short","y":[1,  2]}"#
-    );
-    assert_eq!(
-        render(1, 0),
-        r#"{"role":"tool","content":[{"type":"text","text":"short","z":1}],"tool_call_id":"a"}"#
-    );
+    let edit = |i: usize| Edits { texts: HashMap::from([(i, Arc::from("short"))]), strip_thinking: false };
+    let render = |i: usize, block| render_message(&messages[i], Some(&edit(block)), OutFormat::OpenAi).remove(0);
+    assert_eq!(render(0, 0), r#"{"x":1.50,"role":"tool","tool_call_id":"a","content":"short","y":[1,  2]}"#);
+    assert_eq!(render(1, 0), r#"{"role":"tool","content":[{"type":"text","text":"short","z":1}],"tool_call_id":"a"}"#);
     assert_eq!(
         render(2, 1),
         r#"{"role":"assistant","content":"hm","tool_calls":[{"id":"a","type":"function","function":{"name":"n","arguments":"short"},"q":0}]}"#
@@ -240,24 +187,13 @@ fn repairs_are_named() {
         ],
     );
     let rendered = render_sequence(&items(&messages), OutFormat::Anthropic);
-    let kinds: Vec<RepairKind> = rendered
-        .repairs
-        .into_iter()
-        .map(|repair| repair.kind)
-        .collect();
+    let kinds: Vec<RepairKind> = rendered.repairs.into_iter().map(|repair| repair.kind).collect();
     assert_eq!(
         kinds,
         [
-            RepairKind::Renamed {
-                from: "a".to_owned(),
-                to: "a_2".to_owned()
-            },
-            RepairKind::Orphan {
-                call_id: "z".to_owned()
-            },
-            RepairKind::MissingResult {
-                call_id: "a_2".to_owned()
-            },
+            RepairKind::Renamed { from: "a".to_owned(), to: "a_2".to_owned() },
+            RepairKind::Orphan { call_id: "z".to_owned() },
+            RepairKind::MissingResult { call_id: "a_2".to_owned() },
             RepairKind::Started,
             RepairKind::Empty,
         ]
@@ -296,13 +232,8 @@ fn pictures_change_their_form() {
     let openai = render_sequence(&items(&messages), OutFormat::OpenAi).messages;
     assert_eq!(
         openai,
-        [
-            r#"{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}"#
-        ]
+        [r#"{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}"#]
     );
     let back = read(WireFormat::OpenAi, &[&openai[0]]);
-    assert_eq!(
-        render_sequence(&items(&back), OutFormat::Anthropic).messages,
-        [messages[0].native.as_ref()]
-    );
+    assert_eq!(render_sequence(&items(&back), OutFormat::Anthropic).messages, [messages[0].native.as_ref()]);
 }

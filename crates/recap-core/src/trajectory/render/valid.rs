@@ -13,20 +13,14 @@ use super::OutFormat;
 /// # Errors
 ///
 /// The first rule that is broken, with the message's place.
-pub fn check_valid(
-    format: OutFormat,
-    system: Option<&str>,
-    messages: &[String],
-) -> Result<(), String> {
+pub fn check_valid(format: OutFormat, system: Option<&str>, messages: &[String]) -> Result<(), String> {
     if format == OutFormat::Text {
         return Ok(());
     }
     let parsed: Result<Vec<Value>, String> = messages
         .iter()
         .enumerate()
-        .map(|(i, json)| {
-            serde_json::from_str(json).map_err(|error| format!("message {i}: {error}"))
-        })
+        .map(|(i, json)| serde_json::from_str(json).map_err(|error| format!("message {i}: {error}")))
         .collect();
     let parsed = parsed?;
     match format {
@@ -34,9 +28,7 @@ pub fn check_valid(
         OutFormat::Anthropic => {
             let system = system.map(serde_json::from_str::<Value>).transpose();
             let system = system.map_err(|error| format!("system: {error}"))?;
-            system
-                .iter()
-                .try_for_each(|system| texts_show("system", system))?;
+            system.iter().try_for_each(|system| texts_show("system", system))?;
             anthropic(&parsed)
         }
         OutFormat::Responses => responses(&parsed),
@@ -49,11 +41,7 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value
-        .get(key)
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
+    value.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 fn openai(messages: &[Value]) -> Result<(), String> {
@@ -61,9 +49,7 @@ fn openai(messages: &[Value]) -> Result<(), String> {
     for (i, message) in messages.iter().enumerate() {
         let role = text(message, "role").unwrap_or_default();
         let calls = list(message, "tool_calls");
-        let has_calls = message
-            .get("tool_calls")
-            .is_some_and(|calls| !calls.is_null());
+        let has_calls = message.get("tool_calls").is_some_and(|calls| !calls.is_null());
         if !["system", "developer", "user", "assistant", "tool"].contains(&role) {
             return Err(format!("message {i}: role {role:?}"));
         }
@@ -83,25 +69,17 @@ fn openai(messages: &[Value]) -> Result<(), String> {
             return Err(format!("message {i}: call without its result"));
         }
         for call in calls {
-            let arguments = call
-                .pointer("/function/arguments")
-                .or_else(|| call.pointer("/custom/input"));
+            let arguments = call.pointer("/function/arguments").or_else(|| call.pointer("/custom/input"));
             if !arguments.is_some_and(Value::is_string) {
                 return Err(format!("message {i}: arguments that are no string"));
             }
-            let id = text(call, "id")
-                .filter(|id| !id.is_empty())
-                .ok_or(format!("message {i}: call without id"))?;
+            let id = text(call, "id").filter(|id| !id.is_empty()).ok_or(format!("message {i}: call without id"))?;
             if !open.insert(id) {
                 return Err(format!("message {i}: repeated call ids"));
             }
         }
     }
-    if open.is_empty() {
-        Ok(())
-    } else {
-        Err("the last call has no result".to_owned())
-    }
+    if open.is_empty() { Ok(()) } else { Err("the last call has no result".to_owned()) }
 }
 
 /// Holds that no text is blank.
@@ -111,17 +89,13 @@ fn texts_show(place: &str, content: &Value) -> Result<(), String> {
         Value::String(text) => blank(text),
         Value::Array(blocks) => {
             blocks.is_empty()
-                || blocks.iter().any(|block| {
-                    text(block, "type") == Some("text") && text(block, "text").is_none_or(blank)
-                })
+                || blocks
+                    .iter()
+                    .any(|block| text(block, "type") == Some("text") && text(block, "text").is_none_or(blank))
         }
         _ => true,
     };
-    if bad {
-        Err(format!("{place}: empty text"))
-    } else {
-        Ok(())
-    }
+    if bad { Err(format!("{place}: empty text")) } else { Ok(()) }
 }
 
 fn anthropic(messages: &[Value]) -> Result<(), String> {
@@ -132,16 +106,12 @@ fn anthropic(messages: &[Value]) -> Result<(), String> {
             return Err(format!("message {i}: role {role:?} after {last:?}"));
         }
         last = role;
-        texts_show(
-            &format!("message {i}"),
-            message.get("content").unwrap_or(&Value::Null),
-        )?;
+        texts_show(&format!("message {i}"), message.get("content").unwrap_or(&Value::Null))?;
         let mut results_over = false;
         for block in list(message, "content") {
             match (text(block, "type").unwrap_or_default(), role) {
                 ("tool_result", "user") => {
-                    if results_over || !open.remove(text(block, "tool_use_id").unwrap_or_default())
-                    {
+                    if results_over || !open.remove(text(block, "tool_use_id").unwrap_or_default()) {
                         return Err(format!("message {i}: a result that is late or has no call"));
                     }
                     if let Some(content @ Value::Array(blocks)) = block.get("content")
@@ -171,11 +141,7 @@ fn anthropic(messages: &[Value]) -> Result<(), String> {
             return Err(format!("message {i}: call without its result"));
         }
     }
-    if open.is_empty() {
-        Ok(())
-    } else {
-        Err("the last call has no result".to_owned())
-    }
+    if open.is_empty() { Ok(()) } else { Err("the last call has no result".to_owned()) }
 }
 
 fn responses(items: &[Value]) -> Result<(), String> {
@@ -189,10 +155,7 @@ fn responses(items: &[Value]) -> Result<(), String> {
                     return Err(format!("item {i}: call without its result"));
                 }
                 answering = false;
-                if id.is_empty()
-                    || !ids.insert(id)
-                    || text(item, "arguments").is_none()
-                    || text(item, "name").is_none()
+                if id.is_empty() || !ids.insert(id) || text(item, "arguments").is_none() || text(item, "name").is_none()
                 {
                     return Err(format!("item {i}: call {id:?}"));
                 }
@@ -217,9 +180,5 @@ fn responses(items: &[Value]) -> Result<(), String> {
             other => return Err(format!("item {i}: type {other:?}")),
         }
     }
-    if open.is_empty() {
-        Ok(())
-    } else {
-        Err("the last call has no result".to_owned())
-    }
+    if open.is_empty() { Ok(()) } else { Err("the last call has no result".to_owned()) }
 }

@@ -47,17 +47,7 @@ fn object(entries: &[(String, String)]) -> String {
 }
 
 fn records(keys: &[String], rows: &[Vec<String>]) -> Vec<String> {
-    rows.iter()
-        .map(|row| {
-            object(
-                &keys
-                    .iter()
-                    .cloned()
-                    .zip(row.iter().cloned())
-                    .collect::<Vec<_>>(),
-            )
-        })
-        .collect()
+    rows.iter().map(|row| object(&keys.iter().cloned().zip(row.iter().cloned()).collect::<Vec<_>>())).collect()
 }
 
 /// JSON texts: nested, with like records as lists and as maps.
@@ -65,20 +55,16 @@ fn json() -> impl Strategy<Value = String> {
     scalar().prop_recursive(4, 48, 6, |inner| {
         let rows = prop::collection::vec(prop::collection::vec(inner.clone(), 4), 0..6);
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..6)
-                .prop_map(|items| format!("[{}]", items.join(", "))),
+            prop::collection::vec(inner.clone(), 0..6).prop_map(|items| format!("[{}]", items.join(", "))),
             prop::collection::vec((odd_text(), inner), 0..6).prop_map(|entries| object(&entries)),
             (prop::collection::vec(odd_text(), 1..5), rows.clone())
                 .prop_map(|(keys, rows)| format!("[{}]", records(&keys, &rows).join(",\n "))),
-            (
-                prop::collection::vec(odd_text(), 1..5),
-                prop::collection::vec(odd_text(), 6),
-                rows
-            )
-                .prop_map(|(keys, labels, rows)| {
+            (prop::collection::vec(odd_text(), 1..5), prop::collection::vec(odd_text(), 6), rows).prop_map(
+                |(keys, labels, rows)| {
                     let values = records(&keys, &rows);
                     object(&labels.into_iter().zip(values).collect::<Vec<_>>())
-                }),
+                }
+            ),
         ]
     })
 }
@@ -99,10 +85,7 @@ fn lines() -> impl Strategy<Value = String> {
         1 => "\\PC{0,8}",
     ];
     (prop::collection::vec((line, 1usize..6), 0..8), 1usize..5).prop_map(|(runs, times)| {
-        let block: Vec<&str> = runs
-            .iter()
-            .flat_map(|(line, n)| vec![line.as_str(); *n])
-            .collect();
+        let block: Vec<&str> = runs.iter().flat_map(|(line, n)| vec![line.as_str(); *n]).collect();
         vec![block.join("\n"); times].join("\n")
     })
 }

@@ -7,13 +7,7 @@ use super::super::{reformat, restore};
 fn shown(text: &str) -> String {
     let done = reformat(text).expect("shrinks");
     restore(&done.text, &done.steps).expect("restores");
-    format!(
-        "{:?} {} -> {} bytes\n{}",
-        done.steps,
-        text.len(),
-        done.text.len(),
-        done.text
-    )
+    format!("{:?} {} -> {} bytes\n{}", done.steps, text.len(), done.text.len(), done.text)
 }
 
 #[test]

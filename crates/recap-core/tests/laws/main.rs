@@ -1,0 +1,17 @@
+//! The laws of contexts, held against generated trajectories that are appended in chunks and read in between.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::missing_panics_doc,
+    reason = "tests"
+)]
+
+mod budget;
+mod makers;
+mod pieces;
+mod pinned;
+mod prefix;
+mod world;

@@ -1,0 +1,129 @@
+//! Laws 1, 4 and 9: nothing vanishes, nothing grows, what is quoted was said.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use recap_core::context::{PieceKind, Served};
+use recap_core::trajectory::OriginalHash;
+
+use crate::world::{Case, World, case, cheap, words_of};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn law_1_every_piece_names_originals(case in case(30..700)) {
+        case.play(&cheap(), |answer| {
+            let Ok(served) = answer.result else { return Ok(()) };
+            let stored = originals(answer.world);
+            for piece in &served.receipt.pieces {
+                for original in &piece.originals {
+                    prop_assert!(stored.contains(original), "{original} of {piece:?}");
+                }
+            }
+            for original in served.receipt.omitted.iter().filter_map(|omitted| omitted.expand) {
+                prop_assert!(stored.contains(&original), "{original}");
+            }
+            for handle in handles(&words_of(&served)) {
+                let found = stored.iter().any(|original| original.to_string().starts_with(&handle));
+                prop_assert!(found, "{handle} leads nowhere");
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn law_1_every_turn_is_accounted_for(case in case(0..700)) {
+        case.play(&cheap(), |answer| {
+            let Ok(served) = answer.result else { return Ok(()) };
+            let ranges: Vec<[u32; 2]> = accounted(&served);
+            let last = answer.world.turns().len() - 1;
+            for turn in 1..=u32::try_from(last).unwrap() {
+                let found = ranges.iter().any(|[first, last]| (*first..=*last).contains(&turn));
+                prop_assert!(found, "turn {turn} of {last}: {:#?}", served.receipt);
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn law_4_nothing_grows(case in case(10..700)) {
+        let counter = cheap();
+        for admitted in case.admitted(&counter) {
+            prop_assert!(admitted.served_tokens <= admitted.tokens);
+        }
+        case.play(&counter, |answer| {
+            let Ok(served) = answer.result else { return Ok(()) };
+            for piece in &served.receipt.pieces {
+                if matches!(piece.kind, PieceKind::Observation | PieceKind::Recap) {
+                    prop_assert!(piece.tokens < piece.full_tokens, "{piece:?}");
+                }
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn law_9_recaps_quote(case in case(30..500)) {
+        quotes(&case)?;
+    }
+}
+
+fn originals(world: &World) -> HashSet<OriginalHash> {
+    let texts = world.messages.iter().flat_map(|message| message.originals());
+    texts.map(|text| OriginalHash::of(text)).collect()
+}
+
+/// Returns what looks like a handle in a text.
+fn handles(text: &str) -> Vec<String> {
+    let digits = |rest: &str| {
+        let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+        rest[..end].to_owned()
+    };
+    text.match_indices("b3:")
+        .map(|(at, _)| format!("b3:{}", digits(&text[at + 3..])))
+        .filter(|handle| handle.len() >= 11)
+        .collect()
+}
+
+fn accounted(served: &Served) -> Vec<[u32; 2]> {
+    let pieces = served.receipt.pieces.iter().filter_map(|piece| {
+        let (first, last) = (piece.turns.first()?, piece.turns.last()?);
+        Some([*first, *last])
+    });
+    pieces.chain(served.receipt.omitted.iter().map(|omitted| omitted.turns)).collect()
+}
+
+fn quotes(case: &Case) -> Result<(), TestCaseError> {
+    let counter = cheap();
+    let served_texts: Vec<String> = case
+        .admitted(&counter)
+        .iter()
+        .flat_map(|admitted| {
+            let lossless = admitted.reformatted.iter().flat_map(|edits| edits.texts.values());
+            admitted.message.originals().chain(lossless).map(ToString::to_string).collect::<Vec<_>>()
+        })
+        .collect();
+    let all = served_texts.join("\n");
+    case.play(&counter, |answer| {
+        let Some(epoch) = answer.result.ok().and_then(|served| served.new_epoch) else {
+            return Ok(());
+        };
+        for section in &epoch.sections {
+            for line in section.text.lines().filter(|line| !is_frame(line)) {
+                prop_assert!(all.contains(line.trim()), "{line:?} was never said: {}", section.text);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Tells recapd's own lines: the frame, headings of turns, markers, the closing line.
+fn is_frame(line: &str) -> bool {
+    let turn = || {
+        let inner = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        inner.is_some_and(|(inner, _)| inner.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    ["<recapd_context", "</recapd_context>", "Turns 1–", "Errors met: turns "].iter().any(|own| line.starts_with(own))
+        || turn()
+}

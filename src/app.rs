@@ -108,9 +108,7 @@ pub struct Data {
 /// [`StartError::File`]
 pub fn store_url(config: &Config, data_dir: &Path) -> Result<StoreUrl, StartError> {
     let from_file = config.storage.database_url_file.as_deref();
-    let from_file = from_file
-        .map(|path| secret_of("storage.database_url_file", path))
-        .transpose()?;
+    let from_file = from_file.map(|path| secret_of("storage.database_url_file", path)).transpose()?;
     match config.storage.database_url.as_ref().or(from_file.as_ref()) {
         Some(url) => Ok(url.expose_secret().parse()?),
         None => Ok(StoreUrl::Sqlite(data_dir.join(DATABASE_FILE))),
@@ -123,17 +121,11 @@ pub fn store_url(config: &Config, data_dir: &Path) -> Result<StoreUrl, StartErro
 ///
 /// [`StartError::File`], [`StartError::EmptyFile`].
 pub fn secret_of(key: &'static str, path: &Path) -> Result<SecretString, StartError> {
-    let text = std::fs::read_to_string(path).map_err(|source| StartError::File {
-        key,
-        path: path.to_owned(),
-        source,
-    })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| StartError::File { key, path: path.to_owned(), source })?;
     match text.lines().next().map(str::trim) {
         Some(line) if !line.is_empty() => Ok(line.to_owned().into()),
-        _ => Err(StartError::EmptyFile {
-            key,
-            path: path.to_owned(),
-        }),
+        _ => Err(StartError::EmptyFile { key, path: path.to_owned() }),
     }
 }
 
@@ -154,10 +146,7 @@ pub async fn open_data(config: &Config, data_dir: &Path) -> Result<Data, StartEr
 }
 
 fn lock_folder(folder: &Path) -> Result<std::fs::File, StartError> {
-    let failed = |source| StartError::DataFolder {
-        path: folder.to_owned(),
-        source,
-    };
+    let failed = |source| StartError::DataFolder { path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let file = std::fs::File::options()
         .create(true)
@@ -179,12 +168,7 @@ impl App {
     ///
     /// [`StartError`]
     pub async fn start(config: Config, data: Data, world: World) -> Result<Self, StartError> {
-        let fixed = config
-            .auth
-            .key_file
-            .as_deref()
-            .map(|path| secret_of("auth.key_file", path))
-            .transpose()?;
+        let fixed = config.auth.key_file.as_deref().map(|path| secret_of("auth.key_file", path)).transpose()?;
         let counters = Counters::load(&config.tokens)?;
         let keys = Keys::new(data.store.clone(), world.clone(), fixed.as_ref());
         if config.auth.keys_required && fixed.is_none() && keys.list().await?.is_empty() {
@@ -200,9 +184,7 @@ impl App {
             pipeline: Pipeline::new(data.store, Arc::new(config), world, counters, keys)?,
             _lock: data.lock,
         };
-        let app = Self {
-            inner: Arc::new(inner),
-        };
+        let app = Self { inner: Arc::new(inner) };
         app.inner.tasks.spawn(app.clone().keep_house());
         Ok(app)
     }
@@ -221,12 +203,7 @@ impl App {
             }
             if count.is_multiple_of(720) {
                 let before = self.pipeline().world().now_ms() - IDEMPOTENCY_MS;
-                if let Err(error) = self
-                    .pipeline()
-                    .store()
-                    .forget_idempotency_keys(before)
-                    .await
-                {
+                if let Err(error) = self.pipeline().store().forget_idempotency_keys(before).await {
                     tracing::warn!(%error, "old idempotency keys are still kept");
                 }
             }

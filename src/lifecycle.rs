@@ -35,9 +35,7 @@ pub enum ServeError {
 ///
 /// [`ServeError::Bind`]
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| ServeError::Bind { address, source })
+    TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })
 }
 
 /// Serves until `stop`, then finishes what is in work, drains the store's writer and returns.
@@ -45,11 +43,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
 /// # Errors
 ///
 /// [`ServeError`]
-pub async fn serve(
-    app: App,
-    listener: TcpListener,
-    stop: CancellationToken,
-) -> Result<(), ServeError> {
+pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
     let grace = app.config().server.shutdown_grace();
     let router = crate::http::router(app.clone());
     let listener = listener.tap_io(|stream| {
@@ -98,10 +92,7 @@ pub fn stop_on_signals() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let told = stop.clone();
     let mut signals = Signals::listen()?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "signals are listened for as long as the process lives"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "signals are listened for as long as the process lives")]
     tokio::spawn(async move {
         signals.next().await;
         told.cancel();
@@ -121,10 +112,7 @@ struct Signals {
 impl Signals {
     fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     async fn next(&mut self) {

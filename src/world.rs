@@ -17,23 +17,14 @@ impl World {
         now_ms: impl Fn() -> i64 + Send + Sync + 'static,
         new_id: impl Fn() -> String + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            now_ms: Arc::new(now_ms),
-            new_id: Arc::new(new_id),
-        }
+        Self { now_ms: Arc::new(now_ms), new_id: Arc::new(new_id) }
     }
 
     /// Returns the world as it is: the system's clock and `UUIDv7` ids.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the clock and makes ids"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock and makes ids")]
     pub fn real() -> Self {
-        Self::new(
-            || jiff::Timestamp::now().as_millisecond(),
-            || Uuid::now_v7().to_string(),
-        )
+        Self::new(|| jiff::Timestamp::now().as_millisecond(), || Uuid::now_v7().to_string())
     }
 
     /// Returns milliseconds since 1970.

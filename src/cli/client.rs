@@ -33,14 +33,8 @@ impl Remote {
         let Some(url) = &self.url else {
             return Ok(None);
         };
-        let client = Client::builder()
-            .timeout(std::time::Duration::from_mins(1))
-            .build()?;
-        Ok(Some(Daemon {
-            client,
-            url: url.trim_end_matches('/').to_owned(),
-            key: self.key.clone(),
-        }))
+        let client = Client::builder().timeout(std::time::Duration::from_mins(1)).build()?;
+        Ok(Some(Daemon { client, url: url.trim_end_matches('/').to_owned(), key: self.key.clone() }))
     }
 }
 
@@ -63,25 +57,15 @@ impl Daemon {
         self.ask(Method::POST, path, Some(body)).await
     }
 
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<String>,
-    ) -> anyhow::Result<String> {
+    async fn ask(&self, method: Method, path: &str, body: Option<String>) -> anyhow::Result<String> {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }
         if let Some(body) = body {
-            request = request
-                .header("content-type", "application/json")
-                .body(body);
+            request = request.header("content-type", "application/json").body(body);
         }
-        let response = request
-            .send()
-            .await
-            .with_context(|| format!("{} cannot be reached", self.url))?;
+        let response = request.send().await.with_context(|| format!("{} cannot be reached", self.url))?;
         read(response).await
     }
 }

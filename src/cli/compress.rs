@@ -85,13 +85,12 @@ impl Compress {
 
     fn read(&self) -> anyhow::Result<String> {
         match &self.file {
-            Some(path) if path.as_os_str() != "-" => std::fs::read_to_string(path)
-                .with_context(|| format!("{} cannot be read", path.display())),
+            Some(path) if path.as_os_str() != "-" => {
+                std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+            }
             _ => {
                 let mut text = String::new();
-                std::io::stdin()
-                    .read_to_string(&mut text)
-                    .context("standard input cannot be read")?;
+                std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
                 Ok(text)
             }
         }

@@ -35,15 +35,8 @@ impl Config {
             Action::Show if setting.json => output::say_json(&layered.shown)?,
             Action::Show => {
                 let mut table = Table::new();
-                table
-                    .load_preset(NOTHING)
-                    .set_header(["key", "value", "origin"]);
-                table.add_rows(
-                    layered
-                        .shown
-                        .iter()
-                        .map(|shown| [&shown.key, &shown.value, &shown.origin]),
-                );
+                table.load_preset(NOTHING).set_header(["key", "value", "origin"]);
+                table.add_rows(layered.shown.iter().map(|shown| [&shown.key, &shown.value, &shown.origin]));
                 output::say(&table.trim_fmt())?;
             }
         }

@@ -68,12 +68,7 @@ impl Context {
             Some(daemon) => {
                 let body = serde_json::json!({ "budget": self.budget, "reserve": self.reserve,
                     "format": self.format.out(), "query": self.query });
-                daemon
-                    .post(
-                        &format!("/v1/trajectories/{}/context", self.id),
-                        body.to_string(),
-                    )
-                    .await?
+                daemon.post(&format!("/v1/trajectories/{}/context", self.id), body.to_string()).await?
             }
             None => self.local(setting).await?,
         };
@@ -90,17 +85,10 @@ impl Context {
             query: self.query.clone(),
             include: Include::default(),
         };
-        let served = local
-            .pipeline
-            .serve_context(&Caller::local(), &self.id, ask, Way::Read)
-            .await;
+        let served = local.pipeline.serve_context(&Caller::local(), &self.id, ask, Way::Read).await;
         local.close().await?;
         let served = served?;
-        Ok(context_answer(
-            Some(&self.id),
-            &served.served,
-            served.format,
-        )?)
+        Ok(context_answer(Some(&self.id), &served.served, served.format)?)
     }
 }
 
@@ -135,11 +123,7 @@ fn summary(receipt: &Receipt) -> Result<String, std::fmt::Error> {
         tokens.budget,
         tokens.full,
         tokens.counter,
-        if tokens.exact {
-            ""
-        } else {
-            ", an approximation"
-        },
+        if tokens.exact { "" } else { ", an approximation" },
         receipt.epoch
     )?;
     for (source, count) in tokens.by_source.iter().filter(|(_, count)| **count > 0) {

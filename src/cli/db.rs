@@ -71,18 +71,10 @@ async fn check(setting: &Setting) -> anyhow::Result<Done> {
 }
 
 fn tell(report: &CheckReport, setting: &Setting) -> anyhow::Result<Done> {
-    let CheckReport {
-        trajectories,
-        messages,
-        originals,
-        problems,
-        problem_count,
-    } = report;
+    let CheckReport { trajectories, messages, originals, problems, problem_count } = report;
     if setting.json {
-        output::say_json(
-            &json!({ "trajectories": trajectories, "messages": messages, "originals": originals,
-            "problems": problems, "problem_count": problem_count }),
-        )?;
+        output::say_json(&json!({ "trajectories": trajectories, "messages": messages, "originals": originals,
+            "problems": problems, "problem_count": problem_count }))?;
     } else {
         for problem in problems {
             output::complain(problem);
@@ -91,11 +83,7 @@ fn tell(report: &CheckReport, setting: &Setting) -> anyhow::Result<Done> {
             "{trajectories} trajectories, {messages} messages, {originals} originals: {problem_count} problems"
         ))?;
     }
-    Ok(if report.is_sound() {
-        Done::Well
-    } else {
-        Done::Badly
-    })
+    Ok(if report.is_sound() { Done::Well } else { Done::Badly })
 }
 
 async fn backup(setting: &Setting, file: PathBuf) -> anyhow::Result<Done> {
@@ -103,9 +91,7 @@ async fn backup(setting: &Setting, file: PathBuf) -> anyhow::Result<Done> {
     let done = store.backup(&file).await;
     store.close().await;
     done?;
-    let bytes = std::fs::metadata(&file)
-        .context("the backup cannot be read")?
-        .len();
+    let bytes = std::fs::metadata(&file).context("the backup cannot be read")?.len();
     if setting.json {
         output::say_json(&json!({ "file": file, "bytes": bytes }))?;
     } else {
@@ -126,10 +112,7 @@ async fn migrate(setting: &Setting) -> anyhow::Result<Done> {
     let local = setting.open().await?;
     let health = local.pipeline.store().health().await;
     local.close().await?;
-    said(
-        setting,
-        &format!("the schema has version {}", health?.schema_version),
-    )
+    said(setting, &format!("the schema has version {}", health?.schema_version))
 }
 
 fn said(setting: &Setting, text: &str) -> anyhow::Result<Done> {

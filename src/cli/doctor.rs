@@ -46,16 +46,8 @@ struct Finding {
 impl Finding {
     fn of(what: &'static str, result: Result<String, String>) -> Self {
         match result {
-            Ok(said) => Self {
-                what,
-                verdict: Verdict::Ok,
-                said,
-            },
-            Err(said) => Self {
-                what,
-                verdict: Verdict::Failed,
-                said,
-            },
+            Ok(said) => Self { what, verdict: Verdict::Ok, said },
+            Err(said) => Self { what, verdict: Verdict::Failed, said },
         }
     }
 }
@@ -70,17 +62,12 @@ impl Doctor {
         let findings = match self.remote.daemon()? {
             Some(daemon) => {
                 let ready = daemon.get("/readyz").await;
-                vec![Finding::of(
-                    "daemon",
-                    ready.map_err(|error| format!("{error:#}")),
-                )]
+                vec![Finding::of("daemon", ready.map_err(|error| format!("{error:#}")))]
             }
             None => here(setting).await,
         };
         tell(&findings, setting)?;
-        let failed = findings
-            .iter()
-            .any(|finding| finding.verdict == Verdict::Failed);
+        let failed = findings.iter().any(|finding| finding.verdict == Verdict::Failed);
         Ok(if failed { Done::Badly } else { Done::Well })
     }
 }
@@ -92,10 +79,7 @@ async fn here(setting: &Setting) -> Vec<Finding> {
     };
     let config = layered.config;
     let mut findings = vec![
-        Finding::of(
-            "configuration",
-            Ok(format!("{} values are sound", layered.shown.len())),
-        ),
+        Finding::of("configuration", Ok(format!("{} values are sound", layered.shown.len()))),
         folder(&setting.data),
         space(&setting.data),
     ];
@@ -105,12 +89,7 @@ async fn here(setting: &Setting) -> Vec<Finding> {
             findings.push(port);
             findings.extend(store(&local).await);
             let closed = local.close().await;
-            findings.push(Finding::of(
-                "stop",
-                closed
-                    .map(|()| "clean".to_owned())
-                    .map_err(|error| error.to_string()),
-            ));
+            findings.push(Finding::of("stop", closed.map(|()| "clean".to_owned()).map_err(|error| error.to_string())));
         }
         Err(error) if matches!(error.downcast_ref(), Some(StartError::InUse(_))) => {
             findings.push(Finding {
@@ -131,20 +110,10 @@ fn folder(path: &Path) -> Finding {
         std::fs::remove_file(&probe)
     });
     let said = tried.map(|()| format!("{} can be written", path.display()));
-    let finding = Finding::of(
-        "data folder",
-        said.map_err(|error| format!("{}: {error}", path.display())),
-    );
+    let finding = Finding::of("data folder", said.map_err(|error| format!("{}: {error}", path.display())));
     if finding.verdict == Verdict::Ok && is_open_to_all(path) {
-        let said = format!(
-            "{} can be read by every user of this machine",
-            path.display()
-        );
-        return Finding {
-            what: "data folder",
-            verdict: Verdict::Warning,
-            said,
-        };
+        let said = format!("{} can be read by every user of this machine", path.display());
+        return Finding { what: "data folder", verdict: Verdict::Warning, said };
     }
     finding
 }
@@ -165,16 +134,8 @@ fn space(path: &Path) -> Finding {
     match rustix::fs::statvfs(path) {
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            let verdict = if free < LEAST_FREE_BYTES {
-                Verdict::Warning
-            } else {
-                Verdict::Ok
-            };
-            Finding {
-                what: "disk",
-                verdict,
-                said: format!("{} MiB are free", free >> 20),
-            }
+            let verdict = if free < LEAST_FREE_BYTES { Verdict::Warning } else { Verdict::Ok };
+            Finding { what: "disk", verdict, said: format!("{} MiB are free", free >> 20) }
         }
         Err(error) => Finding::of("disk", Err(error.to_string())),
     }
@@ -182,11 +143,7 @@ fn space(path: &Path) -> Finding {
 
 #[cfg(not(unix))]
 fn space(_: &Path) -> Finding {
-    Finding {
-        what: "disk",
-        verdict: Verdict::Warning,
-        said: "free space is not known on this system".to_owned(),
-    }
+    Finding { what: "disk", verdict: Verdict::Warning, said: "free space is not known on this system".to_owned() }
 }
 
 async fn port(config: &Config) -> Finding {
@@ -198,29 +155,17 @@ async fn port(config: &Config) -> Finding {
 async fn store(local: &Local) -> Vec<Finding> {
     let store = local.pipeline.store();
     let health = store.health().await;
-    let health = health.map(|health| {
-        format!(
-            "{} {}, schema {}",
-            health.engine.name(),
-            health.engine_version,
-            health.schema_version
-        )
-    });
+    let health = health
+        .map(|health| format!("{} {}, schema {}", health.engine.name(), health.engine_version, health.schema_version));
     let check = match store.check().await {
         Ok(report) if report.is_sound() => Ok(format!("{} messages are whole", report.messages)),
-        Ok(report) => Err(format!(
-            "{} problems; see `recapd db check`",
-            report.problem_count
-        )),
+        Ok(report) => Err(format!("{} problems; see `recapd db check`", report.problem_count)),
         Err(error) => Err(error.to_string()),
     };
     vec![
         Finding::of("database", health.map_err(|error| error.to_string())),
         Finding::of("contents", check),
-        Finding::of(
-            "self-test",
-            self_test(local).await.map_err(|error| format!("{error:#}")),
-        ),
+        Finding::of("self-test", self_test(local).await.map_err(|error| format!("{error:#}"))),
     ]
 }
 
@@ -228,10 +173,7 @@ async fn store(local: &Local) -> Vec<Finding> {
 async fn self_test(local: &Local) -> anyhow::Result<String> {
     let caller = Caller::local();
     let pipeline = &local.pipeline;
-    let new = NewTrajectory {
-        namespace: "doctor".to_owned(),
-        ..NewTrajectory::default()
-    };
+    let new = NewTrajectory { namespace: "doctor".to_owned(), ..NewTrajectory::default() };
     let id = pipeline.create_trajectory(&caller, new).await?.id;
     let tried = round_trip(local, &id).await;
     pipeline.delete_trajectory(&caller, &id).await?;
@@ -242,32 +184,12 @@ async fn round_trip(local: &Local, id: &str) -> anyhow::Result<String> {
     let caller = Caller::local();
     let message = RawValue::from_string(r#"{"role":"user","content":"Are you well?"}"#.to_owned())?;
     let sent = message.get().to_owned();
-    let incoming = Incoming {
-        format: WireFormat::OpenAi,
-        messages: vec![message],
-        system: None,
-    };
-    let append = Append {
-        incoming,
-        expected_length: Some(0),
-        idempotency: None,
-    };
+    let incoming = Incoming { format: WireFormat::OpenAi, messages: vec![message], system: None };
+    let append = Append { incoming, expected_length: Some(0), idempotency: None };
     local.pipeline.append_messages(&caller, id, append).await?;
-    let ask = Ask {
-        budget: None,
-        reserve: 0,
-        format: OutFormat::OpenAi,
-        query: None,
-        include: Include::default(),
-    };
-    let context = local
-        .pipeline
-        .serve_context(&caller, id, ask, Way::Read)
-        .await?;
-    anyhow::ensure!(
-        context.served.messages == [sent],
-        "the context is not what was appended"
-    );
+    let ask = Ask { budget: None, reserve: 0, format: OutFormat::OpenAi, query: None, include: Include::default() };
+    let context = local.pipeline.serve_context(&caller, id, ask, Way::Read).await?;
+    anyhow::ensure!(context.served.messages == [sent], "the context is not what was appended");
     Ok("a trajectory went in and came out".to_owned())
 }
 

@@ -75,8 +75,7 @@ impl Export {
         let Some(path) = &self.out else {
             return Ok(Box::new(std::io::stdout()));
         };
-        let file = std::fs::File::create(path)
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+        let file = std::fs::File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
         let file = std::io::BufWriter::new(file);
         Ok(if path.extension().is_some_and(|end| end == "gz") {
             Box::new(GzEncoder::new(file, Compression::default()))
@@ -103,9 +102,7 @@ impl Export {
         };
         let mut cursor: Option<String> = None;
         loop {
-            let page = pipeline
-                .list_trajectories(&caller, filter.clone(), cursor.as_deref(), PAGE)
-                .await?;
+            let page = pipeline.list_trajectories(&caller, filter.clone(), cursor.as_deref(), PAGE).await?;
             for row in page.trajectories {
                 write_one(pipeline, row, out).await?;
                 count += 1;
@@ -118,25 +115,14 @@ impl Export {
     }
 }
 
-async fn write_one(
-    pipeline: &Pipeline,
-    row: TrajectoryRow,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
+async fn write_one(pipeline: &Pipeline, row: TrajectoryRow, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut messages = Vec::new();
     while (messages.len() as u64) < row.length {
         let rows = pipeline
             .store()
-            .messages(
-                &row.id,
-                messages.len() as u64..row.length.min(messages.len() as u64 + 1000),
-            )
+            .messages(&row.id, messages.len() as u64..row.length.min(messages.len() as u64 + 1000))
             .await?;
-        anyhow::ensure!(
-            !rows.is_empty(),
-            "trajectory `{}` was changed while it was read",
-            row.id
-        );
+        anyhow::ensure!(!rows.is_empty(), "trajectory `{}` was changed while it was read", row.id);
         for message in rows {
             messages.push(RawValue::from_string(message.native.to_string())?);
         }

@@ -63,11 +63,7 @@ impl Key {
 
     async fn act(self, setting: &Setting, pipeline: &Pipeline) -> anyhow::Result<Done> {
         match self.action {
-            Action::Create {
-                name,
-                scope,
-                namespace,
-            } => {
+            Action::Create { name, scope, namespace } => {
                 let scope = match scope {
                     Scope::Agent => KeyScope::Agent,
                     Scope::Operator => KeyScope::Operator,
@@ -76,20 +72,10 @@ impl Key {
                 let new = pipeline.keys().create(name, scope, namespace).await?;
                 let detail = json!({ "name": new.row.name, "scope": new.row.scope });
                 let namespace = new.row.namespace.as_deref();
-                pipeline
-                    .audit(
-                        &Caller::local(),
-                        namespace,
-                        "key.create",
-                        &new.row.id,
-                        detail,
-                    )
-                    .await?;
+                pipeline.audit(&Caller::local(), namespace, "key.create", &new.row.id, detail).await?;
                 let secret = new.secret.expose_secret();
                 if setting.json {
-                    output::say_json(
-                        &json!({ "id": new.row.id, "key": secret, "scope": new.row.scope }),
-                    )?;
+                    output::say_json(&json!({ "id": new.row.id, "key": secret, "scope": new.row.scope }))?;
                 } else {
                     output::say(secret)?;
                 }
@@ -99,9 +85,7 @@ impl Key {
                 if !pipeline.keys().revoke(&id).await? {
                     anyhow::bail!("there is no key `{id}`");
                 }
-                pipeline
-                    .audit(&Caller::local(), None, "key.revoke", &id, json!({}))
-                    .await?;
+                pipeline.audit(&Caller::local(), None, "key.revoke", &id, json!({})).await?;
             }
         }
         Ok(Done::Well)
@@ -120,9 +104,7 @@ fn list(setting: &Setting, rows: &[KeyRow]) -> anyhow::Result<()> {
         return output::say_json(&rows);
     }
     let mut table = Table::new();
-    table
-        .load_preset(NOTHING)
-        .set_header(["id", "name", "scope", "namespace", "last used"]);
+    table.load_preset(NOTHING).set_header(["id", "name", "scope", "namespace", "last used"]);
     for row in rows {
         let namespace = row.namespace.as_deref().unwrap_or("(all)");
         let used = row.last_used_ms.map_or_else(|| "never".to_owned(), rfc3339);

@@ -24,12 +24,7 @@ pub use setting::Setting;
 
 /// The memory daemon for long-horizon agents: whole trajectories go in, a recap that fits the budget comes out.
 #[derive(Debug, Parser)]
-#[command(
-    name = "recapd",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "recapd", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     setting: Setting,

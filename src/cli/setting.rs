@@ -18,13 +18,7 @@ use crate::world::World;
 #[derive(Debug, Clone, Args)]
 pub struct Setting {
     /// The data folder
-    #[arg(
-        long,
-        global = true,
-        env = "RECAPD_DATA_DIR",
-        default_value = "recapd-data",
-        value_name = "DIR"
-    )]
+    #[arg(long, global = true, env = "RECAPD_DATA_DIR", default_value = "recapd-data", value_name = "DIR")]
     pub data: PathBuf,
     /// The configuration file; recapd.toml in the data folder where it is left out
     #[arg(long, global = true, value_name = "FILE")]
@@ -51,11 +45,7 @@ impl Setting {
     ///
     /// [`config::LoadError`]
     pub fn load(&self, overrides: &[(&str, Option<String>)]) -> Result<Layered, config::LoadError> {
-        let mut flags = Flags {
-            file: self.config.clone(),
-            data_dir: Some(self.data.clone()),
-            ..Flags::default()
-        };
+        let mut flags = Flags { file: self.config.clone(), data_dir: Some(self.data.clone()), ..Flags::default() };
         let own = [("storage.database_url", self.database_url.clone())];
         for (key, value) in overrides.iter().chain(&own) {
             if let Some(value) = value {
@@ -81,20 +71,14 @@ impl Setting {
     ///
     /// Fails where a daemon uses the data folder.
     pub async fn open_with(&self, config: Config) -> anyhow::Result<Local> {
-        let log = config::Log {
-            filter: "warn".to_owned(),
-            ..config.log.clone()
-        };
+        let log = config::Log { filter: "warn".to_owned(), ..config.log.clone() };
         telemetry::start_logs(&log)?;
         let data = open_data(&config, &self.data).await?;
         let world = World::real();
         let keys = Keys::new(data.store.clone(), world.clone(), None);
         let counters = Counters::load(&config.tokens)?;
         let pipeline = Pipeline::new(data.store.clone(), Arc::new(config), world, counters, keys)?;
-        Ok(Local {
-            pipeline,
-            _data: data,
-        })
+        Ok(Local { pipeline, _data: data })
     }
 }
 
@@ -109,10 +93,7 @@ impl Local {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads the environment, for the configuration"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment, for the configuration")]
 fn environment() -> HashMap<String, String> {
     std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))

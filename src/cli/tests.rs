@@ -16,12 +16,7 @@ fn help_is_as_written_down() {
     let mut text = command.render_long_help().to_string();
     for sub in command.get_subcommands_mut() {
         let name = sub.get_name().to_owned();
-        text.extend([
-            "\n===== ",
-            &name,
-            " =====\n",
-            &sub.render_help().to_string(),
-        ]);
+        text.extend(["\n===== ", &name, " =====\n", &sub.render_help().to_string()]);
     }
     insta::assert_snapshot!(text);
 }

@@ -12,9 +12,7 @@ use super::sections::Config;
 use super::validate::validate;
 use super::{DEFAULTS, show};
 
-const SECTIONS: [&str; 8] = [
-    "server", "storage", "limits", "auth", "context", "compress", "tokens", "log",
-];
+const SECTIONS: [&str; 8] = ["server", "storage", "limits", "auth", "context", "compress", "tokens", "log"];
 
 /// What the command line says.
 #[derive(Debug, Clone, Default)]
@@ -38,11 +36,7 @@ pub struct ConfigFault {
 
 impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.key.is_empty() {
-            f.write_str(&self.detail)
-        } else {
-            write!(f, "{}: {}", self.key, self.detail)
-        }
+        if self.key.is_empty() { f.write_str(&self.detail) } else { write!(f, "{}: {}", self.key, self.detail) }
     }
 }
 
@@ -61,11 +55,7 @@ pub enum LoadError {
 }
 
 fn list(faults: &[ConfigFault]) -> String {
-    faults
-        .iter()
-        .map(|fault| format!("  {fault}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    faults.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n")
 }
 
 /// A configuration with the origin of each value.
@@ -97,20 +87,13 @@ pub fn load(flags: &Flags, environment: HashMap<String, String>) -> Result<Layer
     }
 }
 
-fn layers(
-    flags: &Flags,
-    environment: HashMap<String, String>,
-) -> Result<ConfigBuilder<DefaultState>, LoadError> {
-    let mut builder =
-        config::Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+fn layers(flags: &Flags, environment: HashMap<String, String>) -> Result<ConfigBuilder<DefaultState>, LoadError> {
+    let mut builder = config::Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
     if let Some(file) = file_of(flags)? {
         builder = builder.add_source(File::from(file).format(FileFormat::Toml));
     }
     // RECAPD_LISTEN and its like have no section: they are flags.
-    let sectioned = environment
-        .into_iter()
-        .filter(|(key, _)| key.contains("__"))
-        .collect::<HashMap<_, _>>();
+    let sectioned = environment.into_iter().filter(|(key, _)| key.contains("__")).collect::<HashMap<_, _>>();
     builder = builder.add_source(
         Environment::with_prefix("RECAPD")
             .prefix_separator("_")
@@ -120,27 +103,16 @@ fn layers(
     );
     for (key, value) in &flags.overrides {
         let origin = "flag".to_owned();
-        builder = builder.set_override(
-            key,
-            Value::new(Some(&origin), ValueKind::String(value.clone())),
-        )?;
+        builder = builder.set_override(key, Value::new(Some(&origin), ValueKind::String(value.clone())))?;
     }
     Ok(builder)
 }
 
 fn file_of(flags: &Flags) -> Result<Option<PathBuf>, LoadError> {
     if let Some(file) = &flags.file {
-        return if file.is_file() {
-            Ok(Some(file.clone()))
-        } else {
-            Err(LoadError::NoFile(file.clone()))
-        };
+        return if file.is_file() { Ok(Some(file.clone())) } else { Err(LoadError::NoFile(file.clone())) };
     }
-    Ok(flags
-        .data_dir
-        .as_deref()
-        .map(in_data_dir)
-        .filter(|file| file.is_file()))
+    Ok(flags.data_dir.as_deref().map(in_data_dir).filter(|file| file.is_file()))
 }
 
 fn in_data_dir(folder: &Path) -> PathBuf {
@@ -152,10 +124,7 @@ fn unknown_sections(tree: &Map<String, Value>) -> Vec<ConfigFault> {
         .filter(|key| !SECTIONS.contains(&key.as_str()))
         .map(|key| ConfigFault {
             key: key.clone(),
-            detail: format!(
-                "no such section in this version; there are {}",
-                SECTIONS.join(", ")
-            ),
+            detail: format!("no such section in this version; there are {}", SECTIONS.join(", ")),
         })
         .collect()
 }
@@ -181,11 +150,7 @@ fn sections(tree: &Map<String, Value>, faults: &mut Vec<ConfigFault>) -> Option<
     })
 }
 
-fn section<T: DeserializeOwned>(
-    tree: &Map<String, Value>,
-    name: &str,
-    faults: &mut Vec<ConfigFault>,
-) -> Option<T> {
+fn section<T: DeserializeOwned>(tree: &Map<String, Value>, name: &str, faults: &mut Vec<ConfigFault>) -> Option<T> {
     let empty = Value::new(None, ValueKind::Table(Map::new()));
     let value = tree.get(name).cloned().unwrap_or(empty);
     match value.try_deserialize() {
@@ -199,14 +164,10 @@ fn section<T: DeserializeOwned>(
 
 fn fault_of(section: &str, error: &config::ConfigError) -> ConfigFault {
     let key = match error {
-        config::ConfigError::Type { key: Some(key), .. }
-        | config::ConfigError::At { key: Some(key), .. } => {
+        config::ConfigError::Type { key: Some(key), .. } | config::ConfigError::At { key: Some(key), .. } => {
             format!("{section}.{key}")
         }
         _ => section.to_owned(),
     };
-    ConfigFault {
-        key,
-        detail: error.to_string(),
-    }
+    ConfigFault { key, detail: error.to_string() }
 }

@@ -107,7 +107,9 @@ pub struct Context {
     pub soft_mark: f64,
     /// Share of the room at which a new epoch lands.
     pub low_mark: f64,
-    /// Largest share of the budget for human words kept as they were said.
+    /// Share of the room up to which turns before the last one stay as messages when an epoch begins.
+    pub tail_share: f64,
+    /// Largest share of the room for human words kept as they were said.
     pub pinned_share: f64,
 }
 

@@ -26,28 +26,16 @@ pub fn flatten(tree: &Map<String, Value>) -> Vec<Shown> {
 
 fn walk(prefix: &str, tree: &Map<String, Value>, shown: &mut Vec<Shown>) {
     for (name, value) in tree {
-        let key = if prefix.is_empty() {
-            name.clone()
-        } else {
-            format!("{prefix}.{name}")
-        };
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match &value.kind {
             ValueKind::Table(table) => walk(&key, table, shown),
-            _ => shown.push(Shown {
-                value: text_of(&key, value),
-                origin: origin_of(value),
-                key,
-            }),
+            _ => shown.push(Shown { value: text_of(&key, value), origin: origin_of(value), key }),
         }
     }
 }
 
 fn text_of(key: &str, value: &Value) -> String {
-    if SECRETS.contains(&key) {
-        "********".to_owned()
-    } else {
-        value.to_string()
-    }
+    if SECRETS.contains(&key) { "********".to_owned() } else { value.to_string() }
 }
 
 fn origin_of(value: &Value) -> String {

@@ -15,10 +15,7 @@ pub async fn authenticate(State(app): State<App>, mut request: Request, next: Ne
     if is_public(request.uri().path()) {
         return next.run(request).await;
     }
-    let said = Said {
-        key: bearer(request.headers()),
-        local_host: has_local_host(&request),
-    };
+    let said = Said { key: bearer(request.headers()), local_host: has_local_host(&request) };
     match caller_of(&app, said).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -47,14 +44,9 @@ async fn caller_of(app: &App, said: Said) -> Result<Caller, Problem> {
             .await
             .map_err(super::errors::of_store)?
             .ok_or_else(|| Problem::new(Code::KeyNeeded, "the key is unknown or was revoked")),
-        None if app.keys_needed() => {
-            Err(Problem::new(Code::KeyNeeded, "the request carries no key"))
-        }
+        None if app.keys_needed() => Err(Problem::new(Code::KeyNeeded, "the request carries no key")),
         None if said.local_host => Ok(Caller::local()),
-        None => Err(Problem::new(
-            Code::ForeignHost,
-            "the Host header names no loopback address",
-        )),
+        None => Err(Problem::new(Code::ForeignHost, "the Host header names no loopback address")),
     }
 }
 
@@ -68,12 +60,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, key)| Some(key.trim().to_owned()))
-        .ok_or_else(|| {
-            Problem::new(
-                Code::KeyNeeded,
-                "the Authorization header is not `Bearer <key>`",
-            )
-        })
+        .ok_or_else(|| Problem::new(Code::KeyNeeded, "the Authorization header is not `Bearer <key>`"))
 }
 
 fn has_local_host(request: &Request) -> bool {
@@ -81,12 +68,7 @@ fn has_local_host(request: &Request) -> bool {
         .headers()
         .get(header::HOST)
         .and_then(|value| value.to_str().ok())
-        .or_else(|| {
-            request
-                .uri()
-                .authority()
-                .map(axum::http::uri::Authority::as_str)
-        });
+        .or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str));
     host.is_some_and(is_local)
 }
 
@@ -98,9 +80,7 @@ fn is_local(host: &str) -> bool {
     };
     let name = name.trim_end_matches('.');
     name.eq_ignore_ascii_case("localhost")
-        || name
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -137,22 +117,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Admin {
     }
 }
 
-async fn at_least<S: Send + Sync>(
-    parts: &mut Parts,
-    state: &S,
-    scope: KeyScope,
-) -> Result<Caller, Problem> {
+async fn at_least<S: Send + Sync>(parts: &mut Parts, state: &S, scope: KeyScope) -> Result<Caller, Problem> {
     let caller = Caller::from_request_parts(parts, state).await?;
     if caller.may(scope) {
         return Ok(caller);
     }
     Err(Problem::new(
         Code::Forbidden,
-        format!(
-            "the key's scope is {}, this needs {}",
-            caller.scope.as_str(),
-            scope.as_str()
-        ),
+        format!("the key's scope is {}, this needs {}", caller.scope.as_str(), scope.as_str()),
     ))
 }
 
@@ -162,25 +134,10 @@ mod tests {
 
     #[test]
     fn local_hosts_are_told_from_others() {
-        for host in [
-            "localhost",
-            "LOCALHOST:7878",
-            "127.0.0.1:1",
-            "127.9.9.9",
-            "[::1]:80",
-            "[::1]",
-            "localhost.",
-        ] {
+        for host in ["localhost", "LOCALHOST:7878", "127.0.0.1:1", "127.9.9.9", "[::1]:80", "[::1]", "localhost."] {
             assert!(is_local(host), "{host}");
         }
-        for host in [
-            "evil.example",
-            "localhost.evil.example:7878",
-            "10.0.0.1",
-            "",
-            "127.0.0.1.nip.io",
-            "[::2]",
-        ] {
+        for host in ["evil.example", "localhost.evil.example:7878", "10.0.0.1", "", "127.0.0.1.nip.io", "[::2]"] {
             assert!(!is_local(host), "{host}");
         }
     }

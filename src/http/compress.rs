@@ -63,11 +63,7 @@ pub async fn compress_messages(
         return Err(Problem::field("/budget", "must be above 0"));
     }
     let format = body.format.unwrap_or(OutFormat::OpenAi);
-    let wire = if format == OutFormat::Anthropic {
-        WireFormat::Anthropic
-    } else {
-        WireFormat::OpenAi
-    };
+    let wire = if format == OutFormat::Anthropic { WireFormat::Anthropic } else { WireFormat::OpenAi };
     let request = ContextRequest {
         budget: body.budget,
         reserve: body.reserve,
@@ -76,11 +72,7 @@ pub async fn compress_messages(
         include: Include::default(),
     };
     let compress = Compress {
-        incoming: Incoming {
-            format: wire,
-            messages: body.messages,
-            system: body.system,
-        },
+        incoming: Incoming { format: wire, messages: body.messages, system: body.system },
         tools: body.tools.map(tools_text).transpose()?.flatten(),
         model: body.model,
         request,
@@ -92,7 +84,5 @@ pub async fn compress_messages(
     if body.guideline_set.is_some() {
         served.receipt.warnings.push("no_guidelines".to_owned());
     }
-    Ok(json_bytes(
-        answer_text(None, &served, format).map_err(unwritten)?,
-    ))
+    Ok(json_bytes(answer_text(None, &served, format).map_err(unwritten)?))
 }

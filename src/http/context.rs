@@ -99,10 +99,9 @@ impl ContextParams {
                         "playbook" => Ok(Part::Playbook),
                         "facts" => Ok(Part::Facts),
                         "recalled" => Ok(Part::Recalled),
-                        other => Err(Problem::field(
-                            "include",
-                            format!("`{other}` is none of playbook, facts, recalled"),
-                        )),
+                        other => {
+                            Err(Problem::field("include", format!("`{other}` is none of playbook, facts, recalled")))
+                        }
                     })
                     .collect::<Result<_, _>>()?,
             ),
@@ -130,10 +129,7 @@ impl ContextBody {
             reserve: self.reserve.unwrap_or(0),
             format: self.format.unwrap_or(OutFormat::OpenAi),
             query: self.query.clone(),
-            include: self
-                .include
-                .as_deref()
-                .map_or_else(Include::default, include_of),
+            include: self.include.as_deref().map_or_else(Include::default, include_of),
         })
     }
 }
@@ -207,11 +203,7 @@ pub async fn restore_epoch(
 async fn optional_body(app: &App, request: Request) -> Result<ContextBody, Problem> {
     let limits = &app.config().limits;
     let body = read_body(request, limits.max_body_bytes).await?;
-    if body.is_empty() {
-        Ok(ContextBody::default())
-    } else {
-        parse(&body, limits.max_depth)
-    }
+    if body.is_empty() { Ok(ContextBody::default()) } else { parse(&body, limits.max_depth) }
 }
 
 async fn answer(
@@ -225,18 +217,11 @@ async fn answer(
     if body.wait.is_some() && !matches!(way, Way::Compact) {
         return Err(Problem::field("/wait", "only `compact` takes it"));
     }
-    let context = app
-        .pipeline()
-        .serve_context(caller, id, body.ask()?, way)
-        .await?;
-    let etag = HeaderValue::from_str(&context.etag)
-        .map_err(|_| Problem::new(Code::Internal, "the etag cannot be written"))?;
+    let context = app.pipeline().serve_context(caller, id, body.ask()?, way).await?;
+    let etag =
+        HeaderValue::from_str(&context.etag).map_err(|_| Problem::new(Code::Internal, "the etag cannot be written"))?;
     let has = body.if_none_match.as_deref();
-    let has = has.or_else(|| {
-        headers
-            .get(header::IF_NONE_MATCH)
-            .and_then(|value| value.to_str().ok())
-    });
+    let has = has.or_else(|| headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()));
     let mut response = if has.is_some_and(|has| matches_etag(has, &context.etag)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -264,11 +249,7 @@ fn written(id: &str, context: &Context) -> Result<String, Problem> {
 /// # Errors
 ///
 /// Fails where the receipt cannot be written.
-pub fn answer_text(
-    id: Option<&str>,
-    served: &Served,
-    format: OutFormat,
-) -> serde_json::Result<String> {
+pub fn answer_text(id: Option<&str>, served: &Served, format: OutFormat) -> serde_json::Result<String> {
     let head = match id {
         Some(id) => format!(r#"{{"trajectory_id":{},"#, quoted(id)?),
         None => "{".to_owned(),
@@ -278,11 +259,7 @@ pub fn answer_text(
 
 /// Puts an answer together from the texts of its messages, which stay as they are.
 fn payload(head: String, served: &Served, format: OutFormat) -> serde_json::Result<String> {
-    let size = served
-        .messages
-        .iter()
-        .map(|message| message.len() + 1)
-        .sum::<usize>();
+    let size = served.messages.iter().map(|message| message.len() + 1).sum::<usize>();
     let mut text = head;
     text.reserve(size + 4096);
     text.extend([r#""format":""#, format.name(), r#"","#]);
@@ -319,10 +296,7 @@ fn quoted(text: &str) -> serde_json::Result<String> {
     serde_json::to_string(text)
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature that map_err asks for"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that map_err asks for")]
 pub fn unwritten(error: serde_json::Error) -> Problem {
     tracing::error!(%error, "an answer cannot be written");
     Problem::new(Code::Internal, "the answer cannot be written")
@@ -376,27 +350,14 @@ pub async fn list_epochs(
     let limit = page_limit(params.limit)?;
     let from = match params.cursor.as_deref() {
         None => 0,
-        Some(cursor) => cursor
-            .parse::<usize>()
-            .map_err(|_| Problem::field("cursor", "not a cursor of this list"))?,
+        Some(cursor) => cursor.parse::<usize>().map_err(|_| Problem::field("cursor", "not a cursor of this list"))?,
     };
-    let rows = app
-        .pipeline()
-        .epochs(&caller, &id, params.line.as_deref())
-        .await?;
+    let rows = app.pipeline().epochs(&caller, &id, params.line.as_deref()).await?;
     let total = rows.len();
-    let epochs = rows
-        .into_iter()
-        .skip(from)
-        .take(limit)
-        .map(epoch_answer)
-        .collect::<Result<Vec<_>, _>>()?;
+    let epochs = rows.into_iter().skip(from).take(limit).map(epoch_answer).collect::<Result<Vec<_>, _>>()?;
     let end = from.saturating_add(epochs.len());
     let next_cursor = (end < total).then(|| end.to_string());
-    Ok(Body(EpochList {
-        epochs,
-        next_cursor,
-    }))
+    Ok(Body(EpochList { epochs, next_cursor }))
 }
 
 /// Returns one epoch: of the line that is named, else of the line whose epoch of this number is newest.
@@ -409,23 +370,14 @@ pub async fn get_epoch(
     Path((id, n)): Path<(String, u64)>,
     Query(params): Query<EpochParams>,
 ) -> Result<Body<EpochAnswer>, Problem> {
-    let rows = app
-        .pipeline()
-        .epochs(&caller, &id, params.line.as_deref())
-        .await?;
+    let rows = app.pipeline().epochs(&caller, &id, params.line.as_deref()).await?;
     let row = rows.into_iter().find(|row| row.n == n);
-    let row =
-        row.ok_or_else(|| Problem::not_found(format_args!("epoch {n} of trajectory `{id}`")))?;
+    let row = row.ok_or_else(|| Problem::not_found(format_args!("epoch {n} of trajectory `{id}`")))?;
     Ok(Body(epoch_answer(row)?))
 }
 
 fn epoch_answer(row: crate::store::EpochRow) -> Result<EpochAnswer, Problem> {
-    let record = RawValue::from_string(row.record)
-        .map_err(|_| Problem::new(Code::Internal, "a stored epoch is damaged"))?;
-    Ok(EpochAnswer {
-        line: row.line,
-        n: row.n,
-        created_at: rfc3339(row.created_ms),
-        record,
-    })
+    let record =
+        RawValue::from_string(row.record).map_err(|_| Problem::new(Code::Internal, "a stored epoch is damaged"))?;
+    Ok(EpochAnswer { line: row.line, n: row.n, created_at: rfc3339(row.created_ms), record })
 }

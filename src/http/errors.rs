@@ -14,9 +14,7 @@ impl From<Failure> for Problem {
             Failure::NotFound(_) => Self::new(Code::NotFound, said),
             Failure::Namespace(_) => Self::new(Code::Forbidden, said),
             Failure::Exists(_) => Self::new(Code::AlreadyExists, said),
-            Failure::Length { current } => {
-                Self::new(Code::LengthConflict, said).with("current_length", current)
-            }
+            Failure::Length { current } => Self::new(Code::LengthConflict, said).with("current_length", current),
             Failure::Idempotency => Self::new(Code::IdempotencyMismatch, said),
             Failure::Invalid(faults) => of_faults(faults),
             Failure::Context(error) => of_context(&error),
@@ -46,13 +44,7 @@ fn of_faults(faults: Vec<Fault>) -> Problem {
         [only] => format!("{}: {}", only.pointer, only.detail),
         more => format!("{} faults; nothing was stored", more.len()),
     };
-    let errors = faults
-        .into_iter()
-        .map(|fault| FieldError {
-            pointer: fault.pointer,
-            detail: fault.detail,
-        })
-        .collect();
+    let errors = faults.into_iter().map(|fault| FieldError { pointer: fault.pointer, detail: fault.detail }).collect();
     Problem::new(Code::Invalid, said).with_errors(errors)
 }
 

@@ -28,11 +28,8 @@ pub async fn stream_events(
     Path(id): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Line, Infallible>>>, Problem> {
     let permit = app.streams().clone().try_acquire_owned().map_err(|_| {
-        Problem::new(
-            Code::TooManyStreams,
-            "as many event streams are open as the limit allows",
-        )
-        .with("retry_after_s", 5)
+        Problem::new(Code::TooManyStreams, "as many event streams are open as the limit allows")
+            .with("retry_after_s", 5)
     })?;
     app.pipeline().record(&caller, &id).await?;
     let events = app.pipeline().events().listen(&id);

@@ -54,10 +54,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let parsed = axum::extract::Query::<T>::try_from_uri(&parts.uri);
         match parsed {
             Ok(query) => Ok(Self(query.0)),
-            Err(QueryRejection::FailedToDeserializeQueryString(error)) => Err(Problem::new(
-                Code::Invalid,
-                format!("query: {}", source_text(&error)),
-            )),
+            Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
+                Err(Problem::new(Code::Invalid, format!("query: {}", source_text(&error))))
+            }
             Err(error) => Err(Problem::new(Code::UnreadableBody, error.body_text())),
         }
     }
@@ -76,10 +75,9 @@ where
         let parsed = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         match parsed {
             Ok(path) => Ok(Self(path.0)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) => Err(Problem::new(
-                Code::Invalid,
-                format!("path: {}", error.body_text()),
-            )),
+            Err(PathRejection::FailedToDeserializePathParams(error)) => {
+                Err(Problem::new(Code::Invalid, format!("path: {}", error.body_text())))
+            }
             Err(error) => Err(Problem::new(Code::UnreadableBody, error.body_text())),
         }
     }
@@ -94,30 +92,13 @@ fn source_text(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = kind
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    if essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"))
-    {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
         return Ok(());
     }
-    let said = if kind.is_empty() {
-        "there is no Content-Type".to_owned()
-    } else {
-        format!("Content-Type is {kind}")
-    };
-    Err(Problem::new(
-        Code::UnsupportedMediaType,
-        format!("{said}; send application/json"),
-    ))
+    let said = if kind.is_empty() { "there is no Content-Type".to_owned() } else { format!("Content-Type is {kind}") };
+    Err(Problem::new(Code::UnsupportedMediaType, format!("{said}; send application/json")))
 }
 
 /// Reads a body of at most `max_bytes`.
@@ -142,11 +123,7 @@ pub async fn read_body(request: Request, max_bytes: usize) -> Result<Bytes, Prob
 }
 
 fn too_large(max_bytes: usize) -> Problem {
-    Problem::new(
-        Code::TooLarge,
-        format!("the body has more than {max_bytes} bytes"),
-    )
-    .with("max_bytes", max_bytes)
+    Problem::new(Code::TooLarge, format!("the body has more than {max_bytes} bytes")).with("max_bytes", max_bytes)
 }
 
 /// Parses a JSON body.
@@ -156,27 +133,17 @@ fn too_large(max_bytes: usize) -> Problem {
 /// `unreadable-body` for what is no UTF-8 or no JSON; `invalid` with a pointer for what has another meaning.
 pub fn parse<T: DeserializeOwned>(body: &[u8], max_depth: usize) -> Result<T, Problem> {
     let text = std::str::from_utf8(body).map_err(|error| {
-        Problem::new(
-            Code::UnreadableBody,
-            format!("the body is not UTF-8 after {} bytes", error.valid_up_to()),
-        )
+        Problem::new(Code::UnreadableBody, format!("the body is not UTF-8 after {} bytes", error.valid_up_to()))
     })?;
     if depth_of(text.as_bytes()) > max_depth {
-        return Err(Problem::field(
-            "",
-            format!("objects and lists are nested deeper than {max_depth}"),
-        ));
+        return Err(Problem::field("", format!("objects and lists are nested deeper than {max_depth}")));
     }
     check_object(text)?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value =
-        serde_path_to_error::deserialize(&mut reader).map_err(|error| problem_of(&error))?;
-    reader.end().map_err(|error| {
-        Problem::new(
-            Code::UnreadableBody,
-            format!("the body is not one JSON value: {error}"),
-        )
-    })?;
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| problem_of(&error))?;
+    reader
+        .end()
+        .map_err(|error| Problem::new(Code::UnreadableBody, format!("the body is not one JSON value: {error}")))?;
     Ok(value)
 }
 
@@ -187,10 +154,7 @@ fn check_object(text: &str) -> Result<(), Problem> {
     }
     match serde_json::from_str::<serde::de::IgnoredAny>(text) {
         Ok(_) => Err(Problem::field("", "expected an object")),
-        Err(error) => Err(Problem::new(
-            Code::UnreadableBody,
-            format!("the body is not JSON: {error}"),
-        )),
+        Err(error) => Err(Problem::new(Code::UnreadableBody, format!("the body is not JSON: {error}"))),
     }
 }
 
@@ -199,10 +163,7 @@ fn problem_of(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem 
     if inner.is_data() {
         return Problem::field(pointer_of(error.path()), without_place(&inner.to_string()));
     }
-    Problem::new(
-        Code::UnreadableBody,
-        format!("the body is not JSON: {inner}"),
-    )
+    Problem::new(Code::UnreadableBody, format!("the body is not JSON: {inner}"))
 }
 
 fn without_place(text: &str) -> &str {
@@ -265,47 +226,22 @@ mod tests {
 
     fn pointer(body: &str) -> (Code, String) {
         let problem = parse::<Body>(body.as_bytes(), 8).unwrap_err();
-        (
-            problem.code(),
-            problem
-                .errors()
-                .first()
-                .map(|error| error.pointer.clone())
-                .unwrap_or_default(),
-        )
+        (problem.code(), problem.errors().first().map(|error| error.pointer.clone()).unwrap_or_default())
     }
 
     #[test]
     fn faults_name_their_place() {
-        assert_eq!(
-            pointer(r#"{"messages":[],"budget":-1}"#),
-            (Code::Invalid, "/budget".into())
-        );
-        assert_eq!(
-            pointer(r#"{"messages":[],"colour":1}"#),
-            (Code::Invalid, "/colour".into())
-        );
-        assert_eq!(
-            pointer(r#"{"messages":[]"#),
-            (Code::UnreadableBody, String::new())
-        );
-        assert_eq!(
-            pointer(r#"{"messages":[[[[[[[[[]]]]]]]]]}"#),
-            (Code::Invalid, String::new())
-        );
-        assert_eq!(
-            pointer(r#"{"messages":[]} x"#),
-            (Code::UnreadableBody, String::new())
-        );
+        assert_eq!(pointer(r#"{"messages":[],"budget":-1}"#), (Code::Invalid, "/budget".into()));
+        assert_eq!(pointer(r#"{"messages":[],"colour":1}"#), (Code::Invalid, "/colour".into()));
+        assert_eq!(pointer(r#"{"messages":[]"#), (Code::UnreadableBody, String::new()));
+        assert_eq!(pointer(r#"{"messages":[[[[[[[[[]]]]]]]]]}"#), (Code::Invalid, String::new()));
+        assert_eq!(pointer(r#"{"messages":[]} x"#), (Code::UnreadableBody, String::new()));
     }
 
     #[test]
     fn messages_keep_their_bytes() {
         let body = r#"{"messages":[{"b" : 1.0e2,   "a":"\u00e9"}]}"#;
         let parsed: Body = parse(body.as_bytes(), 8).unwrap();
-        assert_eq!(
-            parsed.messages.first().unwrap().get(),
-            r#"{"b" : 1.0e2,   "a":"\u00e9"}"#
-        );
+        assert_eq!(parsed.messages.first().unwrap().get(), r#"{"b" : 1.0e2,   "a":"\u00e9"}"#);
     }
 }

@@ -88,49 +88,20 @@ pub async fn create_key(
         }
     };
     let scope = body.scope.unwrap_or(KeyScope::Agent);
-    let new = app
-        .pipeline()
-        .keys()
-        .create(body.name, scope, namespace)
-        .await?;
+    let new = app.pipeline().keys().create(body.name, scope, namespace).await?;
     let detail = json!({ "name": new.row.name, "scope": new.row.scope });
-    app.pipeline()
-        .audit(
-            &caller,
-            new.row.namespace.as_deref(),
-            "key.create",
-            &new.row.id,
-            detail,
-        )
-        .await?;
+    app.pipeline().audit(&caller, new.row.namespace.as_deref(), "key.create", &new.row.id, detail).await?;
     let secret = new.secret.expose_secret().to_owned();
-    Ok((
-        StatusCode::CREATED,
-        Body(KeyAnswer::of(new.row, Some(secret))),
-    )
-        .into_response())
+    Ok((StatusCode::CREATED, Body(KeyAnswer::of(new.row, Some(secret)))).into_response())
 }
 
 /// Lists the keys that the caller's key reaches.
 #[utoipa::path(get, path = "/v1/keys", tag = "operations", operation_id = "list_keys",
     responses((status = 200, body = KeyList), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
-pub async fn list_keys(
-    State(app): State<App>,
-    Admin(caller): Admin,
-) -> Result<Body<KeyList>, Problem> {
-    let rows = app
-        .pipeline()
-        .keys()
-        .list()
-        .await
-        .map_err(super::errors::of_store)?;
-    let reached = rows
-        .into_iter()
-        .filter(|row| caller.namespace.is_none() || caller.namespace == row.namespace);
-    Ok(Body(KeyList {
-        keys: reached.map(|row| KeyAnswer::of(row, None)).collect(),
-        next_cursor: None,
-    }))
+pub async fn list_keys(State(app): State<App>, Admin(caller): Admin) -> Result<Body<KeyList>, Problem> {
+    let rows = app.pipeline().keys().list().await.map_err(super::errors::of_store)?;
+    let reached = rows.into_iter().filter(|row| caller.namespace.is_none() || caller.namespace == row.namespace);
+    Ok(Body(KeyList { keys: reached.map(|row| KeyAnswer::of(row, None)).collect(), next_cursor: None }))
 }
 
 /// Revokes a key.
@@ -146,19 +117,9 @@ pub async fn revoke_key(
     let rows = keys.list().await.map_err(super::errors::of_store)?;
     let row = rows
         .into_iter()
-        .find(|row| {
-            row.id == id && (caller.namespace.is_none() || caller.namespace == row.namespace)
-        })
+        .find(|row| row.id == id && (caller.namespace.is_none() || caller.namespace == row.namespace))
         .ok_or_else(|| Problem::not_found(format_args!("key `{id}`")))?;
     keys.revoke(&id).await.map_err(super::errors::of_store)?;
-    app.pipeline()
-        .audit(
-            &caller,
-            row.namespace.as_deref(),
-            "key.revoke",
-            &id,
-            json!({ "name": row.name }),
-        )
-        .await?;
+    app.pipeline().audit(&caller, row.namespace.as_deref(), "key.revoke", &id, json!({ "name": row.name })).await?;
     Ok(StatusCode::NO_CONTENT)
 }

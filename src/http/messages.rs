@@ -87,32 +87,14 @@ pub async fn append_messages(
     headers: HeaderMap,
     JsonBytes(body, bytes): JsonBytes<AppendMessages>,
 ) -> Result<Body<AppendReport>, Problem> {
-    let idempotency = idempotency_key(&headers)?.map(|key| IdempotencyKey {
-        key,
-        body_hash: *blake3::hash(&bytes).as_bytes(),
-    });
+    let idempotency =
+        idempotency_key(&headers)?.map(|key| IdempotencyKey { key, body_hash: *blake3::hash(&bytes).as_bytes() });
     drop(bytes);
-    let incoming = Incoming {
-        format: body.format.unwrap_or(WireFormat::OpenAi),
-        messages: body.messages,
-        system: body.system,
-    };
-    let append = Append {
-        incoming,
-        expected_length: body.expected_length,
-        idempotency,
-    };
-    let Appended {
-        appended,
-        length,
-        tokens,
-        ..
-    } = app.pipeline().append_messages(&caller, &id, append).await?;
-    Ok(Body(AppendReport {
-        appended,
-        length,
-        tokens,
-    }))
+    let incoming =
+        Incoming { format: body.format.unwrap_or(WireFormat::OpenAi), messages: body.messages, system: body.system };
+    let append = Append { incoming, expected_length: body.expected_length, idempotency };
+    let Appended { appended, length, tokens, .. } = app.pipeline().append_messages(&caller, &id, append).await?;
+    Ok(Body(AppendReport { appended, length, tokens }))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
@@ -124,12 +106,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         .ok()
         .filter(|key| (1..=255).contains(&key.len()))
         .map(|key| Some(key.to_owned()))
-        .ok_or_else(|| {
-            Problem::field(
-                "Idempotency-Key",
-                "must be 1 to 255 printable ASCII characters",
-            )
-        })
+        .ok_or_else(|| Problem::field("Idempotency-Key", "must be 1 to 255 printable ASCII characters"))
 }
 
 /// Returns the originals, byte-identical, in order.
@@ -145,14 +122,11 @@ pub async fn list_messages(
     let limit = page_limit(params.limit)? as u64;
     let from = match params.cursor.as_deref() {
         None => 0,
-        Some(cursor) => cursor
-            .parse::<u64>()
-            .map_err(|_| Problem::field("cursor", "not a cursor of this list"))?,
+        Some(cursor) => cursor.parse::<u64>().map_err(|_| Problem::field("cursor", "not a cursor of this list"))?,
     };
     let (rows, record) = app.pipeline().messages(&caller, &id, from, limit).await?;
     let end = from + rows.len() as u64;
-    let mut text =
-        String::with_capacity(rows.iter().map(|row| row.native.len() + 1).sum::<usize>() + 64);
+    let mut text = String::with_capacity(rows.iter().map(|row| row.native.len() + 1).sum::<usize>() + 64);
     text.push_str(r#"{"messages":["#);
     for (i, row) in rows.iter().enumerate() {
         if i > 0 {
@@ -179,9 +153,7 @@ pub async fn pin_message(
     caller: Caller,
     Path((id, n)): Path<(String, u64)>,
 ) -> Result<Body<Pin>, Problem> {
-    app.pipeline()
-        .pin_message(&caller, &id, n, Pinned::Yes)
-        .await?;
+    app.pipeline().pin_message(&caller, &id, n, Pinned::Yes).await?;
     Ok(Body(Pin { n, pinned: true }))
 }
 
@@ -194,8 +166,6 @@ pub async fn unpin_message(
     caller: Caller,
     Path((id, n)): Path<(String, u64)>,
 ) -> Result<Body<Pin>, Problem> {
-    app.pipeline()
-        .pin_message(&caller, &id, n, Pinned::No)
-        .await?;
+    app.pipeline().pin_message(&caller, &id, n, Pinned::No).await?;
     Ok(Body(Pin { n, pinned: false }))
 }

@@ -34,10 +34,7 @@ pub fn router(app: App) -> Router {
     router
         .method_not_allowed_fallback(pages::method_not_allowed)
         .fallback(pages::not_found)
-        .layer(middleware::from_fn_with_state(
-            app.clone(),
-            auth::authenticate,
-        ))
+        .layer(middleware::from_fn_with_state(app.clone(), auth::authenticate))
         .layer(middleware::from_fn_with_state(app.clone(), frame::frame))
         .layer(DefaultBodyLimit::disable())
         .with_state(app)
@@ -45,15 +42,8 @@ pub fn router(app: App) -> Router {
 
 fn routes_and_document() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(
-            trajectories::create_trajectory,
-            trajectories::list_trajectories
-        ))
-        .routes(routes!(
-            trajectories::get_trajectory,
-            trajectories::patch_trajectory,
-            trajectories::delete_trajectory
-        ))
+        .routes(routes!(trajectories::create_trajectory, trajectories::list_trajectories))
+        .routes(routes!(trajectories::get_trajectory, trajectories::patch_trajectory, trajectories::delete_trajectory))
         .routes(routes!(trajectories::fork_trajectory))
         .routes(routes!(trajectories::note_outcome))
         .routes(routes!(messages::append_messages, messages::list_messages))

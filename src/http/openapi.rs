@@ -8,9 +8,7 @@ pub fn base() -> OpenApi {
     let bearer = SecurityScheme::Http(
         HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some(
-                "Needed where keys are configured, and on every address that is not loopback.",
-            ))
+            .description(Some("Needed where keys are configured, and on every address that is not loopback."))
             .build(),
     );
     OpenApiBuilder::new()
@@ -36,8 +34,7 @@ pub fn document() -> OpenApi {
 #[must_use]
 pub fn text() -> String {
     // The document is made of strings and maps: writing it cannot fail.
-    document().to_pretty_json().map_or_else(
-        |error| format!("{{\"error\": {:?}}}\n", error.to_string()),
-        |text| text + "\n",
-    )
+    document()
+        .to_pretty_json()
+        .map_or_else(|error| format!("{{\"error\": {:?}}}\n", error.to_string()), |text| text + "\n")
 }

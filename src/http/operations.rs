@@ -30,18 +30,16 @@ pub async fn healthz() -> Body<Value> {
     responses((status = 200, body = Object), (status = 503, body = ProblemDocument, content_type = "application/problem+json")))]
 pub async fn readyz(State(app): State<App>) -> Result<Body<Value>, Problem> {
     if app.stopping().is_cancelled() {
-        return Err(
-            Problem::new(Code::StoreUnavailable, "the daemon is stopping").with("retry_after_s", 5),
-        );
+        return Err(Problem::new(Code::StoreUnavailable, "the daemon is stopping").with("retry_after_s", 5));
     }
-    let health = app.pipeline().store().health().await.map_err(|error| {
-        Problem::new(Code::StoreUnavailable, error.to_string()).with("retry_after_s", 5)
-    })?;
+    let health = app
+        .pipeline()
+        .store()
+        .health()
+        .await
+        .map_err(|error| Problem::new(Code::StoreUnavailable, error.to_string()).with("retry_after_s", 5))?;
     if health.schema_version != health.latest_schema_version {
-        let said = format!(
-            "the schema has version {}, not {}",
-            health.schema_version, health.latest_schema_version
-        );
+        let said = format!("the schema has version {}, not {}", health.schema_version, health.latest_schema_version);
         return Err(Problem::new(Code::StoreUnavailable, said).with("retry_after_s", 5));
     }
     Ok(Body(json!({
@@ -57,11 +55,7 @@ pub async fn readyz(State(app): State<App>) -> Result<Body<Value>, Problem> {
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(app): State<App>, _: Operator) -> Response {
     app.metrics().run_upkeep();
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        app.metrics().render(),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics().render()).into_response()
 }
 
 /// What this daemon is.
@@ -98,19 +92,8 @@ pub async fn get_info(State(app): State<App>, _: Caller) -> Body<Info> {
         name: "recapd",
         version: env!("CARGO_PKG_VERSION"),
         api: "v1",
-        features: vec![
-            "trajectories",
-            "context",
-            "compress",
-            "originals",
-            "search",
-            "events",
-            "keys",
-        ],
-        compressors: vec![CompressorInfo {
-            name: "rules",
-            ready: true,
-        }],
+        features: vec!["trajectories", "context", "compress", "originals", "search", "events", "keys"],
+        compressors: vec![CompressorInfo { name: "rules", ready: true }],
         engine: app.pipeline().store().engine().name(),
     })
 }
@@ -176,10 +159,7 @@ pub async fn list_audit(
             detail: entry.detail,
         })
         .collect();
-    Ok(Body(AuditList {
-        audit,
-        next_cursor: page.next_cursor,
-    }))
+    Ok(Body(AuditList { audit, next_cursor: page.next_cursor }))
 }
 
 /// Which days are summed.
@@ -236,24 +216,13 @@ pub async fn list_usage(
 ) -> Result<Body<UsageList>, Problem> {
     let namespace = reached(&caller, params.namespace)?;
     let now = app.pipeline().world().now_ms();
-    let since = params
-        .since
-        .map_or(Ok(now - 30 * DAY_MS), |text| millis("since", &text))?;
-    let until = params
-        .until
-        .map_or(Ok(now), |text| millis("until", &text))?;
-    app.pipeline()
-        .write_usage()
-        .await
-        .map_err(super::errors::of_store)?;
+    let since = params.since.map_or(Ok(now - 30 * DAY_MS), |text| millis("since", &text))?;
+    let until = params.until.map_or(Ok(now), |text| millis("until", &text))?;
+    app.pipeline().write_usage().await.map_err(super::errors::of_store)?;
     let rows = app
         .pipeline()
         .store()
-        .usage(
-            namespace.as_deref(),
-            since.div_euclid(DAY_MS),
-            until.div_euclid(DAY_MS) + 1,
-        )
+        .usage(namespace.as_deref(), since.div_euclid(DAY_MS), until.div_euclid(DAY_MS) + 1)
         .await
         .map_err(super::errors::of_store)?;
     let usage = rows
@@ -271,10 +240,7 @@ pub async fn list_usage(
             cost_usd_micros: 0,
         })
         .collect();
-    Ok(Body(UsageList {
-        usage,
-        next_cursor: None,
-    }))
+    Ok(Body(UsageList { usage, next_cursor: None }))
 }
 
 /// Returns the namespace that a list is held to.

@@ -80,24 +80,15 @@ pub async fn get_original(
     Path(address): Path<String>,
     Query(params): Query<OriginalParams>,
 ) -> Result<Response, Problem> {
-    let (hash, text) = app
-        .pipeline()
-        .original(&caller, &address, params.trajectory.as_deref())
-        .await?;
+    let (hash, text) = app.pipeline().original(&caller, &address, params.trajectory.as_deref()).await?;
     let part = match params.range.as_deref() {
         None => text.to_string(),
         Some(range) => lines_of(&text, range)?.to_owned(),
     };
     let mut response = part.into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let etag = HeaderValue::from_str(&format!("\"{hash}\""));
     if let (Ok(etag), None) = (etag, &params.range) {
         headers.insert(header::ETAG, etag);
@@ -107,27 +98,11 @@ pub async fn get_original(
 
 /// Returns the lines of a range, with their line ends.
 fn lines_of<'a>(text: &'a str, range: &str) -> Result<&'a str, Problem> {
-    let wrong = || {
-        Problem::field(
-            "range",
-            format!("`{range}` is none of `10-20`, `10-`, `-20`"),
-        )
-    };
+    let wrong = || Problem::field("range", format!("`{range}` is none of `10-20`, `10-`, `-20`"));
     let (first, last) = range.split_once('-').ok_or_else(wrong)?;
-    let number = |digits: &str| {
-        digits
-            .parse::<usize>()
-            .ok()
-            .filter(|n| *n > 0)
-            .ok_or_else(wrong)
-    };
+    let number = |digits: &str| digits.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(wrong);
     let mut starts: Vec<usize> = vec![0];
-    starts.extend(
-        text.bytes()
-            .enumerate()
-            .filter(|(_, byte)| *byte == b'\n')
-            .map(|(at, _)| at + 1),
-    );
+    starts.extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
     starts.dedup_by_key(|at| (*at).min(text.len()));
     let count = starts.iter().filter(|at| **at < text.len()).count();
     let (first, last) = match (first, last) {
@@ -151,10 +126,7 @@ pub async fn search_originals(
 ) -> Result<Body<SearchList>, Problem> {
     let query = params.q.unwrap_or_default();
     if query.trim().is_empty() && params.regex.is_none() {
-        return Err(Problem::field(
-            "q",
-            "say what to search for, in `q` or `regex`",
-        ));
+        return Err(Problem::field("q", "say what to search for, in `q` or `regex`"));
     }
     let regex = params.regex.map(|pattern| {
         RegexBuilder::new(&pattern)
@@ -182,10 +154,7 @@ pub async fn search_originals(
             snippet: hit.snippet,
         })
         .collect();
-    Ok(Body(SearchList {
-        search,
-        next_cursor: hits.next_cursor,
-    }))
+    Ok(Body(SearchList { search, next_cursor: hits.next_cursor }))
 }
 
 #[cfg(test)]
@@ -205,10 +174,6 @@ mod tests {
         assert_eq!(lines_of(text, "9-12").unwrap(), "");
         assert_eq!(lines_of(text, "3-2").unwrap(), "");
         assert_eq!(lines_of("", "1-").unwrap(), "");
-        assert!(
-            lines_of(text, "0-1").is_err()
-                && lines_of(text, "x").is_err()
-                && lines_of(text, "-").is_err()
-        );
+        assert!(lines_of(text, "0-1").is_err() && lines_of(text, "x").is_err() && lines_of(text, "-").is_err());
     }
 }

@@ -28,10 +28,7 @@ impl<T: Serialize> IntoResponse for Body<T> {
 /// Returns bytes that are JSON as an answer.
 pub fn json_bytes(bytes: impl Into<axum::body::Body>) -> Response {
     let mut response = Response::new(bytes.into());
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -42,10 +39,7 @@ pub async fn not_found(OriginalUri(uri): OriginalUri) -> Problem {
 
 /// Answers for methods that a path does not take.
 pub async fn method_not_allowed() -> Problem {
-    Problem::new(
-        Code::MethodNotAllowed,
-        "the path exists; it does not take this method",
-    )
+    Problem::new(Code::MethodNotAllowed, "the path exists; it does not take this method")
 }
 
 /// Returns this document.

@@ -197,22 +197,13 @@ pub struct ProblemDocument {
 impl Problem {
     /// Makes a problem.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self(Box::new(Facts {
-            code,
-            detail: detail.into(),
-            errors: Vec::new(),
-            extra: Map::new(),
-        }))
+        Self(Box::new(Facts { code, detail: detail.into(), errors: Vec::new(), extra: Map::new() }))
     }
 
     /// Makes the problem of one wrong field.
     pub fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let (pointer, detail) = (pointer.into(), detail.into());
-        let said = if pointer.is_empty() {
-            detail.clone()
-        } else {
-            format!("{pointer}: {detail}")
-        };
+        let said = if pointer.is_empty() { detail.clone() } else { format!("{pointer}: {detail}") };
         Self::new(Code::Invalid, said).with_errors(vec![FieldError { pointer, detail }])
     }
 
@@ -266,14 +257,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.0.code.status().into_response();
         if let Some(seconds) = self.0.extra.get("retry_after_s").and_then(Value::as_u64) {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.0.code == Code::KeyNeeded {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(self);
         response
@@ -286,19 +273,13 @@ pub fn render(mut response: Response, request_id: &str) -> Response {
     if !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    let problem = response
-        .extensions_mut()
-        .remove::<Problem>()
-        .unwrap_or_else(|| {
-            let code = Code::of_status(status);
-            Problem::new(code, code.title())
-        });
+    let problem = response.extensions_mut().remove::<Problem>().unwrap_or_else(|| {
+        let code = Code::of_status(status);
+        Problem::new(code, code.title())
+    });
     let document = serde_json::to_vec(&problem.document(request_id)).unwrap_or_default();
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     Response::from_parts(parts, document.into())
 }

@@ -73,10 +73,7 @@ pub struct Metrics {
 
 impl From<Sums> for Metrics {
     fn from(sums: Sums) -> Self {
-        Self {
-            full: sums.full,
-            served: sums.served,
-        }
+        Self { full: sums.full, served: sums.served }
     }
 }
 
@@ -86,24 +83,12 @@ impl TrajectoryRecord {
     /// # Errors
     ///
     /// `internal` where the row's JSON is damaged.
-    pub fn of(
-        row: TrajectoryRow,
-        metrics: Option<Metrics>,
-        epoch: Option<u64>,
-    ) -> Result<Self, Problem> {
+    pub fn of(row: TrajectoryRow, metrics: Option<Metrics>, epoch: Option<u64>) -> Result<Self, Problem> {
         let damaged = |_| Problem::new(Code::Internal, "a stored record is damaged");
         let (forked_from, forked_length) = row.forked_from.unzip();
         Ok(Self {
-            tools: row
-                .tools
-                .map(RawValue::from_string)
-                .transpose()
-                .map_err(damaged)?,
-            outcome: row
-                .outcome
-                .map(serde_json::to_value)
-                .transpose()
-                .map_err(damaged)?,
+            tools: row.tools.map(RawValue::from_string).transpose().map_err(damaged)?,
+            outcome: row.outcome.map(serde_json::to_value).transpose().map_err(damaged)?,
             id: row.id,
             namespace: row.namespace,
             agent: row.agent,

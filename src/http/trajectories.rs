@@ -14,9 +14,7 @@ use super::pages::Body;
 use super::problem::{Problem, ProblemDocument};
 use super::records::TrajectoryRecord;
 use crate::pipeline::keys::Caller;
-use crate::store::{
-    DeletionReport, NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter,
-};
+use crate::store::{DeletionReport, NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
@@ -53,10 +51,7 @@ pub struct CreateTrajectory {
 }
 
 /// Changes of a trajectory; what is left out stays, `null` empties.
-#[expect(
-    clippy::option_option,
-    reason = "left out, null and a value mean three things"
-)]
+#[expect(clippy::option_option, reason = "left out, null and a value mean three things")]
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PatchTrajectory {
@@ -79,13 +74,8 @@ pub struct PatchTrajectory {
 }
 
 /// Tells `null` from a field that is left out.
-#[expect(
-    clippy::option_option,
-    reason = "left out, null and a value mean three things"
-)]
-fn told<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
+#[expect(clippy::option_option, reason = "left out, null and a value mean three things")]
+fn told<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -176,12 +166,7 @@ pub async fn create_trajectory(
     let row = app.pipeline().create_trajectory(&caller, new).await?;
     let location = format!("/v1/trajectories/{}", row.id);
     let record = TrajectoryRecord::of(row, None, None)?;
-    Ok((
-        StatusCode::CREATED,
-        [(header::LOCATION, location)],
-        Body(record),
-    )
-        .into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Body(record)).into_response())
 }
 
 /// Lists trajectories, newest first.
@@ -198,29 +183,14 @@ pub async fn list_trajectories(
         agent: params.agent,
         outcome: params.outcome,
         q: params.q,
-        since_ms: params
-            .since
-            .map(|text| millis("since", &text))
-            .transpose()?,
-        until_ms: params
-            .until
-            .map(|text| millis("until", &text))
-            .transpose()?,
+        since_ms: params.since.map(|text| millis("since", &text)).transpose()?,
+        until_ms: params.until.map(|text| millis("until", &text)).transpose()?,
     };
     let limit = page_limit(params.limit)?;
-    let page = app
-        .pipeline()
-        .list_trajectories(&caller, filter, params.cursor.as_deref(), limit)
-        .await?;
-    let trajectories = page
-        .trajectories
-        .into_iter()
-        .map(|row| TrajectoryRecord::of(row, None, None))
-        .collect::<Result<_, _>>()?;
-    Ok(Body(TrajectoryList {
-        trajectories,
-        next_cursor: page.next_cursor,
-    }))
+    let page = app.pipeline().list_trajectories(&caller, filter, params.cursor.as_deref(), limit).await?;
+    let trajectories =
+        page.trajectories.into_iter().map(|row| TrajectoryRecord::of(row, None, None)).collect::<Result<_, _>>()?;
+    Ok(Body(TrajectoryList { trajectories, next_cursor: page.next_cursor }))
 }
 
 /// Returns a trajectory's record with what its steps cost.
@@ -250,10 +220,7 @@ pub async fn patch_trajectory(
     check_budget(body.budget.flatten())?;
     check_metadata(body.metadata.as_ref().and_then(Option::as_ref))?;
     let patch = Patch {
-        tools: body
-            .tools
-            .map(|tools| tools.map(tools_text).transpose().map(Option::flatten))
-            .transpose()?,
+        tools: body.tools.map(|tools| tools.map(tools_text).transpose().map(Option::flatten)).transpose()?,
         budget: body.budget.map(|budget| budget.map(u64::from)),
         policy: body.policy,
         metadata: body.metadata,
@@ -288,18 +255,10 @@ pub async fn fork_trajectory(
     if let Some(id) = &body.id {
         check_id("/id", id)?;
     }
-    let row = app
-        .pipeline()
-        .fork_trajectory(&caller, &id, body.id, body.length)
-        .await?;
+    let row = app.pipeline().fork_trajectory(&caller, &id, body.id, body.length).await?;
     let location = format!("/v1/trajectories/{}", row.id);
     let record = TrajectoryRecord::of(row, None, None)?;
-    Ok((
-        StatusCode::CREATED,
-        [(header::LOCATION, location)],
-        Body(record),
-    )
-        .into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Body(record)).into_response())
 }
 
 /// Notes how the run ended.
@@ -312,12 +271,8 @@ pub async fn note_outcome(
     Path(id): Path<String>,
     Json(body): Json<NoteOutcome>,
 ) -> Result<Body<TrajectoryRecord>, Problem> {
-    let outcome = Outcome {
-        status: body.status,
-        score: body.score,
-        feedback: body.feedback,
-        used_bullets: body.used_bullets,
-    };
+    let outcome =
+        Outcome { status: body.status, score: body.score, feedback: body.feedback, used_bullets: body.used_bullets };
     let row = app.pipeline().note_outcome(&caller, &id, outcome).await?;
     Ok(Body(TrajectoryRecord::of(row, None, None)?))
 }
@@ -331,10 +286,7 @@ pub fn page_limit(limit: Option<usize>) -> Result<usize, Problem> {
     match limit {
         None => Ok(DEFAULT_LIMIT),
         Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
-        Some(limit) => Err(Problem::field(
-            "limit",
-            format!("{limit} is not from 1 to {MAX_LIMIT}"),
-        )),
+        Some(limit) => Err(Problem::field("limit", format!("{limit} is not from 1 to {MAX_LIMIT}"))),
     }
 }
 
@@ -365,26 +317,13 @@ fn check_ids(body: &CreateTrajectory) -> Result<(), Problem> {
 ///
 /// `invalid` with the pointer.
 pub fn check_id(pointer: &str, id: &str) -> Result<(), Problem> {
-    let fits = (1..=128).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte));
-    if fits {
-        Ok(())
-    } else {
-        Err(Problem::field(
-            pointer,
-            "must be 1 to 128 of A-Z a-z 0-9 . _ : -",
-        ))
-    }
+    let fits =
+        (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte));
+    if fits { Ok(()) } else { Err(Problem::field(pointer, "must be 1 to 128 of A-Z a-z 0-9 . _ : -")) }
 }
 
 fn check_budget(budget: Option<u32>) -> Result<(), Problem> {
-    if budget == Some(0) {
-        Err(Problem::field("/budget", "must be above 0"))
-    } else {
-        Ok(())
-    }
+    if budget == Some(0) { Err(Problem::field("/budget", "must be above 0")) } else { Ok(()) }
 }
 
 fn check_metadata(metadata: Option<&Value>) -> Result<(), Problem> {
@@ -399,9 +338,6 @@ pub fn tools_text(tools: Box<RawValue>) -> Result<Option<String>, Problem> {
     match serde_json::from_str::<Option<Vec<serde_json::Map<String, Value>>>>(tools.get()) {
         Ok(None) => Ok(None),
         Ok(Some(_)) => Ok(Some(String::from(Box::<str>::from(tools)))),
-        Err(error) => Err(Problem::field(
-            "/tools",
-            format!("expected a list of objects: {error}"),
-        )),
+        Err(error) => Err(Problem::field("/tools", format!("expected a list of objects: {error}"))),
     }
 }

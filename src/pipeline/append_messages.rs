@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use recap_core::context::{Admitted, Reformatting, admit};
 use recap_core::tokens::Counter;
-use recap_core::trajectory::{
-    Limits, Message, OriginalHash, WireFormat, parse_messages, parse_system,
-};
+use recap_core::trajectory::{Limits, Message, OriginalHash, WireFormat, parse_messages, parse_system};
 use serde_json::value::RawValue;
 
 use super::events::Event;
@@ -39,11 +37,7 @@ pub struct Append {
 impl Incoming {
     fn bytes(&self) -> usize {
         let system = self.system.as_ref().map_or(0, |system| system.get().len());
-        self.messages
-            .iter()
-            .map(|message| message.get().len())
-            .sum::<usize>()
-            + system
+        self.messages.iter().map(|message| message.get().len()).sum::<usize>() + system
     }
 
     /// Reads the messages.
@@ -53,12 +47,8 @@ impl Incoming {
     /// Every fault of every message.
     pub fn parse(&self, limits: &Limits) -> Result<Vec<Message>, Vec<Fault>> {
         if self.system.is_some() && self.format != WireFormat::Anthropic {
-            let detail =
-                "only format `anthropic` has it; send a message with role `system`".to_owned();
-            return Err(vec![Fault {
-                pointer: "/system".to_owned(),
-                detail,
-            }]);
+            let detail = "only format `anthropic` has it; send a message with role `system`".to_owned();
+            return Err(vec![Fault { pointer: "/system".to_owned(), detail }]);
         }
         let raw: Vec<&RawValue> = self.messages.iter().map(AsRef::as_ref).collect();
         let mut messages = parse_messages(self.format, &raw, limits)?;
@@ -81,10 +71,7 @@ impl Incoming {
     ) -> Result<Vec<Admitted>, Failure> {
         compute(self.bytes(), move || {
             let messages = self.parse(&limits).map_err(Failure::Invalid)?;
-            Ok(messages
-                .into_iter()
-                .map(|message| admit(message, counter.as_ref(), reformatting))
-                .collect())
+            Ok(messages.into_iter().map(|message| admit(message, counter.as_ref(), reformatting)).collect())
         })
         .await?
     }
@@ -107,17 +94,9 @@ impl Pipeline {
     ///
     /// [`Failure::Invalid`], [`Failure::NotFound`], [`Failure::Length`], [`Failure::Idempotency`], and what
     /// the store fails with.
-    pub async fn append_messages(
-        &self,
-        caller: &Caller,
-        id: &str,
-        append: Append,
-    ) -> Result<Appended, Failure> {
+    pub async fn append_messages(&self, caller: &Caller, id: &str, append: Append) -> Result<Appended, Failure> {
         let (counter, reformatting) = self.admission(caller, id).await?;
-        let messages = append
-            .incoming
-            .admitted(limits(self.config()), counter, reformatting)
-            .await?;
+        let messages = append.incoming.admitted(limits(self.config()), counter, reformatting).await?;
         let request = AppendRequest {
             trajectory: id.to_owned(),
             messages: messages.iter().map(new_message).collect(),
@@ -126,27 +105,18 @@ impl Pipeline {
             now_ms: self.world().now_ms(),
         };
         let own = self.clone();
-        self.to_the_end(async move { own.store_and_take(request, messages).await })
-            .await
+        self.to_the_end(async move { own.store_and_take(request, messages).await }).await
     }
 
     /// Returns how messages of a trajectory are admitted.
-    async fn admission(
-        &self,
-        caller: &Caller,
-        id: &str,
-    ) -> Result<(Counter, Reformatting), Failure> {
+    async fn admission(&self, caller: &Caller, id: &str) -> Result<(Counter, Reformatting), Failure> {
         let (mut slot, live) = self.take_for(caller, id).await?;
         let held = (live.counter.clone(), live.held.reformatting);
         *slot = Some(live);
         Ok(held)
     }
 
-    async fn store_and_take(
-        &self,
-        request: AppendRequest,
-        messages: Vec<Admitted>,
-    ) -> Result<Appended, Failure> {
+    async fn store_and_take(&self, request: AppendRequest, messages: Vec<Admitted>) -> Result<Appended, Failure> {
         let id = request.trajectory.clone();
         let (mut slot, mut live) = self.take(&id).await?;
         let appended = match self.store().append(request).await {
@@ -173,14 +143,7 @@ impl Pipeline {
             *slot = Some(live);
         }
         let (length, tokens) = (appended.length, appended.tokens);
-        self.events().tell(
-            &id,
-            Event::Appended {
-                appended: appended.appended,
-                length,
-                tokens,
-            },
-        );
+        self.events().tell(&id, Event::Appended { appended: appended.appended, length, tokens });
         Ok(appended)
     }
 }
@@ -199,9 +162,6 @@ fn new_message(admitted: &Admitted) -> NewMessage {
             .flat_map(|edits| &edits.texts)
             .filter_map(|(block, text)| Some((u32::try_from(*block).ok()?, Arc::clone(text))))
             .collect(),
-        originals: message
-            .originals()
-            .map(|text| (OriginalHash::of(text), Arc::clone(text)))
-            .collect(),
+        originals: message.originals().map(|text| (OriginalHash::of(text), Arc::clone(text))).collect(),
     }
 }

@@ -33,10 +33,7 @@ impl Pipeline {
     /// [`Failure::Invalid`], [`Failure::Context`].
     pub async fn compress_once(&self, compress: Compress) -> Result<Served, Failure> {
         let inner = Arc::clone(&self.inner);
-        compute(usize::MAX, move || {
-            compress_here(&inner.config, &inner.counters, &inner.rules, &compress)
-        })
-        .await?
+        compute(usize::MAX, move || compress_here(&inner.config, &inner.counters, &inner.rules, &compress)).await?
     }
 }
 
@@ -53,21 +50,9 @@ pub fn compress_here(
 ) -> Result<Served, Failure> {
     let counter = counters.of(compress.model.as_deref());
     let held = Policy::default().over(config);
-    let messages = compress
-        .incoming
-        .parse(&limits(config))
-        .map_err(Failure::Invalid)?;
-    let admitted = messages
-        .into_iter()
-        .map(|message| admit(message, counter.as_ref(), held.reformatting))
-        .collect();
-    let settings = settings(
-        rules,
-        counter,
-        &held,
-        compress.tools.as_deref(),
-        Handles::Hidden,
-    )?;
+    let messages = compress.incoming.parse(&limits(config)).map_err(Failure::Invalid)?;
+    let admitted = messages.into_iter().map(|message| admit(message, counter.as_ref(), held.reformatting)).collect();
+    let settings = settings(rules, counter, &held, compress.tools.as_deref(), Handles::Hidden)?;
     let mut session = Session::new(settings);
     session.append(admitted);
     let mut served = session.serve(&compress.request)?;

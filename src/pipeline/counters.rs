@@ -45,16 +45,10 @@ impl Counters {
             .tokenizers
             .iter()
             .map(|(model, path)| {
-                let bytes = std::fs::read(path).map_err(|source| TokenizerError::Unreadable {
-                    path: path.clone(),
-                    source,
-                })?;
-                let counter = tokens::from_tokenizer_json(model, &bytes).map_err(|source| {
-                    TokenizerError::Wrong {
-                        path: path.clone(),
-                        source,
-                    }
-                })?;
+                let bytes =
+                    std::fs::read(path).map_err(|source| TokenizerError::Unreadable { path: path.clone(), source })?;
+                let counter = tokens::from_tokenizer_json(model, &bytes)
+                    .map_err(|source| TokenizerError::Wrong { path: path.clone(), source })?;
                 Ok((model.clone(), counter))
             })
             .collect::<Result<_, TokenizerError>>()?;
@@ -64,9 +58,6 @@ impl Counters {
     /// Returns the counter of a model.
     #[must_use]
     pub fn of(&self, model: Option<&str>) -> Counter {
-        model
-            .and_then(|model| self.by_model.get(model))
-            .cloned()
-            .unwrap_or_else(|| tokens::for_model(model))
+        model.and_then(|model| self.by_model.get(model)).cloned().unwrap_or_else(|| tokens::for_model(model))
     }
 }

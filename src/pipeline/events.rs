@@ -65,28 +65,20 @@ impl Events {
     /// Makes none; each channel will hold `buffer` events for slow listeners.
     #[must_use]
     pub fn new(buffer: usize) -> Self {
-        Self {
-            buffer,
-            channels: Mutex::new(HashMap::new()),
-        }
+        Self { buffer, channels: Mutex::new(HashMap::new()) }
     }
 
     /// Listens to a trajectory from now on.
     pub fn listen(&self, trajectory: &str) -> broadcast::Receiver<Event> {
         let mut channels = self.lock();
         channels.retain(|_, sender| sender.receiver_count() > 0);
-        channels
-            .entry(trajectory.to_owned())
-            .or_insert_with(|| broadcast::Sender::new(self.buffer))
-            .subscribe()
+        channels.entry(trajectory.to_owned()).or_insert_with(|| broadcast::Sender::new(self.buffer)).subscribe()
     }
 
     /// Tells an event to whoever listens.
     pub fn tell(&self, trajectory: &str, event: Event) {
         let mut channels = self.lock();
-        let gone = channels
-            .get(trajectory)
-            .is_some_and(|sender| sender.send(event).is_err());
+        let gone = channels.get(trajectory).is_some_and(|sender| sender.send(event).is_err());
         if gone {
             channels.remove(trajectory);
         }

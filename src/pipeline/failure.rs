@@ -43,10 +43,7 @@ pub enum Failure {
 impl Failure {
     /// Makes the failure of one wrong field.
     pub fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::Invalid(vec![Fault {
-            pointer: pointer.into(),
-            detail: detail.into(),
-        }])
+        Self::Invalid(vec![Fault { pointer: pointer.into(), detail: detail.into() }])
     }
 
     /// Makes the failure of a trajectory that is not there.
@@ -66,10 +63,9 @@ impl Failure {
                 Self::Length { current }
             }
             ChangeError::IdempotencyReused => Self::Idempotency,
-            ChangeError::TooShort { current } => Self::field(
-                "/length",
-                format!("the trajectory has only {current} messages"),
-            ),
+            ChangeError::TooShort { current } => {
+                Self::field("/length", format!("the trajectory has only {current} messages"))
+            }
             ChangeError::Store(error) => Self::Store(error),
         }
     }

@@ -29,10 +29,7 @@ impl Pipeline {
                 self.resolved(trajectory, address).await?
             }
             None => address.parse().map_err(|_| {
-                Failure::field(
-                    "hash",
-                    "expected `b3:` and 64 hexadecimal digits, or fewer with `trajectory`",
-                )
+                Failure::field("hash", "expected `b3:` and 64 hexadecimal digits, or fewer with `trajectory`")
             })?,
         };
         let text = match (&caller.namespace, trajectory) {
@@ -43,18 +40,11 @@ impl Pipeline {
     }
 
     async fn resolved(&self, trajectory: &str, address: &str) -> Result<OriginalHash, Failure> {
-        self.store()
-            .resolve_handle(trajectory, address)
-            .await
-            .map_err(|error| match error {
-                HandleError::Unknown => {
-                    Failure::NotFound(format!("original `{address}` in trajectory `{trajectory}`"))
-                }
-                HandleError::Store(error) => Failure::Store(error),
-                HandleError::Malformed | HandleError::Ambiguous => {
-                    Failure::field("hash", error.to_string())
-                }
-            })
+        self.store().resolve_handle(trajectory, address).await.map_err(|error| match error {
+            HandleError::Unknown => Failure::NotFound(format!("original `{address}` in trajectory `{trajectory}`")),
+            HandleError::Store(error) => Failure::Store(error),
+            HandleError::Malformed | HandleError::Ambiguous => Failure::field("hash", error.to_string()),
+        })
     }
 
     /// Searches the originals that the caller reaches. Served text that came back in is left out (law 10).
@@ -62,11 +52,7 @@ impl Pipeline {
     /// # Errors
     ///
     /// [`Failure::NotFound`] for a trajectory that the caller does not reach.
-    pub async fn search(
-        &self,
-        caller: &Caller,
-        mut request: SearchRequest,
-    ) -> Result<Hits, Failure> {
+    pub async fn search(&self, caller: &Caller, mut request: SearchRequest) -> Result<Hits, Failure> {
         if let Some(trajectory) = &request.trajectory {
             self.record(caller, trajectory).await?;
         }

@@ -60,11 +60,7 @@ impl Caller {
     /// Returns who calls on loopback without a key, or uses the command line on the data folder.
     #[must_use]
     pub fn local() -> Self {
-        Self {
-            actor: "local".to_owned(),
-            scope: KeyScope::Admin,
-            namespace: None,
-        }
+        Self { actor: "local".to_owned(), scope: KeyScope::Admin, namespace: None }
     }
 
     /// Tells whether the scope includes another.
@@ -112,15 +108,7 @@ impl Keys {
     #[must_use]
     pub fn new(store: Store, world: World, fixed: Option<&SecretString>) -> Self {
         let fixed = fixed.map(|key| hash_of(key.expose_secret()));
-        Self {
-            store,
-            world,
-            fixed,
-            known: Cache::builder()
-                .max_capacity(10_000)
-                .time_to_live(BELIEVED)
-                .build(),
-        }
+        Self { store, world, fixed, known: Cache::builder().max_capacity(10_000).time_to_live(BELIEVED).build() }
     }
 
     /// Returns who sends a key; `None` if it is no key.
@@ -130,34 +118,19 @@ impl Keys {
     /// Fails when the store does.
     pub async fn caller(&self, key: &str) -> Result<Option<Caller>, StoreError> {
         let hash = hash_of(key);
-        if self
-            .fixed
-            .is_some_and(|fixed| bool::from(fixed.ct_eq(&hash)))
-        {
-            return Ok(Some(Caller {
-                actor: "key file".to_owned(),
-                scope: KeyScope::Admin,
-                namespace: None,
-            }));
+        if self.fixed.is_some_and(|fixed| bool::from(fixed.ct_eq(&hash))) {
+            return Ok(Some(Caller { actor: "key file".to_owned(), scope: KeyScope::Admin, namespace: None }));
         }
         if let Some(known) = self.known.get(&hash).await {
             return Ok(known);
         }
-        let row = self
-            .store
-            .key_by_hash(&hash)
-            .await?
-            .filter(|row| bool::from(row.hash.ct_eq(&hash)));
+        let row = self.store.key_by_hash(&hash).await?.filter(|row| bool::from(row.hash.ct_eq(&hash)));
         let caller = match row {
             None => None,
             Some(row) => {
                 self.note_use(&row).await?;
                 let scope = KeyScope::of(&row.scope)?;
-                Some(Caller {
-                    actor: format!("key {}", row.id),
-                    scope,
-                    namespace: row.namespace,
-                })
+                Some(Caller { actor: format!("key {}", row.id), scope, namespace: row.namespace })
             }
         };
         self.known.insert(hash, caller.clone()).await;
@@ -178,16 +151,9 @@ impl Keys {
     /// # Errors
     ///
     /// [`KeyError`]
-    pub async fn create(
-        &self,
-        name: String,
-        scope: KeyScope,
-        namespace: Option<String>,
-    ) -> Result<NewKey, KeyError> {
+    pub async fn create(&self, name: String, scope: KeyScope, namespace: Option<String>) -> Result<NewKey, KeyError> {
         let mut bytes = [0_u8; 32];
-        rand::rngs::OsRng
-            .try_fill_bytes(&mut bytes)
-            .map_err(|error| KeyError::Randomness(error.to_string()))?;
+        rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(|error| KeyError::Randomness(error.to_string()))?;
         let secret = format!("recapd_{}", blake3::Hash::from_bytes(bytes).to_hex());
         let row = KeyRow {
             id: self.world.new_id(),
@@ -200,10 +166,7 @@ impl Keys {
         };
         self.store.add_key(row.clone()).await?;
         self.known.invalidate(&row.hash).await;
-        Ok(NewKey {
-            row,
-            secret: secret.into(),
-        })
+        Ok(NewKey { row, secret: secret.into() })
     }
 
     /// Returns all keys.

@@ -81,9 +81,7 @@ impl Pipeline {
             config,
             tasks: TaskTracker::new(),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Returns the configuration.
@@ -135,21 +133,15 @@ impl Pipeline {
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, Failure> {
         let task = self.inner.tasks.spawn(work);
-        task.await
-            .unwrap_or(Err(Failure::CutOff("a task of the pipeline failed")))
+        task.await.unwrap_or(Err(Failure::CutOff("a task of the pipeline failed")))
     }
 }
 
 /// Runs work for the processor: beside the async workers where it is large.
-async fn compute<T: Send + 'static>(
-    bytes: usize,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
+async fn compute<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     const LARGE_BYTES: usize = 100_000;
     if bytes <= LARGE_BYTES {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Failure::CutOff("a computation failed"))
+    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::CutOff("a computation failed"))
 }

@@ -49,6 +49,9 @@ pub struct ContextPolicy {
     /// As `context.low_mark`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low_mark: Option<f64>,
+    /// As `context.tail_share`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail_share: Option<f64>,
     /// As `context.pinned_share`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned_share: Option<f64>,
@@ -73,7 +76,9 @@ pub struct Effective {
     pub soft_mark: f64,
     /// Share of the room at which a new epoch lands.
     pub low_mark: f64,
-    /// Largest share of the budget for human words.
+    /// Share of the room up to which turns before the last one stay as messages.
+    pub tail_share: f64,
+    /// Largest share of the room for human words.
     pub pinned_share: f64,
     /// Whether observations are reformatted on admission.
     pub reformatting: Reformatting,
@@ -86,14 +91,12 @@ impl Policy {
     #[must_use]
     pub fn over(&self, config: &Config) -> Effective {
         let context = self.context.clone().unwrap_or_default();
-        let observation = self
-            .compress
-            .as_ref()
-            .and_then(|compress| compress.observation);
+        let observation = self.compress.as_ref().and_then(|compress| compress.observation);
         Effective {
             budget: context.budget.unwrap_or(config.context.budget),
             soft_mark: context.soft_mark.unwrap_or(config.context.soft_mark),
             low_mark: context.low_mark.unwrap_or(config.context.low_mark),
+            tail_share: context.tail_share.unwrap_or(config.context.tail_share),
             pinned_share: context.pinned_share.unwrap_or(config.context.pinned_share),
             reformatting: match observation.unwrap_or(config.compress.observation) {
                 Compressor::Off => Reformatting::Off,
@@ -109,29 +112,20 @@ impl Policy {
         let held = self.over(config);
         let compress = self.compress.clone().unwrap_or_default();
         let checks = [
-            (
-                held.budget > 0,
-                "/policy/context/budget",
-                "must be above 0".to_owned(),
-            ),
+            (held.budget > 0, "/policy/context/budget", "must be above 0".to_owned()),
             (
                 0.0 < held.low_mark && held.low_mark < held.soft_mark && held.soft_mark < 1.0,
                 "/policy/context/low_mark",
-                format!(
-                    "must hold 0 < low_mark ({}) < soft_mark ({}) < 1",
-                    held.low_mark, held.soft_mark
-                ),
+                format!("must hold 0 < low_mark ({}) < soft_mark ({}) < 1", held.low_mark, held.soft_mark),
             ),
+            ((0.0..=1.0).contains(&held.tail_share), "/policy/context/tail_share", "must be from 0 to 1".to_owned()),
             (
                 (0.0..=1.0).contains(&held.pinned_share),
                 "/policy/context/pinned_share",
                 "must be from 0 to 1".to_owned(),
             ),
             (
-                matches!(
-                    compress.observation,
-                    None | Some(Compressor::Rules | Compressor::Off)
-                ),
+                matches!(compress.observation, None | Some(Compressor::Rules | Compressor::Off)),
                 "/policy/compress/observation",
                 "this daemon has the compressors `rules` and `off`".to_owned(),
             ),
@@ -144,10 +138,7 @@ impl Policy {
         checks
             .into_iter()
             .filter(|(holds, ..)| !holds)
-            .map(|(_, pointer, detail)| Fault {
-                pointer: pointer.to_owned(),
-                detail,
-            })
+            .map(|(_, pointer, detail)| Fault { pointer: pointer.to_owned(), detail })
             .collect()
     }
 }

@@ -64,26 +64,13 @@ impl Pipeline {
     /// # Errors
     ///
     /// [`Failure::NotFound`], [`Failure::Context`], and what the store fails with.
-    pub async fn serve_context(
-        &self,
-        caller: &Caller,
-        id: &str,
-        ask: Ask,
-        way: Way,
-    ) -> Result<Context, Failure> {
+    pub async fn serve_context(&self, caller: &Caller, id: &str, ask: Ask, way: Way) -> Result<Context, Failure> {
         let own = self.clone();
         let (caller, id) = (caller.clone(), id.to_owned());
-        self.to_the_end(async move { own.serve_to_the_end(&caller, &id, ask, way).await })
-            .await
+        self.to_the_end(async move { own.serve_to_the_end(&caller, &id, ask, way).await }).await
     }
 
-    async fn serve_to_the_end(
-        &self,
-        caller: &Caller,
-        id: &str,
-        ask: Ask,
-        way: Way,
-    ) -> Result<Context, Failure> {
+    async fn serve_to_the_end(&self, caller: &Caller, id: &str, ask: Ask, way: Way) -> Result<Context, Failure> {
         let (mut slot, live) = self.take_for(caller, id).await?;
         let request = ask.request(live.budget());
         let act = match self.act(id, &request, way).await {
@@ -113,11 +100,7 @@ impl Pipeline {
         *slot = Some(live);
         drop(slot);
         let etag = etag_of(&served);
-        Ok(Context {
-            served,
-            format: ask.format,
-            etag,
-        })
+        Ok(Context { served, format: ask.format, etag })
     }
 
     async fn act(&self, id: &str, request: &ContextRequest, way: Way) -> Result<Act, Failure> {
@@ -127,8 +110,7 @@ impl Pipeline {
             Way::Restore(n) => {
                 let line = request.line_key();
                 let row = self.store().epoch(id, &line, u64::from(n)).await?;
-                let row = row
-                    .ok_or_else(|| Failure::NotFound(format!("epoch {n} on the line `{line}`")))?;
+                let row = row.ok_or_else(|| Failure::NotFound(format!("epoch {n} on the line `{line}`")))?;
                 Act::Restore(Box::new(record_of(&row)?))
             }
         })
@@ -142,23 +124,9 @@ impl Pipeline {
             record: text,
             created_ms: self.world().now_ms(),
         };
-        self.store()
-            .put_epoch(id, row)
-            .await
-            .map_err(|error| Failure::of_change(error, id))?;
-        self.events().tell(
-            id,
-            Event::Compressing {
-                line: record.line.clone(),
-            },
-        );
-        self.events().tell(
-            id,
-            Event::Epoch {
-                line: record.line.clone(),
-                epoch: record.n,
-            },
-        );
+        self.store().put_epoch(id, row).await.map_err(|error| Failure::of_change(error, id))?;
+        self.events().tell(id, Event::Compressing { line: record.line.clone() });
+        self.events().tell(id, Event::Epoch { line: record.line.clone(), epoch: record.n });
         metrics::counter!("recapd_epochs_total").increment(1);
         Ok(())
     }
@@ -166,12 +134,7 @@ impl Pipeline {
     fn note_read(&self, live: &mut Live, served: &Served) {
         let tokens = &served.receipt.tokens;
         live.sums.read(served.receipt.length, tokens.total);
-        self.count_read(
-            &live.row.namespace,
-            live.row.agent.as_deref(),
-            tokens.total,
-            tokens.full,
-        );
+        self.count_read(&live.row.namespace, live.row.agent.as_deref(), tokens.total, tokens.full);
     }
 }
 
@@ -209,10 +172,7 @@ fn etag_of(served: &Served) -> String {
         hasher.update(text.as_bytes());
     }
     hasher.update(served.text.as_deref().unwrap_or_default().as_bytes());
-    format!(
-        "\"{}\"",
-        hasher.finalize().to_hex().get(..32).unwrap_or_default()
-    )
+    format!("\"{}\"", hasher.finalize().to_hex().get(..32).unwrap_or_default())
 }
 
 impl Pipeline {
@@ -221,12 +181,7 @@ impl Pipeline {
     /// # Errors
     ///
     /// [`Failure::NotFound`]
-    pub async fn epochs(
-        &self,
-        caller: &Caller,
-        id: &str,
-        line: Option<&str>,
-    ) -> Result<Vec<EpochRow>, Failure> {
+    pub async fn epochs(&self, caller: &Caller, id: &str, line: Option<&str>) -> Result<Vec<EpochRow>, Failure> {
         self.record(caller, id).await?;
         let mut rows = self.store().epochs(id, line).await?;
         rows.sort_by_key(|row| std::cmp::Reverse((row.created_ms, row.n)));
@@ -240,9 +195,6 @@ impl Pipeline {
     /// Fails when the store does.
     pub async fn newest_epoch(&self, id: &str) -> Result<Option<u64>, Failure> {
         let rows = self.store().epochs(id, None).await?;
-        Ok(rows
-            .into_iter()
-            .max_by_key(|row| (row.created_ms, row.n))
-            .map(|row| row.n))
+        Ok(rows.into_iter().max_by_key(|row| (row.created_ms, row.n)).map(|row| row.n))
     }
 }

@@ -28,10 +28,7 @@ impl Sessions {
     /// Makes room for about `capacity` live trajectories; those in use at the same time may be more.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            map: Mutex::default(),
-        }
+        Self { capacity, map: Mutex::default() }
     }
 
     /// Waits for a trajectory's turn. Work on one trajectory is done one after the other, in the order of
@@ -66,8 +63,7 @@ impl Map {
         let mut ages: Vec<u64> = self.entries.values().map(|(_, used)| *used).collect();
         ages.sort_unstable();
         let oldest = ages.get(capacity / 8).copied().unwrap_or(u64::MAX);
-        self.entries
-            .retain(|_, (entry, used)| *used > oldest || Arc::strong_count(entry) > 1);
+        self.entries.retain(|_, (entry, used)| *used > oldest || Arc::strong_count(entry) > 1);
     }
 }
 
@@ -83,19 +79,8 @@ mod tests {
             drop(sessions.slot(&n.to_string()).await);
         }
         let entry = sessions.entry("held");
-        assert!(
-            entry.try_lock().is_err(),
-            "a second live state stands beside the held one"
-        );
+        assert!(entry.try_lock().is_err(), "a second live state stands beside the held one");
         drop(held);
-        assert!(
-            sessions
-                .map
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entries
-                .len()
-                <= 9
-        );
+        assert!(sessions.map.lock().unwrap_or_else(PoisonError::into_inner).entries.len() <= 9);
     }
 }

@@ -17,10 +17,7 @@ pub struct Tally {
 
 impl Tally {
     /// Counts a step that read `input` tokens (`system` of them the system prompt) and wrote `output`.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "token counts are far below 2^52"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
     pub fn step(&mut self, input: u64, system: u64, output: u64) {
         let input = input.saturating_sub(system);
         self.peak_tokens = self.peak_tokens.max(input);

@@ -32,11 +32,7 @@ pub struct Answer {
 impl Answer {
     pub async fn of(response: Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self {
-            status,
-            headers,
-            bytes: response.bytes().await.unwrap().to_vec(),
-        }
+        Self { status, headers, bytes: response.bytes().await.unwrap().to_vec() }
     }
 
     pub fn text(&self) -> &str {
@@ -44,18 +40,12 @@ impl Answer {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes)
-            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     /// The body of an answer that must be a success.
     pub fn ok(&self) -> Value {
-        assert!(
-            (200..300).contains(&self.status),
-            "{} {}",
-            self.status,
-            self.text()
-        );
+        assert!((200..300).contains(&self.status), "{} {}", self.status, self.text());
         self.json()
     }
 
@@ -65,10 +55,7 @@ impl Answer {
         assert_eq!(self.headers["content-type"], "application/problem+json");
         let problem = self.json();
         assert_eq!(problem["status"], status);
-        assert_eq!(
-            problem["instance"],
-            self.headers["x-request-id"].to_str().unwrap()
-        );
+        assert_eq!(problem["instance"], self.headers["x-request-id"].to_str().unwrap());
         problem
     }
 }
@@ -82,46 +69,19 @@ impl TestApp {
     pub async fn start_with(values: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (url, stop, running) = run(folder.path(), values).await;
-        Self {
-            url,
-            client: client(),
-            key: None,
-            stop,
-            running,
-            folder,
-        }
+        Self { url, client: client(), key: None, stop, running, folder }
     }
 
     /// Stops the daemon and starts another one on the same data.
     pub async fn restart(self) -> Self {
-        let Self {
-            client,
-            key,
-            stop,
-            running,
-            folder,
-            ..
-        } = self;
+        let Self { client, key, stop, running, folder, .. } = self;
         drop(stop);
         running.await.unwrap();
         let (url, stop, running) = run(folder.path(), &[]).await;
-        Self {
-            url,
-            client,
-            key,
-            stop,
-            running,
-            folder,
-        }
+        Self { url, client, key, stop, running, folder }
     }
 
-    pub async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        headers: &[(&str, &str)],
-    ) -> Answer {
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
@@ -130,19 +90,14 @@ impl TestApp {
             request = request.header(*name, *value);
         }
         if let Some(body) = body {
-            request = request
-                .header("content-type", "application/json")
-                .body(body.to_string());
+            request = request.header("content-type", "application/json").body(body.to_string());
         }
         Answer::of(request.send().await.unwrap()).await
     }
 
     /// Posts bytes as they are, as JSON.
     pub async fn post_raw(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
-        let request = self
-            .client
-            .post(format!("{}{path}", self.url))
-            .header("content-type", "application/json");
+        let request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         Answer::of(request.body(body).send().await.unwrap()).await
     }
 
@@ -166,12 +121,7 @@ impl TestApp {
     }
 
     pub async fn append(&self, trajectory: &str, messages: &[Value]) -> Value {
-        self.post(
-            &format!("{trajectory}/messages"),
-            &json!({ "messages": messages }),
-        )
-        .await
-        .ok()
+        self.post(&format!("{trajectory}/messages"), &json!({ "messages": messages })).await.ok()
     }
 
     /// The originals' bytes of all messages, page by page.
@@ -182,12 +132,7 @@ impl TestApp {
             let page = self.get(&format!("{trajectory}/messages{query}")).await;
             assert_eq!(page.status, 200, "{}", page.text());
             let parsed: Page = serde_json::from_slice(&page.bytes).unwrap();
-            all.extend(
-                parsed
-                    .messages
-                    .iter()
-                    .map(|message| message.get().to_owned()),
-            );
+            all.extend(parsed.messages.iter().map(|message| message.get().to_owned()));
             match parsed.next_cursor {
                 Some(cursor) => query = format!("?cursor={cursor}"),
                 None => return all,
@@ -207,21 +152,10 @@ pub fn client() -> reqwest::Client {
 }
 
 pub fn config(folder: &Path, values: &[(&str, &str)]) -> Config {
-    let mut flags = Flags {
-        data_dir: Some(folder.to_owned()),
-        ..Flags::default()
-    };
-    flags
-        .overrides
-        .insert("server.listen".to_owned(), "127.0.0.1:0".to_owned());
-    flags.overrides.extend(
-        values
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
-    );
-    load(&flags, std::collections::HashMap::new())
-        .unwrap()
-        .config
+    let mut flags = Flags { data_dir: Some(folder.to_owned()), ..Flags::default() };
+    flags.overrides.insert("server.listen".to_owned(), "127.0.0.1:0".to_owned());
+    flags.overrides.extend(values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    load(&flags, std::collections::HashMap::new()).unwrap().config
 }
 
 async fn run(folder: &Path, values: &[(&str, &str)]) -> (String, DropGuard, JoinHandle<()>) {
@@ -232,7 +166,6 @@ async fn run(folder: &Path, values: &[(&str, &str)]) -> (String, DropGuard, Join
     let app = App::start(config, data, World::real()).await.unwrap();
     let stop = CancellationToken::new();
     let stopping = stop.clone();
-    let running =
-        tokio::spawn(async move { lifecycle::serve(app, listener, stopping).await.unwrap() });
+    let running = tokio::spawn(async move { lifecycle::serve(app, listener, stopping).await.unwrap() });
     (url, stop.drop_guard(), running)
 }

@@ -17,8 +17,7 @@ pub fn tool_run(turns: usize, words: usize) -> Vec<Value> {
 /// One turn: a call and its result.
 pub fn tool_turn(turn: usize, words: usize) -> [Value; 2] {
     let id = format!("call_{turn}");
-    let arguments =
-        json!({ "path": format!("/srv/export/part-{turn}.log"), "lines": 40 + turn }).to_string();
+    let arguments = json!({ "path": format!("/srv/export/part-{turn}.log"), "lines": 40 + turn }).to_string();
     [
         json!({ "role": "assistant", "content": format!("Reading part {turn} of the log."),
                 "tool_calls": [{ "id": id, "type": "function", "function": { "name": "read_file", "arguments": arguments } }] }),
@@ -30,10 +29,7 @@ fn observation(turn: usize, words: usize) -> String {
     let line = |line: usize| {
         let (code, worker, shard) = ((turn * 7919 + line * 104_729) % 9973, line % 7, line % 5);
         let day = turn % 28 + 1;
-        format!(
-            "2026-03-{day:02} worker-{worker} job {code} wrote {} rows to shard {shard}\n",
-            code * 3
-        )
+        format!("2026-03-{day:02} worker-{worker} job {code} wrote {} rows to shard {shard}\n", code * 3)
     };
     (0..words / 8).map(line).collect::<Vec<_>>().concat()
 }

@@ -45,15 +45,11 @@ type Found = (Place, Result<Conversation, String>);
 pub fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
     let mut files = Vec::new();
     for path in paths {
-        let about = std::fs::metadata(path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let about = std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
         if about.is_dir() {
             in_folder(path, &mut files)?;
         } else {
-            files.push(Source {
-                path: path.clone(),
-                bytes: about.len(),
-            });
+            files.push(Source { path: path.clone(), bytes: about.len() });
         }
     }
     Ok(files)
@@ -72,32 +68,24 @@ fn in_folder(folder: &Path, files: &mut Vec<Source>) -> anyhow::Result<()> {
         if about.is_dir() {
             in_folder(&path, files)?;
         } else if about.is_file() && is_json(&path) {
-            files.push(Source {
-                path,
-                bytes: about.len(),
-            });
+            files.push(Source { path, bytes: about.len() });
         }
     }
     Ok(())
 }
 
 fn name_of(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().to_ascii_lowercase())
-        .unwrap_or_default()
+    path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
 }
 
 fn is_packed(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|end| end.eq_ignore_ascii_case("gz"))
+    path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gz"))
 }
 
 fn is_json(path: &Path) -> bool {
     let name = name_of(path);
     let name = name.strip_suffix(".gz").unwrap_or(&name);
-    [".json", ".jsonl", ".ndjson"]
-        .iter()
-        .any(|end| name.ends_with(end))
+    [".json", ".jsonl", ".ndjson"].iter().any(|end| name.ends_with(end))
 }
 
 fn is_lines(path: &Path) -> bool {
@@ -115,11 +103,7 @@ impl Source {
                 return Box::new(std::iter::once((self.place(None), Err(error.to_string()))));
             }
         };
-        if is_lines(&self.path) {
-            Box::new(Lines::new(self.path.clone(), reader))
-        } else {
-            self.whole(reader)
-        }
+        if is_lines(&self.path) { Box::new(Lines::new(self.path.clone(), reader)) } else { self.whole(reader) }
     }
 
     fn open(&self, bar: &ProgressBar) -> std::io::Result<Box<dyn BufRead + Send>> {
@@ -132,31 +116,17 @@ impl Source {
     }
 
     fn place(&self, line: Option<usize>) -> Place {
-        Place {
-            path: self.path.clone(),
-            line,
-        }
+        Place { path: self.path.clone(), line }
     }
 
     fn whole(&self, reader: Box<dyn BufRead + Send>) -> Box<dyn Iterator<Item = Found> + Send> {
         let mut text = String::new();
-        let read = reader
-            .take(MOST_BYTES)
-            .read_to_string(&mut text)
-            .map_err(|error| error.to_string());
+        let read = reader.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| error.to_string());
         let found = read.and_then(|_| shapes::conversations(&text));
         let path = self.path.clone();
         match found {
             Ok(conversations) => {
-                let of = move |one| {
-                    (
-                        Place {
-                            path: path.clone(),
-                            line: None,
-                        },
-                        Ok(one),
-                    )
-                };
+                let of = move |one| (Place { path: path.clone(), line: None }, Ok(one));
                 Box::new(conversations.into_iter().map(of))
             }
             Err(reason) => Box::new(std::iter::once((self.place(None), Err(reason)))),
@@ -174,19 +144,11 @@ struct Lines {
 
 impl Lines {
     fn new(path: PathBuf, reader: Box<dyn BufRead + Send>) -> Self {
-        Self {
-            path,
-            reader: Some(reader),
-            line: 0,
-            messages: Vec::new(),
-        }
+        Self { path, reader: Some(reader), line: 0, messages: Vec::new() }
     }
 
     fn here(&self) -> Place {
-        Place {
-            path: self.path.clone(),
-            line: Some(self.line),
-        }
+        Place { path: self.path.clone(), line: Some(self.line) }
     }
 
     /// Reads the next line that is not empty.
@@ -215,10 +177,7 @@ impl Lines {
 
     fn last(&mut self) -> Option<Found> {
         let messages = std::mem::take(&mut self.messages);
-        let place = Place {
-            path: self.path.clone(),
-            line: None,
-        };
+        let place = Place { path: self.path.clone(), line: None };
         (!messages.is_empty()).then(|| (place, Ok(Conversation::of_messages(messages))))
     }
 }

@@ -82,11 +82,7 @@ impl Import {
         bar.finish_and_clear();
         target.close().await?;
         tell(&report, setting)?;
-        Ok(if report.skipped.is_empty() {
-            Done::Well
-        } else {
-            Done::Badly
-        })
+        Ok(if report.skipped.is_empty() { Done::Well } else { Done::Badly })
     }
 
     async fn import_file(
@@ -101,10 +97,7 @@ impl Import {
             let conversation = found.and_then(Conversation::checked);
             match conversation {
                 Ok(conversation) => self.store(place, conversation, target, report).await?,
-                Err(reason) => report.skipped.push(Skipped {
-                    place: place.to_string(),
-                    reason,
-                }),
+                Err(reason) => report.skipped.push(Skipped { place: place.to_string(), reason }),
             }
             bar.set_message(format!("{} trajectories", report.trajectories));
         }
@@ -127,10 +120,7 @@ impl Import {
                 report.messages += stored.messages;
                 report.tokens += stored.tokens;
             }
-            Err(reason) => report.skipped.push(Skipped {
-                place: place.to_string(),
-                reason,
-            }),
+            Err(reason) => report.skipped.push(Skipped { place: place.to_string(), reason }),
         }
         Ok(())
     }
@@ -143,13 +133,7 @@ fn tell(report: &Report, setting: &Setting) -> anyhow::Result<()> {
     for skipped in &report.skipped {
         output::complain(&format!("{}: skipped: {}", skipped.place, skipped.reason));
     }
-    let Report {
-        files,
-        trajectories,
-        messages,
-        tokens,
-        skipped,
-    } = report;
+    let Report { files, trajectories, messages, tokens, skipped } = report;
     let text = format!(
         "{trajectories} trajectories with {messages} messages and {tokens} tokens from {files} files; {} skipped",
         skipped.len()

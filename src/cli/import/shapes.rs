@@ -45,9 +45,7 @@ struct Keys {
     role: Option<String>,
 }
 
-fn text_or_number<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<String>, D::Error> {
+fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Option::<Value>::deserialize(deserializer)? {
         Some(Value::String(text)) => Some(text),
         Some(Value::Number(number)) => Some(number.to_string()),
@@ -63,12 +61,8 @@ fn text_or_number<'de, D: serde::Deserializer<'de>>(
 pub fn conversations(text: &str) -> Result<Vec<Conversation>, String> {
     match text.trim_start().as_bytes().first() {
         Some(b'[') => {
-            let items: Vec<Box<RawValue>> =
-                serde_json::from_str(text).map_err(|error| error.to_string())?;
-            let lines = items
-                .iter()
-                .map(|item| line(item.get()))
-                .collect::<Result<Vec<_>, _>>()?;
+            let items: Vec<Box<RawValue>> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+            let lines = items.iter().map(|item| line(item.get())).collect::<Result<Vec<_>, _>>()?;
             grouped(lines)
         }
         Some(b'{') => match line(text)? {
@@ -103,15 +97,11 @@ pub fn line(text: &str) -> Result<Line, String> {
     let trimmed = text.trim();
     if trimmed.starts_with('[') {
         let messages = serde_json::from_str(trimmed).map_err(|error| error.to_string())?;
-        return Ok(Line::Conversation(Box::new(Conversation::of_messages(
-            messages,
-        ))));
+        return Ok(Line::Conversation(Box::new(Conversation::of_messages(messages))));
     }
     let keys: Keys = serde_json::from_str(trimmed).map_err(|error| error.to_string())?;
     if keys.messages.is_some() {
-        return Ok(Line::Conversation(
-            serde_json::from_str(trimmed).map_err(|error| error.to_string())?,
-        ));
+        return Ok(Line::Conversation(serde_json::from_str(trimmed).map_err(|error| error.to_string())?));
     }
     if keys.role.is_none() {
         return Err("an object with neither `messages` nor `role`".to_owned());
@@ -151,17 +141,8 @@ impl Conversation {
             return Err("no messages".to_owned());
         }
         let format = self.format();
-        let limits = Limits {
-            depth: 120,
-            messages: usize::MAX,
-            message_bytes: usize::MAX,
-            total_bytes: usize::MAX,
-        };
-        let incoming = Incoming {
-            format,
-            messages: std::mem::take(&mut self.messages),
-            system: self.system.clone(),
-        };
+        let limits = Limits { depth: 120, messages: usize::MAX, message_bytes: usize::MAX, total_bytes: usize::MAX };
+        let incoming = Incoming { format, messages: std::mem::take(&mut self.messages), system: self.system.clone() };
         let parsed = incoming.parse(&limits);
         self.messages = incoming.messages;
         self.format = Some(format);
@@ -170,14 +151,8 @@ impl Conversation {
             Err(faults) => {
                 let more = faults.len().saturating_sub(1);
                 let first = faults.into_iter().next();
-                let said = first.map_or_else(String::new, |fault| {
-                    format!("{}: {}", fault.pointer, fault.detail)
-                });
-                Err(if more > 0 {
-                    format!("{said} (and {more} more)")
-                } else {
-                    said
-                })
+                let said = first.map_or_else(String::new, |fault| format!("{}: {}", fault.pointer, fault.detail));
+                Err(if more > 0 { format!("{said} (and {more} more)") } else { said })
             }
         }
     }
@@ -185,17 +160,9 @@ impl Conversation {
 
 /// Anthropic's conversations have a `system` beside the messages, or blocks of its own kinds in them.
 fn detected(conversation: &Conversation) -> WireFormat {
-    let own = [
-        "\"tool_use\"",
-        "\"tool_result\"",
-        "\"thinking\"",
-        "\"redacted_thinking\"",
-    ];
-    let has_own = |message: &RawValue| {
-        own.iter().any(|kind| message.get().contains(kind)) && has_block(message, &own)
-    };
-    if conversation.system.is_some() || conversation.messages.iter().any(|message| has_own(message))
-    {
+    let own = ["\"tool_use\"", "\"tool_result\"", "\"thinking\"", "\"redacted_thinking\""];
+    let has_own = |message: &RawValue| own.iter().any(|kind| message.get().contains(kind)) && has_block(message, &own);
+    if conversation.system.is_some() || conversation.messages.iter().any(|message| has_own(message)) {
         WireFormat::Anthropic
     } else {
         WireFormat::OpenAi

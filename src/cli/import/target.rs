@@ -47,11 +47,7 @@ impl Target {
     /// # Errors
     ///
     /// Fails where the store or the daemon does.
-    pub async fn store(
-        &self,
-        namespace: &str,
-        conversation: Conversation,
-    ) -> anyhow::Result<Result<Stored, String>> {
+    pub async fn store(&self, namespace: &str, conversation: Conversation) -> anyhow::Result<Result<Stored, String>> {
         match self {
             Self::Local(local) => in_store(local, namespace, conversation).await,
             Self::Daemon(daemon) => in_daemon(daemon, namespace, conversation).await,
@@ -97,21 +93,9 @@ async fn in_store(
     let mut stored = Stored::default();
     let mut system = conversation.system;
     for batch in batches(conversation.messages) {
-        let incoming = Incoming {
-            format,
-            messages: batch,
-            system: system.take(),
-        };
-        let append = Append {
-            incoming,
-            expected_length: None,
-            idempotency: None,
-        };
-        match local
-            .pipeline
-            .append_messages(&caller, &row.id, append)
-            .await
-        {
+        let incoming = Incoming { format, messages: batch, system: system.take() };
+        let append = Append { incoming, expected_length: None, idempotency: None };
+        match local.pipeline.append_messages(&caller, &row.id, append).await {
             Ok(appended) => {
                 stored.messages += appended.appended;
                 stored.tokens += appended.tokens;
@@ -144,44 +128,22 @@ async fn in_daemon(
         Err(error) if error.to_string().starts_with('4') => return Ok(Err(error.to_string())),
         Err(error) => return Err(error),
     };
-    let id = made
-        .get("id")
-        .and_then(Value::as_str)
-        .context("the daemon's answer has no id")?;
+    let id = made.get("id").and_then(Value::as_str).context("the daemon's answer has no id")?;
     let mut stored = Stored::default();
     let mut system = conversation.system;
     for batch in batches(conversation.messages) {
         let system = system.take();
-        let body = Body {
-            messages: &batch,
-            format,
-            system: system.as_deref(),
-        };
-        let answer = daemon
-            .post(
-                &format!("/v1/trajectories/{id}/messages"),
-                serde_json::to_string(&body)?,
-            )
-            .await?;
+        let body = Body { messages: &batch, format, system: system.as_deref() };
+        let answer = daemon.post(&format!("/v1/trajectories/{id}/messages"), serde_json::to_string(&body)?).await?;
         let answer: Value = serde_json::from_str(&answer)?;
-        stored.messages += answer
-            .get("appended")
-            .and_then(Value::as_u64)
-            .unwrap_or_default();
-        stored.tokens += answer
-            .get("tokens")
-            .and_then(Value::as_u64)
-            .unwrap_or_default();
+        stored.messages += answer.get("appended").and_then(Value::as_u64).unwrap_or_default();
+        stored.tokens += answer.get("tokens").and_then(Value::as_u64).unwrap_or_default();
     }
     Ok(Ok(stored))
 }
 
 fn said(faults: &[crate::pipeline::failure::Fault]) -> String {
-    faults
-        .iter()
-        .map(|fault| format!("{}: {}", fault.pointer, fault.detail))
-        .collect::<Vec<_>>()
-        .join("; ")
+    faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect::<Vec<_>>().join("; ")
 }
 
 fn text_of(task: Value) -> String {
@@ -196,9 +158,7 @@ fn batches(messages: Vec<Box<RawValue>>) -> Vec<Vec<Box<RawValue>>> {
     let mut bytes = 0;
     for message in messages {
         let size = message.get().len();
-        let fits = batches
-            .last()
-            .is_some_and(|last| last.len() < BATCH_MESSAGES && bytes + size <= BATCH_BYTES);
+        let fits = batches.last().is_some_and(|last| last.len() < BATCH_MESSAGES && bytes + size <= BATCH_BYTES);
         if let Some(last) = batches.last_mut().filter(|_| fits) {
             bytes += size;
             last.push(message);

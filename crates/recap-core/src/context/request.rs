@@ -72,7 +72,7 @@ pub struct Marks {
 
 impl Default for Marks {
     fn default() -> Self {
-        Self { low: 0.5, soft: 0.7, tail: 0.15 }
+        Self { low: 0.75, soft: 0.9, tail: 0.1 }
     }
 }
 

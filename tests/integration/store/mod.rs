@@ -1,0 +1,4 @@
+//! The store suite; every test runs on each engine.
+
+mod append;
+mod bed;

@@ -27,6 +27,7 @@ CREATE TABLE trajectories (
 ) STRICT;
 CREATE INDEX trajectories_by_age ON trajectories (created_ms DESC, id DESC);
 CREATE INDEX trajectories_by_namespace ON trajectories (namespace, created_ms DESC, id DESC);
+CREATE INDEX trajectories_by_fork ON trajectories (forked_from);
 
 -- native: the message's JSON without the slices that originals hold; cuts: where they go, [[offset, style, ordinal], ...]
 -- admitted: reformatted texts by block index

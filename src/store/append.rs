@@ -11,7 +11,7 @@ use super::engine::{Conn, Value, values};
 use super::error::{ChangeError, StoreError};
 use super::messages::name;
 use super::native;
-use super::originals::insert_originals;
+use super::originals::{NewOriginal, insert_originals};
 use super::trajectories::lock_length;
 use super::writer::Write;
 
@@ -85,7 +85,7 @@ impl Store {
     /// [`ChangeError::NoTrajectory`], [`ChangeError::LengthMismatch`], [`ChangeError::IdempotencyReused`].
     /// After any error nothing of the request is stored.
     pub async fn append(&self, request: AppendRequest) -> Result<Appended, ChangeError> {
-        self.write(request).await
+        self.write(Append::prepare(&request)?).await
     }
 
     /// Forgets idempotency keys of requests before a time and returns how many.
@@ -97,64 +97,73 @@ impl Store {
     }
 }
 
-impl Write for AppendRequest {
-    type Output = Appended;
-    type Error = ChangeError;
-
-    fn weight(&self) -> usize {
-        self.messages
-            .iter()
-            .map(|message| 512 + message.native.len())
-            .sum()
-    }
-
-    async fn run(&self, conn: &mut Conn) -> Result<Appended, ChangeError> {
-        let (length, full_tokens) = lock_length(conn, &self.trajectory).await?;
-        if let Some(answer) = self.earlier_answer(conn).await? {
-            return Ok(answer);
-        }
-        if self
-            .expected_length
-            .is_some_and(|expected| expected != length)
-        {
-            return Err(ChangeError::LengthMismatch { current: length });
-        }
-        self.insert_messages(conn, length).await?;
-        let tokens: u64 = self
-            .messages
-            .iter()
-            .map(|message| u64::from(message.tokens))
-            .sum();
-        let appended = Appended {
-            first: length,
-            appended: self.messages.len() as u64,
-            length: length + self.messages.len() as u64,
-            tokens,
-            full_tokens: full_tokens + tokens,
-            replayed: false,
-        };
-        let sql = "UPDATE trajectories SET length = $2, full_tokens = $3, version = version + 1, updated_ms = $4 \
-                   WHERE id = $1";
-        let bound = values![
-            self.trajectory.as_str(),
-            appended.length,
-            appended.full_tokens,
-            self.now_ms
-        ];
-        conn.execute(sql, bound).await?;
-        self.keep_answer(conn, &appended).await?;
-        Ok(appended)
-    }
+/// An append with everything done that does not need the database.
+struct Append {
+    trajectory: Arc<str>,
+    messages: Vec<Prepared>,
+    originals: BTreeMap<OriginalHash, NewOriginal>,
+    tokens: u64,
+    weight: usize,
+    expected_length: Option<u64>,
+    idempotency: Option<IdempotencyKey>,
+    now_ms: i64,
 }
 
-impl AppendRequest {
+/// A message in the form of its row.
+struct Prepared {
+    format: String,
+    role: String,
+    origin: String,
+    tokens: u32,
+    native: Arc<[u8]>,
+    cuts: Option<Arc<str>>,
+    admitted: Option<Arc<str>>,
+    originals: Vec<OriginalHash>,
+}
+
+impl Append {
+    fn prepare(request: &AppendRequest) -> Result<Self, StoreError> {
+        let mut originals = BTreeMap::new();
+        for (hash, text) in request
+            .messages
+            .iter()
+            .flat_map(|message| &message.originals)
+        {
+            originals
+                .entry(*hash)
+                .or_insert_with(|| NewOriginal::new(text));
+        }
+        Ok(Self {
+            trajectory: request.trajectory.as_str().into(),
+            messages: request
+                .messages
+                .iter()
+                .map(Prepared::new)
+                .collect::<Result<_, _>>()?,
+            originals,
+            tokens: request
+                .messages
+                .iter()
+                .map(|message| u64::from(message.tokens))
+                .sum(),
+            weight: request
+                .messages
+                .iter()
+                .map(|message| 512 + message.native.len())
+                .sum(),
+            expected_length: request.expected_length,
+            idempotency: request.idempotency.clone(),
+            now_ms: request.now_ms,
+        })
+    }
+
     async fn earlier_answer(&self, conn: &mut Conn) -> Result<Option<Appended>, ChangeError> {
         let Some(idempotency) = &self.idempotency else {
             return Ok(None);
         };
         let sql =
             "SELECT body_hash, response FROM idempotency WHERE trajectory_id = $1 AND key = $2";
-        let bound = values![self.trajectory.as_str(), idempotency.key.as_str()];
+        let bound = values![&self.trajectory, idempotency.key.as_str()];
         let Some(row) = conn.row(sql, bound).await? else {
             return Ok(None);
         };
@@ -178,29 +187,26 @@ impl AppendRequest {
         let sql = "INSERT INTO idempotency (trajectory_id, key, body_hash, response, created_ms) \
                    VALUES ($1, $2, $3, $4, $5)";
         let bound = values![
-            self.trajectory.as_str(),
+            &self.trajectory,
             idempotency.key.as_str(),
             &idempotency.body_hash,
             response,
-            self.now_ms,
+            self.now_ms
         ];
         conn.execute(sql, bound).await?;
         Ok(())
     }
 
     async fn insert_messages(&self, conn: &mut Conn, first: u64) -> Result<(), StoreError> {
-        let id: Arc<str> = self.trajectory.as_str().into();
-        let mut texts = BTreeMap::new();
+        insert_originals(conn, &self.originals).await?;
         let mut messages = Vec::new();
         let mut references = Vec::new();
         for (n, message) in (first..).zip(&self.messages) {
-            messages.extend(message.bind(&id, n, self.now_ms)?);
-            for (ordinal, (hash, text)) in message.originals.iter().enumerate() {
-                texts.insert(*hash, Arc::clone(text));
-                references.extend(values![&id, n, ordinal, hash.as_bytes()]);
+            messages.extend(message.row(&self.trajectory, n, self.now_ms));
+            for (ordinal, hash) in message.originals.iter().enumerate() {
+                references.extend(values![&self.trajectory, n, ordinal, hash.as_bytes()]);
             }
         }
-        insert_originals(conn, &texts).await?;
         let start = "INSERT INTO messages (trajectory_id, n, format, role, origin, tokens, pinned, created_ms, \
                      native, cuts, admitted)";
         conn.insert_rows(start, 11, "", messages).await?;
@@ -210,29 +216,91 @@ impl AppendRequest {
     }
 }
 
-impl NewMessage {
-    fn bind(&self, trajectory: &Arc<str>, n: u64, now_ms: i64) -> Result<Vec<Value>, StoreError> {
-        let texts = self.originals.iter().map(|(_, text)| &**text);
-        let (short, cuts) = native::externalise(&self.native, texts);
+impl Write for Append {
+    type Output = Appended;
+    type Error = ChangeError;
+
+    fn weight(&self) -> usize {
+        self.weight
+    }
+
+    async fn run(&self, conn: &mut Conn) -> Result<Appended, ChangeError> {
+        let (length, full_tokens) = lock_length(conn, &self.trajectory).await?;
+        if let Some(answer) = self.earlier_answer(conn).await? {
+            return Ok(answer);
+        }
+        if self
+            .expected_length
+            .is_some_and(|expected| expected != length)
+        {
+            return Err(ChangeError::LengthMismatch { current: length });
+        }
+        self.insert_messages(conn, length).await?;
+        let appended = Appended {
+            first: length,
+            appended: self.messages.len() as u64,
+            length: length + self.messages.len() as u64,
+            tokens: self.tokens,
+            full_tokens: full_tokens + self.tokens,
+            replayed: false,
+        };
+        let sql = "UPDATE trajectories SET length = $2, full_tokens = $3, version = version + 1, updated_ms = $4 \
+                   WHERE id = $1";
+        conn.execute(
+            sql,
+            values![
+                &self.trajectory,
+                appended.length,
+                appended.full_tokens,
+                self.now_ms
+            ],
+        )
+        .await?;
+        self.keep_answer(conn, &appended).await?;
+        Ok(appended)
+    }
+}
+
+impl Prepared {
+    fn new(message: &NewMessage) -> Result<Self, StoreError> {
+        let texts = message.originals.iter().map(|(_, text)| &**text);
+        let (short, cuts) = native::externalise(&message.native, texts);
         let cuts = (!cuts.is_empty())
             .then(|| serde_json::to_string(&cuts))
             .transpose();
-        let admitted = (!self.admitted.is_empty())
-            .then(|| serde_json::to_string(&self.admitted))
+        let admitted = (!message.admitted.is_empty())
+            .then(|| serde_json::to_string(&message.admitted))
             .transpose();
-        Ok(values![
+        Ok(Self {
+            format: name(message.format)?,
+            role: name(message.role)?,
+            origin: name(message.origin)?,
+            tokens: message.tokens,
+            native: short.into_bytes().into(),
+            cuts: cuts
+                .map_err(|_| StoreError::Unreadable("references"))?
+                .map(Into::into),
+            admitted: admitted
+                .map_err(|_| StoreError::Unreadable("reformatted texts"))?
+                .map(Into::into),
+            originals: message.originals.iter().map(|(hash, _)| *hash).collect(),
+        })
+    }
+
+    fn row(&self, trajectory: &Arc<str>, n: u64, now_ms: i64) -> Vec<Value> {
+        values![
             trajectory,
             n,
-            name(self.format)?,
-            name(self.role)?,
-            name(self.origin)?,
+            self.format.as_str(),
+            self.role.as_str(),
+            self.origin.as_str(),
             self.tokens,
             0_i64,
             now_ms,
-            short.as_bytes(),
-            cuts.map_err(|_| StoreError::Unreadable("references"))?,
-            admitted.map_err(|_| StoreError::Unreadable("reformatted texts"))?,
-        ])
+            &self.native,
+            &self.cuts,
+            &self.admitted,
+        ]
     }
 }
 

@@ -167,7 +167,7 @@ pub(super) use for_update;
 
 /// Returns a statement with the engine's condition for "the words of original `o` match `$1`" in its middle.
 macro_rules! where_words_match {
-    ($conn:expr, $start:literal, $end:literal) => {
+    ($conn:expr, $start:expr, $end:expr) => {
         $crate::store::dialect::text(
             $conn,
             concat!(
@@ -185,7 +185,7 @@ macro_rules! where_words_match {
 }
 pub(super) use where_words_match;
 
-/// Returns the start of the statement that indexes originals' words, and what stands for one row of it.
+/// Returns the statement that indexes an original's words, given with spaces between them.
 pub(super) fn index_words(conn: &Conn) -> &'static str {
     text(
         conn,
@@ -194,12 +194,12 @@ pub(super) fn index_words(conn: &Conn) -> &'static str {
     )
 }
 
-/// Returns the statement that takes an original's words out of the index.
+/// Returns the start of the statement that takes originals' words out of the index.
 pub(super) fn forget_words(conn: &Conn) -> &'static str {
     text(
         conn,
-        "DELETE FROM original_words WHERE rowid = $1",
-        "DELETE FROM original_words WHERE original_id = $1",
+        "DELETE FROM original_words WHERE rowid IN",
+        "DELETE FROM original_words WHERE original_id IN",
     )
 }
 

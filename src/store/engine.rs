@@ -101,6 +101,18 @@ impl From<&[u8]> for Value {
     }
 }
 
+impl From<&Arc<[u8]>> for Value {
+    fn from(bytes: &Arc<[u8]>) -> Self {
+        Self::Bytes(Some(Arc::clone(bytes)))
+    }
+}
+
+impl From<&Option<Arc<str>>> for Value {
+    fn from(text: &Option<Arc<str>>) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
 impl From<&[u8; 32]> for Value {
     fn from(bytes: &[u8; 32]) -> Self {
         bytes.as_slice().into()
@@ -277,11 +289,33 @@ impl Conn {
         while left > 0 {
             let rows = MAX_ROWS.min(1 << left.ilog2());
             let chunk: Vec<Value> = values.by_ref().take(rows * columns).collect();
-            let sql = insert_text(start, columns, rows, end);
+            let sql = with_tuples(
+                &format!("{start} VALUES "),
+                columns,
+                rows,
+                &format!(" {end}"),
+            );
             returned.extend(self.rows_of(AssertSqlSafe(sql.into()), chunk).await?);
             left -= rows;
         }
         Ok(returned)
+    }
+
+    /// Runs a statement that ends in `… IN` for many numbers, a fixed count at a time.
+    pub(super) async fn delete_by_number(
+        &mut self,
+        start: &'static str,
+        numbers: &[i64],
+    ) -> Result<(), StoreError> {
+        for chunk in numbers.chunks(MAX_ROWS) {
+            // The last number again fills a short chunk, so that one statement serves all.
+            let filler = chunk.last().copied().unwrap_or_default();
+            let mut values: Vec<Value> = chunk.iter().map(|&number| number.into()).collect();
+            values.resize(MAX_ROWS, filler.into());
+            let sql = with_tuples(&format!("{start} "), MAX_ROWS, 1, "");
+            self.rows_of(AssertSqlSafe(sql.into()), values).await?;
+        }
+        Ok(())
     }
 
     async fn rows_of(
@@ -308,21 +342,20 @@ impl Conn {
     }
 }
 
-fn insert_text(start: &str, columns: usize, rows: usize, end: &str) -> String {
+/// Returns `start` and `tuples` lists of `columns` numbered placeholders each, in parentheses, and `end`.
+fn with_tuples(start: &str, columns: usize, tuples: usize, end: &str) -> String {
     use std::fmt::Write as _;
-    let mut sql = String::with_capacity(start.len() + end.len() + rows * columns * 5 + 16);
+    let mut sql = String::with_capacity(start.len() + end.len() + tuples * columns * 5 + 16);
     sql.push_str(start);
-    sql.push_str(" VALUES ");
-    for row in 0..rows {
-        sql.push_str(if row == 0 { "(" } else { ", (" });
+    for tuple in 0..tuples {
+        sql.push_str(if tuple == 0 { "(" } else { ", (" });
         for column in 1..=columns {
             let comma = if column == 1 { "" } else { ", " };
             // Writing to a String cannot fail.
-            write!(sql, "{comma}${}", row * columns + column).unwrap_or_default();
+            write!(sql, "{comma}${}", tuple * columns + column).unwrap_or_default();
         }
         sql.push(')');
     }
-    sql.push(' ');
     sql.push_str(end);
     sql
 }
@@ -365,10 +398,6 @@ impl Row {
     }
 
     pub(super) fn bytes(&self, index: usize) -> Result<Vec<u8>, StoreError> {
-        get!(self, index)
-    }
-
-    pub(super) fn bytes_or_null(&self, index: usize) -> Result<Option<Vec<u8>>, StoreError> {
         get!(self, index)
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Store;
-use super::engine::{Conn, Row, Value, values};
+use super::engine::{Conn, Row, values};
 use super::error::{ChangeError, StoreError};
 use super::native;
 use super::originals::read_originals;

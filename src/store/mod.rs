@@ -5,21 +5,21 @@
 //! `writer`, which answers only when they are durable.
 
 mod append;
-//X mod audit;
-//X mod deletion;
+mod audit;
+mod deletion;
 mod dialect;
 mod engine;
-//X mod epochs;
+mod epochs;
 mod error;
-//X mod fork;
-//X mod keys;
+mod fork;
+mod keys;
 mod maintenance;
 mod messages;
 mod native;
 mod originals;
-//X mod search;
+mod search;
 mod trajectories;
-//X mod usage;
+mod usage;
 mod words;
 mod writer;
 
@@ -32,21 +32,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use append::{AppendRequest, Appended, IdempotencyKey, NewMessage};
-//X pub use audit::{AuditEntry, AuditPage};
-//X pub use deletion::DeletionReport;
+pub use audit::{AuditEntry, AuditPage};
+pub use deletion::DeletionReport;
 pub use engine::Engine;
-//X pub use epochs::{EpochRow, Snapshot};
+pub use epochs::{EpochRow, Snapshot};
 pub use error::{ChangeError, StoreError};
-//X pub use fork::Fork;
-//X pub use keys::KeyRow;
+pub use fork::Fork;
+pub use keys::KeyRow;
 pub use maintenance::{CheckReport, Health};
 pub use messages::{MessageRow, Pinned};
 pub use originals::HandleError;
-//X pub use search::{Hit, Hits, Recalled, SearchRequest};
+pub use search::{Hit, Hits, Recalled, SearchRequest};
 pub use trajectories::{
     NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow,
 };
-//X pub use usage::UsageRow;
+pub use usage::UsageRow;
 
 use engine::Conn;
 use writer::{Queue, Write};

@@ -7,7 +7,7 @@ use recap_core::trajectory::OriginalHash;
 
 use super::Store;
 use super::dialect;
-use super::engine::{Conn, Row, Value, values};
+use super::engine::{Conn, Row, values};
 use super::error::StoreError;
 use super::words::distinct_words;
 
@@ -137,27 +137,42 @@ pub(super) async fn read_originals(
     Ok(originals)
 }
 
+/// A text on its way into the store.
+#[derive(Debug)]
+pub(super) struct NewOriginal {
+    text: Arc<[u8]>,
+    words: Arc<str>,
+}
+
+impl NewOriginal {
+    pub(super) fn new(text: &str) -> Self {
+        Self {
+            text: text.as_bytes().into(),
+            words: distinct_words(text).join(" ").into(),
+        }
+    }
+}
+
 /// Stores texts that are not stored yet and indexes their words.
 ///
 /// Rows go in the order of their hashes, so that two transactions cannot wait for each other.
 pub(super) async fn insert_originals(
     conn: &mut Conn,
-    originals: &BTreeMap<OriginalHash, Arc<str>>,
+    originals: &BTreeMap<OriginalHash, NewOriginal>,
 ) -> Result<(), StoreError> {
     let rows = originals
         .iter()
-        .flat_map(|(hash, text)| values![hash.as_bytes(), text.as_bytes()])
+        .flat_map(|(hash, new)| values![hash.as_bytes(), &new.text])
         .collect();
     let start = "INSERT INTO originals (hash, text)";
     let end = "ON CONFLICT (hash) DO NOTHING RETURNING id, hash";
     let index = dialect::index_words(conn);
     for row in conn.insert_rows(start, 2, end, rows).await? {
-        let hash = read_hash(&row, 1)?;
-        let text = originals
-            .get(&hash)
+        let new = originals
+            .get(&read_hash(&row, 1)?)
             .ok_or(StoreError::Unreadable("an original's hash"))?;
-        let words = distinct_words(text).join(" ");
-        conn.execute(index, values![row.int(0)?, words]).await?;
+        conn.execute(index, values![row.int(0)?, &new.words])
+            .await?;
     }
     Ok(())
 }

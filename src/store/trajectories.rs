@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::Store;
 use super::dialect::for_update;
-use super::engine::{Conn, Row, Value, values};
+use super::engine::{Conn, Row, values};
 use super::error::{ChangeError, StoreError};
 use super::writer::Write;
 

@@ -2,3 +2,5 @@
 
 mod append;
 mod bed;
+mod records;
+mod search;

@@ -91,7 +91,7 @@ impl Delete {
         conn: &mut Conn,
         report: &mut DeletionReport,
     ) -> Result<Vec<i64>, StoreError> {
-        let sql = "SELECT o.id, LENGTH(o.text) FROM originals o \
+        let sql = "SELECT o.id, CAST(LENGTH(o.text) AS BIGINT) FROM originals o \
                    WHERE o.hash IN (SELECT hash FROM message_originals WHERE trajectory_id = $1) \
                    AND NOT EXISTS (SELECT 1 FROM message_originals m WHERE m.hash = o.hash AND m.trajectory_id <> $1)";
         let mut own = Vec::new();

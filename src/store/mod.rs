@@ -205,3 +205,6 @@ impl Store {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

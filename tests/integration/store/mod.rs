@@ -2,5 +2,7 @@
 
 mod append;
 mod bed;
+mod deletion;
+mod faults;
 mod records;
 mod search;

@@ -7,12 +7,13 @@ use recap_core::trajectory::{Origin, OriginalHash, Role, WireFormat};
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use super::engine::{Conn, Value, values};
+use super::engine::Conn;
 use super::error::{ChangeError, StoreError};
 use super::messages::name;
 use super::native;
 use super::originals::{NewOriginal, insert_originals};
 use super::trajectories::lock_length;
+use super::value::{Value, values};
 use super::writer::Write;
 
 /// Messages to append to one trajectory.

@@ -3,8 +3,9 @@
 use serde_json::Value as Json;
 
 use super::Store;
-use super::engine::{Conn, Row, values};
+use super::engine::{Conn, Row};
 use super::error::StoreError;
+use super::value::values;
 use super::writer::Write;
 
 /// One change.

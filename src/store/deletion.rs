@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::Store;
 use super::dialect;
-use super::engine::{Conn, values};
+use super::engine::Conn;
 use super::error::{ChangeError, StoreError};
 use super::trajectories::lock_length;
+use super::value::values;
 use super::writer::Write;
 
 /// What a deletion removed.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
@@ -145,7 +146,7 @@ pub(super) fn is_conflict(error: &StoreError) -> bool {
     let StoreError::Engine(source) = error else {
         return false;
     };
-    let code = source.as_database_error().and_then(|error| error.code());
+    let code = source.as_database_error().and_then(DatabaseError::code);
     matches!(code.as_deref(), Some("40001" | "40P01" | "23503" | "23505"))
 }
 

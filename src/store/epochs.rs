@@ -1,9 +1,10 @@
 //! What the context planner keeps: epochs of each line, and snapshots of derived state.
 
 use super::Store;
-use super::engine::{Conn, Row, values};
+use super::engine::{Conn, Row};
 use super::error::{ChangeError, StoreError};
 use super::trajectories::lock_length;
+use super::value::values;
 use super::writer::Write;
 
 /// A stored epoch.

@@ -1,9 +1,11 @@
 //! Forks: a new trajectory that shares the first messages of another.
 
 use super::Store;
-use super::engine::{Conn, values};
+use super::engine::Conn;
 use super::error::ChangeError;
-use super::trajectories::{NewTrajectory, TrajectoryRow, insert_trajectory, lock_trajectory};
+use super::record::{NewTrajectory, TrajectoryRow};
+use super::trajectories::{insert_trajectory, lock_trajectory};
+use super::value::values;
 use super::writer::Write;
 
 /// A fork that is to be made.

@@ -1,8 +1,9 @@
 //! API keys: only their hashes.
 
 use super::Store;
-use super::engine::{Conn, Row, values};
+use super::engine::{Conn, Row};
 use super::error::StoreError;
+use super::value::values;
 use super::writer::Write;
 
 /// A stored key.

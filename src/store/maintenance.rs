@@ -6,9 +6,10 @@ use recap_core::trajectory::OriginalHash;
 use sqlx::ConnectOptions as _;
 
 use super::dialect;
-use super::engine::{Conn, Engine, values};
+use super::engine::{Conn, Engine};
 use super::error::StoreError;
 use super::originals::{read_hash, read_text};
+use super::value::values;
 use super::writer::Write;
 use super::{Pools, Store};
 

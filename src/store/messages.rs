@@ -9,11 +9,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Store;
-use super::engine::{Conn, Row, values};
+use super::engine::{Conn, Row};
 use super::error::{ChangeError, StoreError};
 use super::native;
 use super::originals::read_originals;
 use super::trajectories::lock_length;
+use super::value::values;
 use super::writer::Write;
 
 /// A stored message.

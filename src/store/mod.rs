@@ -17,9 +17,11 @@ mod maintenance;
 mod messages;
 mod native;
 mod originals;
+mod record;
 mod search;
 mod trajectories;
 mod usage;
+mod value;
 mod words;
 mod writer;
 
@@ -42,10 +44,10 @@ pub use keys::KeyRow;
 pub use maintenance::{CheckReport, Health};
 pub use messages::{MessageRow, Pinned};
 pub use originals::HandleError;
-pub use search::{Hit, Hits, Recalled, SearchRequest};
-pub use trajectories::{
+pub use record::{
     NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow,
 };
+pub use search::{Hit, Hits, Recalled, SearchRequest};
 pub use usage::UsageRow;
 
 use engine::Conn;

@@ -7,8 +7,9 @@ use recap_core::trajectory::OriginalHash;
 
 use super::Store;
 use super::dialect;
-use super::engine::{Conn, Row, values};
+use super::engine::{Conn, Row};
 use super::error::StoreError;
+use super::value::values;
 use super::words::distinct_words;
 
 /// Why a short handle names no original.

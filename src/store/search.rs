@@ -7,9 +7,10 @@ use regex::Regex;
 
 use super::Store;
 use super::dialect::{self, where_words_match};
-use super::engine::{Conn, Row, values};
+use super::engine::{Conn, Row};
 use super::error::StoreError;
 use super::originals::{read_hash, read_text};
+use super::value::values;
 use super::words::{distinct_words, first_match};
 
 /// The most words of a query that count.

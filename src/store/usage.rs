@@ -1,8 +1,9 @@
 //! Usage counters by namespace, agent and day.
 
 use super::Store;
-use super::engine::{Conn, values};
+use super::engine::Conn;
 use super::error::StoreError;
+use super::value::values;
 use super::writer::Write;
 
 /// Counters of one agent on one day; added to what is there when stored.

@@ -68,7 +68,7 @@ async fn an_append_is_stored_whole_or_not_at_all(bed: Bed) {
         "{nowhere:?}"
     );
     let mut unstorable = request("t", vec![message("c"), message("d")]);
-    unstorable.idempotency = key("\u{0}", "x");
+    unstorable.idempotency = Some(key("\u{0}", "x"));
     assert!(matches!(
         bed.store.append(unstorable).await,
         Err(ChangeError::Store(_))
@@ -80,7 +80,7 @@ async fn an_append_is_stored_whole_or_not_at_all(bed: Bed) {
 async fn a_retry_gets_the_first_answer(mut bed: Bed) {
     bed.trajectory("t").await;
     let mut request = request("t", vec![message("a"), message("b")]);
-    request.idempotency = key("k", "body");
+    request.idempotency = Some(key("k", "body"));
     request.expected_length = Some(0);
     let first = bed.store.append(request.clone()).await.unwrap();
     bed.reopen().await;
@@ -92,7 +92,7 @@ async fn a_retry_gets_the_first_answer(mut bed: Bed) {
             ..first
         }
     );
-    request.idempotency = key("k", "another body");
+    request.idempotency = Some(key("k", "another body"));
     assert!(matches!(
         bed.store.append(request.clone()).await,
         Err(ChangeError::IdempotencyReused)

@@ -121,11 +121,11 @@ pub fn request(trajectory: &str, messages: Vec<NewMessage>) -> AppendRequest {
     }
 }
 
-pub fn key(key: &str, body: &str) -> Option<IdempotencyKey> {
-    Some(IdempotencyKey {
+pub fn key(key: &str, body: &str) -> IdempotencyKey {
+    IdempotencyKey {
         key: key.into(),
         body_hash: *OriginalHash::of(body).as_bytes(),
-    })
+    }
 }
 
 /// Makes one test for each engine out of an async function that takes a `Bed`.

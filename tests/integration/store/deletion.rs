@@ -30,7 +30,7 @@ async fn law_11_deletion_leaves_no_rows(bed: Bed) {
         (0..100).map(|n| message(&format!("secret {n}"))).collect(),
     );
     request.messages.push(message("shared words"));
-    request.idempotency = key("k", "body");
+    request.idempotency = Some(key("k", "body"));
     bed.store.append(request).await.unwrap();
     let epoch = EpochRow {
         line: "l".into(),

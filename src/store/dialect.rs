@@ -186,13 +186,17 @@ macro_rules! where_words_match {
 }
 pub(super) use where_words_match;
 
-/// Returns the statement that indexes an original's words, given with spaces between them.
-pub(super) fn index_words(conn: &Conn) -> &'static str {
-    text(
-        conn,
-        "INSERT INTO original_words (rowid, words) VALUES ($1, $2)",
-        "INSERT INTO original_words (original_id, words) VALUES ($1, array_to_tsvector(string_to_array($2, ' ')))",
-    )
+/// Returns the start and the end of the statement that indexes originals' words: rows of id and words with
+/// spaces between them.
+pub(super) fn index_words(conn: &Conn) -> (&'static str, &'static str) {
+    match conn.engine() {
+        Engine::Sqlite => ("INSERT INTO original_words (rowid, words)", ""),
+        Engine::Postgres => (
+            "INSERT INTO original_words (original_id, words) \
+             SELECT v.id, array_to_tsvector(string_to_array(v.words, ' ')) FROM (",
+            ") AS v (id, words)",
+        ),
+    }
 }
 
 /// Returns the start of the statement that takes originals' words out of the index.

@@ -167,14 +167,15 @@ pub(super) async fn insert_originals(
         .collect();
     let start = "INSERT INTO originals (hash, text)";
     let end = "ON CONFLICT (hash) DO NOTHING RETURNING id, hash";
-    let index = dialect::index_words(conn);
+    let mut words = Vec::new();
     for row in conn.insert_rows(start, 2, end, rows).await? {
         let new = originals
             .get(&read_hash(&row, 1)?)
             .ok_or(StoreError::Unreadable("an original's hash"))?;
-        conn.execute(index, values![row.int(0)?, &new.words])
-            .await?;
+        words.extend(values![row.int(0)?, &new.words]);
     }
+    let (start, end) = dialect::index_words(conn);
+    conn.insert_rows(start, 2, end, words).await?;
     Ok(())
 }
 

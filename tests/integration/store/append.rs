@@ -1,10 +1,14 @@
 //! Appending and reading back.
 
-use recapd::store::{Appended, ChangeError};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use recap_core::trajectory::OriginalHash;
+use recapd::store::{Appended, ChangeError, NewMessage};
 
 use super::bed::{Bed, key, message, on_each_engine, request};
 
 on_each_engine!(
+    law_1_any_messages_come_back,
     law_1_what_was_appended_is_read_back_after_a_restart,
     an_append_is_stored_whole_or_not_at_all,
     a_retry_gets_the_first_answer,
@@ -46,6 +50,60 @@ async fn law_1_what_was_appended_is_read_back_after_a_restart(mut bed: Bed) {
     assert_eq!(bed.store.messages("t", 3..5).await.unwrap(), stored[3..5]);
     let row = bed.store.trajectory("t").await.unwrap().unwrap();
     assert_eq!((row.length, row.full_tokens), (160, 160 * 7));
+    assert!(bed.store.check().await.unwrap().is_sound());
+}
+
+/// Messages with several texts, some long, some repeated, in JSON that escapes much or little or oddly.
+fn any_message() -> impl Strategy<Value = NewMessage> {
+    let text = ("[a-c\"\\\\/\n\u{0}é漢😀 ]{1,30}", 1..60_usize)
+        .prop_map(|(text, times)| text.repeat(times));
+    (prop::collection::vec(text, 0..5), 0..3).prop_map(|(texts, escapes)| {
+        let json = serde_json::json!({"role": "user", "content": texts}).to_string();
+        let native = match escapes {
+            0 => json,
+            1 => json
+                .replace('é', "\\u00e9")
+                .replace('漢', "\\u6f22")
+                .replace('😀', "\\ud83d\\ude00"),
+            _ => json.replace('/', "\\/").replace('b', "\\u0062"),
+        };
+        let originals = texts
+            .into_iter()
+            .map(|text| (OriginalHash::of(&text), text.into()))
+            .collect();
+        NewMessage {
+            native: native.into(),
+            originals,
+            ..message("")
+        }
+    })
+}
+
+async fn law_1_any_messages_come_back(mut bed: Bed) {
+    bed.trajectory("t").await;
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let batches = prop::collection::vec(any_message(), 0..12);
+    let mut sent = Vec::new();
+    for _ in 0..24 {
+        let batch = batches.new_tree(&mut runner).unwrap().current();
+        sent.extend(batch.clone());
+        bed.store.append(request("t", batch)).await.unwrap();
+    }
+    bed.reopen().await;
+    let stored = bed.store.messages("t", 0..1000).await.unwrap();
+    assert_eq!(stored.len(), sent.len());
+    for (sent, stored) in sent.iter().zip(&stored) {
+        assert_eq!(
+            (&stored.native, &stored.originals),
+            (&sent.native, &sent.originals)
+        );
+        for (hash, text) in &sent.originals {
+            assert_eq!(
+                bed.store.original(*hash).await.unwrap().as_ref(),
+                Some(text)
+            );
+        }
+    }
     assert!(bed.store.check().await.unwrap().is_sound());
 }
 

@@ -1,8 +1,8 @@
 //! What the store tests stand on: fresh databases, and messages to put into them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 
 use recap_core::trajectory::{Origin, OriginalHash, Role, WireFormat};
 use recapd::store::{AppendRequest, IdempotencyKey, NewMessage, NewTrajectory, Store, StoreUrl};
@@ -30,12 +30,13 @@ impl Bed {
     /// Returns `None` where no server is given and none is demanded.
     pub async fn postgres() -> Option<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        static SAID: Once = Once::new();
         let Ok(server) = std::env::var("RECAPD_TEST_POSTGRES") else {
             assert!(
                 std::env::var("CI").as_deref() != Ok("true"),
                 "RECAPD_TEST_POSTGRES is not set"
             );
-            println!("skipped on PostgreSQL: RECAPD_TEST_POSTGRES is not set");
+            SAID.call_once(|| println!("skipped on PostgreSQL: RECAPD_TEST_POSTGRES is not set"));
             return None;
         };
         let name = format!(

@@ -25,6 +25,7 @@ mod value;
 mod words;
 mod writer;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -54,12 +55,21 @@ use engine::Conn;
 use writer::{Queue, Write};
 
 /// Where the data is: a SQLite file or a PostgreSQL database.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// The path of a SQLite file.
     Sqlite(PathBuf),
-    /// A `postgres://` URL. May hold a password: not for logs.
+    /// A `postgres://` URL. May hold a password, so it is never printed.
     Postgres(String),
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(…)"),
+        }
+    }
 }
 
 impl FromStr for StoreUrl {

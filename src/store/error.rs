@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A failure of the store itself. Nothing of a failed write is stored.
+/// A failure of the store itself. Nothing of a failed write is stored; writes that shared its transaction
+/// fail with the same error.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The store's address is neither a file path nor a PostgreSQL URL.
@@ -53,9 +54,6 @@ pub enum StoreError {
     /// A file stands where a new one is to be written.
     #[error("`{0}` exists already")]
     FileExists(String),
-    /// Another request of the same group damaged the group's transaction.
-    #[error("the group's transaction failed: {0}")]
-    GroupFailed(#[source] Box<StoreError>),
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,

@@ -68,6 +68,13 @@ async fn a_full_disk_is_told_and_leaves_nothing_behind() {
         matches!(large, Err(ChangeError::Store(StoreError::DiskFull(_)))),
         "{large:?}"
     );
+    assert!(
+        matches!(
+            small,
+            Ok(_) | Err(ChangeError::Store(StoreError::DiskFull(_)))
+        ),
+        "{small:?}"
+    );
     let stored = 1 + u64::from(small.is_ok());
     assert_eq!(
         store.messages("t", 0..9).await.unwrap().len() as u64,

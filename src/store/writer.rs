@@ -92,7 +92,7 @@ impl<W: Write> Queued for Pending<W> {
             (Some(Err(error)), None) => Err(error),
             (Some(Err(error)), Some(_)) if error.store_error().is_some() => Err(error),
             // A refusal may rest on what the group had written before it, so it falls with the group.
-            (_, Some(error)) => Err(StoreError::GroupFailed(Box::new(error.clone())).into()),
+            (_, Some(error)) => Err(error.clone().into()),
             (None, None) => Err(StoreError::Closed.into()),
         };
         // A requester that went away does not undo its write.

@@ -125,33 +125,15 @@ struct Prepared {
 impl Append {
     fn prepare(request: &AppendRequest) -> Result<Self, StoreError> {
         let mut originals = BTreeMap::new();
-        for (hash, text) in request
-            .messages
-            .iter()
-            .flat_map(|message| &message.originals)
-        {
-            originals
-                .entry(*hash)
-                .or_insert_with(|| NewOriginal::new(text));
+        for (hash, text) in request.messages.iter().flat_map(|message| &message.originals) {
+            originals.entry(*hash).or_insert_with(|| NewOriginal::new(text));
         }
         Ok(Self {
             trajectory: request.trajectory.as_str().into(),
-            messages: request
-                .messages
-                .iter()
-                .map(Prepared::new)
-                .collect::<Result<_, _>>()?,
+            messages: request.messages.iter().map(Prepared::new).collect::<Result<_, _>>()?,
             originals,
-            tokens: request
-                .messages
-                .iter()
-                .map(|message| u64::from(message.tokens))
-                .sum(),
-            weight: request
-                .messages
-                .iter()
-                .map(|message| 512 + message.native.len())
-                .sum(),
+            tokens: request.messages.iter().map(|message| u64::from(message.tokens)).sum(),
+            weight: request.messages.iter().map(|message| 512 + message.native.len()).sum(),
             expected_length: request.expected_length,
             idempotency: request.idempotency.clone(),
             now_ms: request.now_ms,
@@ -162,8 +144,7 @@ impl Append {
         let Some(idempotency) = &self.idempotency else {
             return Ok(None);
         };
-        let sql =
-            "SELECT body_hash, response FROM idempotency WHERE trajectory_id = $1 AND key = $2";
+        let sql = "SELECT body_hash, response FROM idempotency WHERE trajectory_id = $1 AND key = $2";
         let bound = values![&self.trajectory, idempotency.key.as_str()];
         let Some(row) = conn.row(sql, bound).await? else {
             return Ok(None);
@@ -171,29 +152,19 @@ impl Append {
         if row.bytes(0)? != idempotency.body_hash {
             return Err(ChangeError::IdempotencyReused);
         }
-        let answer: Appended = serde_json::from_str(&row.text(1)?)
-            .map_err(|_| StoreError::Unreadable("a stored answer"))?;
-        Ok(Some(Appended {
-            replayed: true,
-            ..answer
-        }))
+        let answer: Appended =
+            serde_json::from_str(&row.text(1)?).map_err(|_| StoreError::Unreadable("a stored answer"))?;
+        Ok(Some(Appended { replayed: true, ..answer }))
     }
 
     async fn keep_answer(&self, conn: &mut Conn, answer: &Appended) -> Result<(), StoreError> {
         let Some(idempotency) = &self.idempotency else {
             return Ok(());
         };
-        let response =
-            serde_json::to_string(answer).map_err(|_| StoreError::Unreadable("an answer"))?;
+        let response = serde_json::to_string(answer).map_err(|_| StoreError::Unreadable("an answer"))?;
         let sql = "INSERT INTO idempotency (trajectory_id, key, body_hash, response, created_ms) \
                    VALUES ($1, $2, $3, $4, $5)";
-        let bound = values![
-            &self.trajectory,
-            idempotency.key.as_str(),
-            &idempotency.body_hash,
-            response,
-            self.now_ms
-        ];
+        let bound = values![&self.trajectory, idempotency.key.as_str(), &idempotency.body_hash, response, self.now_ms];
         conn.execute(sql, bound).await?;
         Ok(())
     }
@@ -230,10 +201,7 @@ impl Write for Append {
         if let Some(answer) = self.earlier_answer(conn).await? {
             return Ok(answer);
         }
-        if self
-            .expected_length
-            .is_some_and(|expected| expected != length)
-        {
+        if self.expected_length.is_some_and(|expected| expected != length) {
             return Err(ChangeError::LengthMismatch { current: length });
         }
         self.insert_messages(conn, length).await?;
@@ -247,16 +215,7 @@ impl Write for Append {
         };
         let sql = "UPDATE trajectories SET length = $2, full_tokens = $3, version = version + 1, updated_ms = $4 \
                    WHERE id = $1";
-        conn.execute(
-            sql,
-            values![
-                &self.trajectory,
-                appended.length,
-                appended.full_tokens,
-                self.now_ms
-            ],
-        )
-        .await?;
+        conn.execute(sql, values![&self.trajectory, appended.length, appended.full_tokens, self.now_ms]).await?;
         self.keep_answer(conn, &appended).await?;
         Ok(appended)
     }
@@ -266,24 +225,16 @@ impl Prepared {
     fn new(message: &NewMessage) -> Result<Self, StoreError> {
         let texts = message.originals.iter().map(|(_, text)| &**text);
         let (short, cuts) = native::externalise(&message.native, texts);
-        let cuts = (!cuts.is_empty())
-            .then(|| serde_json::to_string(&cuts))
-            .transpose();
-        let admitted = (!message.admitted.is_empty())
-            .then(|| serde_json::to_string(&message.admitted))
-            .transpose();
+        let cuts = (!cuts.is_empty()).then(|| serde_json::to_string(&cuts)).transpose();
+        let admitted = (!message.admitted.is_empty()).then(|| serde_json::to_string(&message.admitted)).transpose();
         Ok(Self {
             format: name(message.format)?,
             role: name(message.role)?,
             origin: name(message.origin)?,
             tokens: message.tokens,
             native: short.into_bytes().into(),
-            cuts: cuts
-                .map_err(|_| StoreError::Unreadable("references"))?
-                .map(Into::into),
-            admitted: admitted
-                .map_err(|_| StoreError::Unreadable("reformatted texts"))?
-                .map(Into::into),
+            cuts: cuts.map_err(|_| StoreError::Unreadable("references"))?.map(Into::into),
+            admitted: admitted.map_err(|_| StoreError::Unreadable("reformatted texts"))?.map(Into::into),
             originals: message.originals.iter().map(|(hash, _)| *hash).collect(),
         })
     }
@@ -314,10 +265,6 @@ impl Write for ForgetKeys {
     type Error = StoreError;
 
     async fn run(&self, conn: &mut Conn) -> Result<u64, StoreError> {
-        conn.execute(
-            "DELETE FROM idempotency WHERE created_ms < $1",
-            values![self.before_ms],
-        )
-        .await
+        conn.execute("DELETE FROM idempotency WHERE created_ms < $1", values![self.before_ms]).await
     }
 }

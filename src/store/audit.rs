@@ -53,36 +53,20 @@ impl Store {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<AuditPage, StoreError> {
-        let before: Option<i64> = cursor
-            .map(str::parse)
-            .transpose()
-            .map_err(|_| StoreError::BadCursor)?;
+        let before: Option<i64> = cursor.map(str::parse).transpose().map_err(|_| StoreError::BadCursor)?;
         let sql = "SELECT at_ms, namespace, actor, action, subject, detail, id FROM audit \
                    WHERE ($1 IS NULL OR namespace = $1) AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3";
-        let rows = self
-            .reader()
-            .await?
-            .rows(sql, values![namespace, before, limit + 1])
-            .await?;
+        let rows = self.reader().await?.rows(sql, values![namespace, before, limit + 1]).await?;
         let page = rows.get(..limit).unwrap_or(&rows);
         let entries = page.iter().map(read_entry).collect::<Result<_, _>>()?;
         let last = page.last().filter(|_| rows.len() > limit);
-        let next_cursor = last
-            .map(|row| row.int(6))
-            .transpose()?
-            .map(|id| id.to_string());
-        Ok(AuditPage {
-            entries,
-            next_cursor,
-        })
+        let next_cursor = last.map(|row| row.int(6)).transpose()?.map(|id| id.to_string());
+        Ok(AuditPage { entries, next_cursor })
     }
 }
 
 fn read_entry(row: &Row) -> Result<AuditEntry, StoreError> {
-    let detail = row
-        .text_or_null(5)?
-        .map(|text| serde_json::from_str(&text))
-        .transpose();
+    let detail = row.text_or_null(5)?.map(|text| serde_json::from_str(&text)).transpose();
     Ok(AuditEntry {
         at_ms: row.int(0)?,
         namespace: row.text_or_null(1)?,

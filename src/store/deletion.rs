@@ -56,42 +56,22 @@ impl Write for Delete {
         let id = self.id.as_str();
         let idempotency = "DELETE FROM idempotency WHERE trajectory_id = $1";
         report.idempotency_keys = conn.execute(idempotency, values![id]).await?;
-        report.snapshots = conn
-            .execute(
-                "DELETE FROM snapshots WHERE trajectory_id = $1",
-                values![id],
-            )
-            .await?;
-        report.epochs = conn
-            .execute("DELETE FROM epochs WHERE trajectory_id = $1", values![id])
-            .await?;
-        conn.execute(
-            "DELETE FROM message_originals WHERE trajectory_id = $1",
-            values![id],
-        )
-        .await?;
-        report.messages = conn
-            .execute("DELETE FROM messages WHERE trajectory_id = $1", values![id])
-            .await?;
+        report.snapshots = conn.execute("DELETE FROM snapshots WHERE trajectory_id = $1", values![id]).await?;
+        report.epochs = conn.execute("DELETE FROM epochs WHERE trajectory_id = $1", values![id]).await?;
+        conn.execute("DELETE FROM message_originals WHERE trajectory_id = $1", values![id]).await?;
+        report.messages = conn.execute("DELETE FROM messages WHERE trajectory_id = $1", values![id]).await?;
         let forks = "UPDATE trajectories SET forked_from = NULL, forked_length = NULL WHERE forked_from = $1";
         report.released_forks = conn.execute(forks, values![id]).await?;
-        conn.execute("DELETE FROM trajectories WHERE id = $1", values![id])
-            .await?;
-        conn.delete_by_number(dialect::forget_words(conn), &own)
-            .await?;
-        conn.delete_by_number("DELETE FROM originals WHERE id IN", &own)
-            .await?;
+        conn.execute("DELETE FROM trajectories WHERE id = $1", values![id]).await?;
+        conn.delete_by_number(dialect::forget_words(conn), &own).await?;
+        conn.delete_by_number("DELETE FROM originals WHERE id IN", &own).await?;
         Ok(report)
     }
 }
 
 impl Delete {
     /// Returns the originals that only this trajectory refers to.
-    async fn own_originals(
-        &self,
-        conn: &mut Conn,
-        report: &mut DeletionReport,
-    ) -> Result<Vec<i64>, StoreError> {
+    async fn own_originals(&self, conn: &mut Conn, report: &mut DeletionReport) -> Result<Vec<i64>, StoreError> {
         let sql = "SELECT o.id, CAST(LENGTH(o.text) AS BIGINT) FROM originals o \
                    WHERE o.hash IN (SELECT hash FROM message_originals WHERE trajectory_id = $1) \
                    AND NOT EXISTS (SELECT 1 FROM message_originals m WHERE m.hash = o.hash AND m.trajectory_id <> $1)";
@@ -103,9 +83,7 @@ impl Delete {
         let sql = "SELECT COUNT(DISTINCT hash) FROM message_originals WHERE trajectory_id = $1";
         let all = conn.number(sql, values![self.id.as_str()]).await?;
         report.originals = own.len() as u64;
-        report.shared_originals = u64::try_from(all)
-            .unwrap_or(0)
-            .saturating_sub(report.originals);
+        report.shared_originals = u64::try_from(all).unwrap_or(0).saturating_sub(report.originals);
         Ok(own)
     }
 }

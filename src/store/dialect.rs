@@ -64,13 +64,8 @@ pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
 /// Fails when the URL is malformed or the server cannot be reached.
 pub(super) async fn open_postgres(url: &str) -> Result<PgPool, StoreError> {
     let options: PgConnectOptions = url.parse()?;
-    let options = options
-        .application_name("recapd")
-        .statement_cache_capacity(STATEMENT_CACHE);
-    Ok(PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
-        .connect_with(options)
-        .await?)
+    let options = options.application_name("recapd").statement_cache_capacity(STATEMENT_CACHE);
+    Ok(PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).connect_with(options).await?)
 }
 
 /// Starts the writer's transaction on SQLite: the lock is taken at once, so that no upgrade can fail later.
@@ -92,26 +87,17 @@ pub(super) fn migrator(engine: Engine) -> &'static sqlx::migrate::Migrator {
 
 /// Sorts an engine's error by what a caller can do about it.
 pub(super) fn classify(error: sqlx::Error) -> StoreError {
-    let code = error
-        .as_database_error()
-        .and_then(|error| error.code().map(std::borrow::Cow::into_owned));
-    let is_sqlite = error.as_database_error().is_some_and(|error| {
-        error
-            .try_downcast_ref::<sqlx::sqlite::SqliteError>()
-            .is_some()
-    });
+    let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+    let is_sqlite =
+        error.as_database_error().is_some_and(|error| error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some());
     let source = Arc::new(error);
     match (&*source, code) {
         (_, Some(code)) if is_sqlite => classify_sqlite(code.parse().unwrap_or(0), source),
         (_, Some(code)) => classify_postgres(&code, source),
         (sqlx::Error::PoolClosed, None) => StoreError::Closed,
-        (
-            sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::Tls(_),
-            None,
-        ) => StoreError::Io(source),
+        (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed | sqlx::Error::Tls(_), None) => {
+            StoreError::Io(source)
+        }
         _ => StoreError::Engine(source),
     }
 }
@@ -133,9 +119,7 @@ fn classify_postgres(code: &str, source: Arc<sqlx::Error>) -> StoreError {
         "55P03" => StoreError::Locked(source),
         "53100" => StoreError::DiskFull(source),
         "XX001" | "XX002" => StoreError::Damaged(source),
-        _ if code.starts_with("08") || code.starts_with("57P") || code.starts_with("58") => {
-            StoreError::Io(source)
-        }
+        _ if code.starts_with("08") || code.starts_with("57P") || code.starts_with("58") => StoreError::Io(source),
         _ => StoreError::Engine(source),
     }
 }
@@ -171,16 +155,8 @@ macro_rules! where_words_match {
     ($conn:expr, $start:expr, $end:expr) => {
         $crate::store::dialect::text(
             $conn,
-            concat!(
-                $start,
-                "o.id IN (SELECT rowid FROM original_words WHERE original_words MATCH $1)",
-                $end
-            ),
-            concat!(
-                $start,
-                "o.id IN (SELECT original_id FROM original_words WHERE words @@ $1::tsquery)",
-                $end
-            ),
+            concat!($start, "o.id IN (SELECT rowid FROM original_words WHERE original_words MATCH $1)", $end),
+            concat!($start, "o.id IN (SELECT original_id FROM original_words WHERE words @@ $1::tsquery)", $end),
         )
     };
 }
@@ -201,11 +177,7 @@ pub(super) fn index_words(conn: &Conn) -> (&'static str, &'static str) {
 
 /// Returns the start of the statement that takes originals' words out of the index.
 pub(super) fn forget_words(conn: &Conn) -> &'static str {
-    text(
-        conn,
-        "DELETE FROM original_words WHERE rowid IN",
-        "DELETE FROM original_words WHERE original_id IN",
-    )
+    text(conn, "DELETE FROM original_words WHERE rowid IN", "DELETE FROM original_words WHERE original_id IN")
 }
 
 /// Returns the query for texts that hold every word. Words hold letters and digits only.
@@ -223,20 +195,13 @@ fn join_words(engine: Engine, words: &[String], sqlite: &str, postgres: &str) ->
         Engine::Sqlite => ('"', sqlite),
         Engine::Postgres => ('\'', postgres),
     };
-    let quoted: Vec<String> = words
-        .iter()
-        .map(|word| format!("{quote}{word}{quote}"))
-        .collect();
+    let quoted: Vec<String> = words.iter().map(|word| format!("{quote}{word}{quote}")).collect();
     quoted.join(operator)
 }
 
 /// Returns the query for the engine's own version.
 pub(super) fn engine_version(conn: &Conn) -> &'static str {
-    text(
-        conn,
-        "SELECT sqlite_version()",
-        "SELECT current_setting('server_version')",
-    )
+    text(conn, "SELECT sqlite_version()", "SELECT current_setting('server_version')")
 }
 
 /// Returns the query that counts the tables that list migrations.

@@ -6,10 +6,7 @@
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{
-    Arguments, AssertSqlSafe, PgConnection, Postgres, Row as _, Sqlite, SqliteConnection,
-    Transaction,
-};
+use sqlx::{Arguments, AssertSqlSafe, PgConnection, Postgres, Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::error::StoreError;
 use super::value::Value;
@@ -106,54 +103,31 @@ impl Conn {
     }
 
     /// Runs a statement and returns how many rows it changed.
-    pub(super) async fn execute(
-        &mut self,
-        sql: &'static str,
-        values: Vec<Value>,
-    ) -> Result<u64, StoreError> {
+    pub(super) async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, StoreError> {
         Ok(match self.raw() {
             Raw::Sqlite(connection) => {
                 let arguments = bind!(SqliteArguments, values);
-                sqlx::query_with(sql, arguments)
-                    .execute(connection)
-                    .await?
-                    .rows_affected()
+                sqlx::query_with(sql, arguments).execute(connection).await?.rows_affected()
             }
             Raw::Postgres(connection) => {
                 let arguments = bind!(PgArguments, values);
-                sqlx::query_with(sql, arguments)
-                    .execute(connection)
-                    .await?
-                    .rows_affected()
+                sqlx::query_with(sql, arguments).execute(connection).await?.rows_affected()
             }
         })
     }
 
     /// Runs a query and returns its rows.
-    pub(super) async fn rows(
-        &mut self,
-        sql: &'static str,
-        values: Vec<Value>,
-    ) -> Result<Vec<Row>, StoreError> {
-        self.rows_of(AssertSqlSafe(std::borrow::Cow::Borrowed(sql)), values)
-            .await
+    pub(super) async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        self.rows_of(AssertSqlSafe(std::borrow::Cow::Borrowed(sql)), values).await
     }
 
     /// Runs a query that returns at most one row.
-    pub(super) async fn row(
-        &mut self,
-        sql: &'static str,
-        values: Vec<Value>,
-    ) -> Result<Option<Row>, StoreError> {
+    pub(super) async fn row(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
     /// Runs a query that returns one number.
-    pub(super) async fn number(
-        &mut self,
-        sql: &'static str,
-        values: Vec<Value>,
-    ) -> Result<i64, StoreError> {
+    pub(super) async fn number(&mut self, sql: &'static str, values: Vec<Value>) -> Result<i64, StoreError> {
         let row = self.row(sql, values).await?;
         row.ok_or(StoreError::Unreadable("a count"))?.int(0)
     }
@@ -175,12 +149,7 @@ impl Conn {
         while left > 0 {
             let rows = MAX_ROWS.min(1 << left.ilog2());
             let chunk: Vec<Value> = values.by_ref().take(rows * columns).collect();
-            let sql = with_tuples(
-                &format!("{start} VALUES "),
-                columns,
-                rows,
-                &format!(" {end}"),
-            );
+            let sql = with_tuples(&format!("{start} VALUES "), columns, rows, &format!(" {end}"));
             returned.extend(self.rows_of(AssertSqlSafe(sql.into()), chunk).await?);
             left -= rows;
         }
@@ -188,11 +157,7 @@ impl Conn {
     }
 
     /// Runs a statement that ends in `… IN` for many numbers, a fixed count at a time.
-    pub(super) async fn delete_by_number(
-        &mut self,
-        start: &'static str,
-        numbers: &[i64],
-    ) -> Result<(), StoreError> {
+    pub(super) async fn delete_by_number(&mut self, start: &'static str, numbers: &[i64]) -> Result<(), StoreError> {
         for chunk in numbers.chunks(MAX_ROWS) {
             // The last number again fills a short chunk, so that one statement serves all.
             let filler = chunk.last().copied().unwrap_or_default();
@@ -212,16 +177,12 @@ impl Conn {
         Ok(match self.raw() {
             Raw::Sqlite(connection) => {
                 let arguments = bind!(SqliteArguments, values);
-                let rows = sqlx::query_with(sql, arguments)
-                    .fetch_all(connection)
-                    .await?;
+                let rows = sqlx::query_with(sql, arguments).fetch_all(connection).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Raw::Postgres(connection) => {
                 let arguments = bind!(PgArguments, values);
-                let rows = sqlx::query_with(sql, arguments)
-                    .fetch_all(connection)
-                    .await?;
+                let rows = sqlx::query_with(sql, arguments).fetch_all(connection).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })

@@ -39,9 +39,7 @@ impl Write for Fork {
     async fn run(&self, conn: &mut Conn) -> Result<TrajectoryRow, ChangeError> {
         let source = lock_trajectory(conn, &self.trajectory).await?;
         if self.length > source.length {
-            return Err(ChangeError::TooShort {
-                current: source.length,
-            });
+            return Err(ChangeError::TooShort { current: source.length });
         }
         let new = NewTrajectory {
             id: self.id.clone(),
@@ -61,11 +59,7 @@ impl Write for Fork {
         self.copy_messages(conn).await?;
         let sql = "UPDATE trajectories SET length = $2, agent_kind = $3, full_tokens = (SELECT \
                    CAST(COALESCE(SUM(tokens), 0) AS BIGINT) FROM messages WHERE trajectory_id = $1) WHERE id = $1";
-        conn.execute(
-            sql,
-            values![self.id.as_str(), self.length, source.agent_kind.as_deref()],
-        )
-        .await?;
+        conn.execute(sql, values![self.id.as_str(), self.length, source.agent_kind.as_deref()]).await?;
         lock_trajectory(conn, &self.id).await
     }
 }
@@ -78,11 +72,7 @@ impl Fork {
         let originals = "INSERT INTO message_originals (trajectory_id, n, ordinal, hash) \
                          SELECT $1, n, ordinal, hash FROM message_originals WHERE trajectory_id = $2 AND n < $3";
         for sql in [messages, originals] {
-            conn.execute(
-                sql,
-                values![self.id.as_str(), self.trajectory.as_str(), self.length],
-            )
-            .await?;
+            conn.execute(sql, values![self.id.as_str(), self.trajectory.as_str(), self.length]).await?;
         }
         Ok(())
     }

@@ -27,10 +27,7 @@ pub struct KeyRow {
 
 macro_rules! select_key {
     ($end:literal) => {
-        concat!(
-            "SELECT id, hash, name, scope, namespace, created_ms, last_used_ms FROM api_keys ",
-            $end
-        )
+        concat!("SELECT id, hash, name, scope, namespace, created_ms, last_used_ms FROM api_keys ", $end)
     };
 }
 
@@ -48,11 +45,7 @@ impl Store {
     /// # Errors
     /// Fails when the store does.
     pub async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyRow>, StoreError> {
-        let row = self
-            .reader()
-            .await?
-            .row(select_key!("WHERE hash = $1"), values![hash])
-            .await?;
+        let row = self.reader().await?.row(select_key!("WHERE hash = $1"), values![hash]).await?;
         row.as_ref().map(read_key).transpose()
     }
 
@@ -61,11 +54,7 @@ impl Store {
     /// # Errors
     /// Fails when the store does.
     pub async fn list_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
-        let rows = self
-            .reader()
-            .await?
-            .rows(select_key!("ORDER BY created_ms, id"), vec![])
-            .await?;
+        let rows = self.reader().await?.rows(select_key!("ORDER BY created_ms, id"), vec![]).await?;
         rows.iter().map(read_key).collect()
     }
 
@@ -74,11 +63,7 @@ impl Store {
     /// # Errors
     /// Fails when the store does.
     pub async fn touch_key(&self, id: &str, now_ms: i64) -> Result<bool, StoreError> {
-        self.write(TouchKey {
-            id: id.to_owned(),
-            now_ms,
-        })
-        .await
+        self.write(TouchKey { id: id.to_owned(), now_ms }).await
     }
 
     /// Deletes a key and returns whether it existed.
@@ -93,10 +78,7 @@ impl Store {
 fn read_key(row: &Row) -> Result<KeyRow, StoreError> {
     Ok(KeyRow {
         id: row.text(0)?,
-        hash: row
-            .bytes(1)?
-            .try_into()
-            .map_err(|_| StoreError::Unreadable("a key's hash"))?,
+        hash: row.bytes(1)?.try_into().map_err(|_| StoreError::Unreadable("a key's hash"))?,
         name: row.text(2)?,
         scope: row.text(3)?,
         namespace: row.text_or_null(4)?,
@@ -137,10 +119,7 @@ impl Write for TouchKey {
 
     async fn run(&self, conn: &mut Conn) -> Result<bool, StoreError> {
         let sql = "UPDATE api_keys SET last_used_ms = $2 WHERE id = $1";
-        Ok(conn
-            .execute(sql, values![self.id.as_str(), self.now_ms])
-            .await?
-            > 0)
+        Ok(conn.execute(sql, values![self.id.as_str(), self.now_ms]).await? > 0)
     }
 }
 
@@ -153,12 +132,6 @@ impl Write for DeleteKey {
     type Error = StoreError;
 
     async fn run(&self, conn: &mut Conn) -> Result<bool, StoreError> {
-        Ok(conn
-            .execute(
-                "DELETE FROM api_keys WHERE id = $1",
-                values![self.id.as_str()],
-            )
-            .await?
-            > 0)
+        Ok(conn.execute("DELETE FROM api_keys WHERE id = $1", values![self.id.as_str()]).await? > 0)
     }
 }

@@ -85,24 +85,14 @@ impl Store {
         self.write(Probe).await?;
         let mut conn = self.reader().await?;
         let version = dialect::engine_version(&conn);
-        let row = conn
-            .row(version, vec![])
-            .await?
-            .ok_or(StoreError::Unreadable("the engine's version"))?;
+        let row = conn.row(version, vec![]).await?.ok_or(StoreError::Unreadable("the engine's version"))?;
         let is_migrated = conn.number(dialect::has_migrations(&conn), vec![]).await? > 0;
         let schema_version = if is_migrated {
-            conn.number(
-                "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success",
-                vec![],
-            )
-            .await?
+            conn.number("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success", vec![]).await?
         } else {
             0
         };
-        let latest = dialect::migrator(self.engine())
-            .iter()
-            .map(|migration| migration.version)
-            .max();
+        let latest = dialect::migrator(self.engine()).iter().map(|migration| migration.version).max();
         Ok(Health {
             engine: self.engine(),
             engine_version: row.text(0)?,
@@ -136,23 +126,13 @@ impl Store {
                 advice: "use pg_dump, or your server's continuous archiving",
             });
         };
-        let name = target
-            .to_str()
-            .ok_or(StoreError::Unreadable("the backup's path"))?;
-        if tokio::fs::try_exists(target)
-            .await
-            .map_err(sqlx::Error::Io)?
-        {
+        let name = target.to_str().ok_or(StoreError::Unreadable("the backup's path"))?;
+        if tokio::fs::try_exists(target).await.map_err(sqlx::Error::Io)? {
             return Err(StoreError::FileExists(name.to_owned()));
         }
         let mut connection = dialect::sqlite_options(path).connect().await?;
-        sqlx::query("VACUUM INTO $1")
-            .bind(name)
-            .execute(&mut connection)
-            .await?;
-        let file = tokio::fs::File::open(target)
-            .await
-            .map_err(sqlx::Error::Io)?;
+        sqlx::query("VACUUM INTO $1").bind(name).execute(&mut connection).await?;
+        let file = tokio::fs::File::open(target).await.map_err(sqlx::Error::Io)?;
         file.sync_all().await.map_err(sqlx::Error::Io)?;
         Ok(())
     }
@@ -184,11 +164,7 @@ impl Store {
             }
         }
         for row in conn.rows("PRAGMA foreign_key_check", vec![]).await? {
-            report.problem(format!(
-                "a row of {} refers to a missing row of {}",
-                row.text(0)?,
-                row.text(2)?
-            ));
+            report.problem(format!("a row of {} refers to a missing row of {}", row.text(0)?, row.text(2)?));
         }
         Ok(())
     }
@@ -229,11 +205,7 @@ impl Store {
         let sql = "SELECT id, hash, text FROM originals WHERE id > $1 ORDER BY id LIMIT $2";
         let mut after = 0;
         loop {
-            let rows = self
-                .reader()
-                .await?
-                .rows(sql, values![after, CHECK_PAGE])
-                .await?;
+            let rows = self.reader().await?.rows(sql, values![after, CHECK_PAGE]).await?;
             let Some(last) = rows.last() else {
                 return Ok(());
             };
@@ -244,9 +216,7 @@ impl Store {
                 if read_text(row, 2).is_ok_and(|text| OriginalHash::of(&text) == hash) {
                     continue;
                 }
-                report.problem(format!(
-                    "the text of original {hash} is not what was stored"
-                ));
+                report.problem(format!("the text of original {hash} is not what was stored"));
             }
         }
     }
@@ -263,9 +233,7 @@ impl Store {
                     Ok(messages) if messages.is_empty() => break,
                     Ok(messages) => report.messages += messages.len() as u64,
                     Err(StoreError::Unreadable(what)) => {
-                        report.problem(format!(
-                            "trajectory {id}, messages from {from}: {what} is unreadable"
-                        ));
+                        report.problem(format!("trajectory {id}, messages from {from}: {what} is unreadable"));
                     }
                     Err(error) => return Err(error),
                 }

@@ -47,11 +47,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unreadable`] when what is stored cannot be put together.
-    pub async fn messages(
-        &self,
-        trajectory: &str,
-        range: Range<u64>,
-    ) -> Result<Vec<MessageRow>, StoreError> {
+    pub async fn messages(&self, trajectory: &str, range: Range<u64>) -> Result<Vec<MessageRow>, StoreError> {
         let mut conn = self.snapshot().await?;
         let messages = read_messages(&mut conn, trajectory, range).await;
         conn.rollback().await?;
@@ -62,20 +58,8 @@ impl Store {
     ///
     /// # Errors
     /// [`ChangeError::NoTrajectory`] and [`ChangeError::NoMessage`].
-    pub async fn set_pinned(
-        &self,
-        trajectory: &str,
-        n: u64,
-        pinned: Pinned,
-        now_ms: i64,
-    ) -> Result<(), ChangeError> {
-        self.write(Pin {
-            trajectory: trajectory.to_owned(),
-            n,
-            pinned,
-            now_ms,
-        })
-        .await
+    pub async fn set_pinned(&self, trajectory: &str, n: u64, pinned: Pinned, now_ms: i64) -> Result<(), ChangeError> {
+        self.write(Pin { trajectory: trajectory.to_owned(), n, pinned, now_ms }).await
     }
 }
 
@@ -103,30 +87,19 @@ impl Write for Pin {
         lock_length(conn, &self.trajectory).await?;
         let sql = "UPDATE messages SET pinned = $3 WHERE trajectory_id = $1 AND n = $2";
         let pinned = i64::from(self.pinned == Pinned::Yes);
-        if conn
-            .execute(sql, values![self.trajectory.as_str(), self.n, pinned])
-            .await?
-            == 0
-        {
+        if conn.execute(sql, values![self.trajectory.as_str(), self.n, pinned]).await? == 0 {
             return Err(ChangeError::NoMessage);
         }
         let sql = "UPDATE trajectories SET version = version + 1, updated_ms = $2 WHERE id = $1";
-        conn.execute(sql, values![self.trajectory.as_str(), self.now_ms])
-            .await?;
+        conn.execute(sql, values![self.trajectory.as_str(), self.now_ms]).await?;
         Ok(())
     }
 }
 
-async fn read_messages(
-    conn: &mut Conn,
-    trajectory: &str,
-    range: Range<u64>,
-) -> Result<Vec<MessageRow>, StoreError> {
+async fn read_messages(conn: &mut Conn, trajectory: &str, range: Range<u64>) -> Result<Vec<MessageRow>, StoreError> {
     let sql = "SELECT n, format, role, origin, tokens, pinned, created_ms, native, cuts, admitted FROM messages \
                WHERE trajectory_id = $1 AND n >= $2 AND n < $3 ORDER BY n";
-    let rows = conn
-        .rows(sql, values![trajectory, range.start, range.end])
-        .await?;
+    let rows = conn.rows(sql, values![trajectory, range.start, range.end]).await?;
     let mut originals = read_originals(conn, trajectory, range.start, range.end).await?;
     rows.iter()
         .map(|row| {
@@ -136,19 +109,14 @@ async fn read_messages(
         .collect()
 }
 
-fn read_message(
-    row: &Row,
-    originals: Vec<(OriginalHash, Arc<str>)>,
-) -> Result<MessageRow, StoreError> {
-    let short =
-        String::from_utf8(row.bytes(7)?).map_err(|_| StoreError::Unreadable("a message's JSON"))?;
+fn read_message(row: &Row, originals: Vec<(OriginalHash, Arc<str>)>) -> Result<MessageRow, StoreError> {
+    let short = String::from_utf8(row.bytes(7)?).map_err(|_| StoreError::Unreadable("a message's JSON"))?;
     let native = match row.text_or_null(8)? {
         None => short,
         Some(cuts) => {
             let cuts: Vec<native::Cut> = from_json(&cuts, "a message's references")?;
             let texts: Vec<&Arc<str>> = originals.iter().map(|(_, text)| text).collect();
-            native::reassemble(&short, &cuts, &texts)
-                .ok_or(StoreError::Unreadable("a message's references"))?
+            native::reassemble(&short, &cuts, &texts).ok_or(StoreError::Unreadable("a message's references"))?
         }
     };
     let admitted = row.text_or_null(9)?;
@@ -161,9 +129,7 @@ fn read_message(
         tokens: u32::try_from(row.int(4)?).map_err(|_| StoreError::Unreadable("a token count"))?,
         pinned: row.int(5)? != 0,
         created_ms: row.int(6)?,
-        admitted: admitted.map_or(Ok(BTreeMap::new()), |text| {
-            from_json(&text, "a message's reformatted texts")
-        })?,
+        admitted: admitted.map_or(Ok(BTreeMap::new()), |text| from_json(&text, "a message's reformatted texts"))?,
         originals,
     })
 }
@@ -181,6 +147,5 @@ pub(super) fn name<T: Serialize>(value: T) -> Result<String, StoreError> {
 }
 
 fn from_name<T: DeserializeOwned>(name: String) -> Result<T, StoreError> {
-    serde_json::from_value(name.into())
-        .map_err(|_| StoreError::Unreadable("a role, format or origin"))
+    serde_json::from_value(name.into()).map_err(|_| StoreError::Unreadable("a role, format or origin"))
 }

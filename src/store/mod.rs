@@ -45,9 +45,7 @@ pub use keys::KeyRow;
 pub use maintenance::{CheckReport, Health};
 pub use messages::{MessageRow, Pinned};
 pub use originals::HandleError;
-pub use record::{
-    NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow,
-};
+pub use record::{NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow};
 pub use search::{Hit, Hits, Recalled, SearchRequest};
 pub use usage::UsageRow;
 
@@ -79,10 +77,7 @@ impl FromStr for StoreUrl {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Ok(Self::Postgres(text.to_owned()));
         }
-        let path = text
-            .strip_prefix("sqlite://")
-            .or_else(|| text.strip_prefix("sqlite:"))
-            .unwrap_or(text);
+        let path = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")).unwrap_or(text);
         if path.is_empty() || path.contains("://") || path.starts_with(":memory:") {
             // The text may be a URL with a password.
             let scheme = text.split_once("://").map_or(text, |(scheme, _)| scheme);
@@ -107,15 +102,8 @@ struct Inner {
 
 #[derive(Debug)]
 enum Pools {
-    Sqlite {
-        path: PathBuf,
-        writer: SqlitePool,
-        readers: SqlitePool,
-        queue: Queue,
-    },
-    Postgres {
-        pool: PgPool,
-    },
+    Sqlite { path: PathBuf, writer: SqlitePool, readers: SqlitePool, queue: Queue },
+    Postgres { pool: PgPool },
 }
 
 impl Store {
@@ -132,24 +120,11 @@ impl Store {
                 let (writer, readers) = dialect::open_sqlite(path).await?;
                 let (queue, task) = Queue::new(writer.clone(), closing.clone());
                 tasks.spawn(task);
-                Pools::Sqlite {
-                    path: path.clone(),
-                    writer,
-                    readers,
-                    queue,
-                }
+                Pools::Sqlite { path: path.clone(), writer, readers, queue }
             }
-            StoreUrl::Postgres(url) => Pools::Postgres {
-                pool: dialect::open_postgres(url).await?,
-            },
+            StoreUrl::Postgres(url) => Pools::Postgres { pool: dialect::open_postgres(url).await? },
         };
-        Ok(Self {
-            inner: Arc::new(Inner {
-                pools,
-                tasks,
-                closing,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { pools, tasks, closing }) })
     }
 
     /// Returns the engine that holds the data.
@@ -167,9 +142,7 @@ impl Store {
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
         match &self.inner.pools {
-            Pools::Sqlite {
-                writer, readers, ..
-            } => {
+            Pools::Sqlite { writer, readers, .. } => {
                 readers.close().await;
                 writer.close().await;
             }
@@ -187,12 +160,8 @@ impl Store {
                     return Err(StoreError::Closed.into());
                 }
                 let pool = pool.clone();
-                let task = self
-                    .inner
-                    .tasks
-                    .spawn(async move { writer::write_postgres(&pool, &write).await });
-                task.await
-                    .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+                let task = self.inner.tasks.spawn(async move { writer::write_postgres(&pool, &write).await });
+                task.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
             }
         }
     }
@@ -208,12 +177,8 @@ impl Store {
     /// Returns a connection whose statements all see the same state.
     async fn snapshot(&self) -> Result<Conn, StoreError> {
         Ok(match &self.inner.pools {
-            Pools::Sqlite { readers, .. } => {
-                Conn::SqliteTx(readers.begin_with(dialect::SQLITE_SNAPSHOT).await?)
-            }
-            Pools::Postgres { pool } => {
-                Conn::PostgresTx(pool.begin_with(dialect::POSTGRES_SNAPSHOT).await?)
-            }
+            Pools::Sqlite { readers, .. } => Conn::SqliteTx(readers.begin_with(dialect::SQLITE_SNAPSHOT).await?),
+            Pools::Postgres { pool } => Conn::PostgresTx(pool.begin_with(dialect::POSTGRES_SNAPSHOT).await?),
         })
     }
 }

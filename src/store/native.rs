@@ -31,10 +31,7 @@ pub(super) struct Cut(usize, Style, usize);
 /// Returns the native JSON without the slices that the originals hold, and the references in their place.
 ///
 /// Linear in the text for sane inputs; any text is accepted, JSON or not.
-pub(super) fn externalise<'a>(
-    native: &str,
-    originals: impl Iterator<Item = &'a str>,
-) -> (String, Vec<Cut>) {
+pub(super) fn externalise<'a>(native: &str, originals: impl Iterator<Item = &'a str>) -> (String, Vec<Cut>) {
     if native.len() < MIN_CUT {
         return (native.to_owned(), Vec::new());
     }
@@ -56,11 +53,7 @@ pub(super) fn externalise<'a>(
 }
 
 /// Returns the native JSON, or `None` when a reference leads nowhere.
-pub(super) fn reassemble<T: AsRef<str>>(
-    short: &str,
-    cuts: &[Cut],
-    originals: &[T],
-) -> Option<String> {
+pub(super) fn reassemble<T: AsRef<str>>(short: &str, cuts: &[Cut], originals: &[T]) -> Option<String> {
     let mut native = String::with_capacity(short.len());
     let mut copied = 0;
     for &Cut(at, style, ordinal) in cuts {
@@ -85,10 +78,7 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     fn new(originals: impl Iterator<Item = &'a str>) -> Self {
-        let by_text: HashMap<&str, usize> = originals
-            .enumerate()
-            .map(|(ordinal, text)| (text, ordinal))
-            .collect();
+        let by_text: HashMap<&str, usize> = originals.enumerate().map(|(ordinal, text)| (text, ordinal)).collect();
         let lengths = by_text.keys().map(|text| text.len()).collect();
         Self { by_text, lengths }
     }
@@ -128,34 +118,18 @@ fn find_slices(native: &str, known: &Known) -> Vec<Slice> {
             b'{' | b'[' => open.push(at),
             b'}' | b']' => {
                 let range = open.pop().unwrap_or(at)..at + 1;
-                let slice = native
-                    .get(range.clone())
-                    .filter(|slice| slice.len() >= MIN_CUT);
+                let slice = native.get(range.clone()).filter(|slice| slice.len() >= MIN_CUT);
                 if let Some(ordinal) = slice.and_then(|slice| known.raw(slice)) {
-                    let inside = found
-                        .iter()
-                        .rev()
-                        .take_while(|slice| slice.range.start >= range.start)
-                        .count();
+                    let inside = found.iter().rev().take_while(|slice| slice.range.start >= range.start).count();
                     found.truncate(found.len() - inside);
-                    found.push(Slice {
-                        range,
-                        style: Style::Raw,
-                        ordinal,
-                    });
+                    found.push(Slice { range, style: Style::Raw, ordinal });
                 }
             }
             b'"' => {
                 let end = string_end(bytes, at);
-                let quoted = native
-                    .get(at..end)
-                    .filter(|quoted| quoted.len() >= MIN_CUT + 2);
+                let quoted = native.get(at..end).filter(|quoted| quoted.len() >= MIN_CUT + 2);
                 if let Some((style, ordinal)) = quoted.and_then(|quoted| known.string(quoted)) {
-                    found.push(Slice {
-                        range: at + 1..end - 1,
-                        style,
-                        ordinal,
-                    });
+                    found.push(Slice { range: at + 1..end - 1, style, ordinal });
                 }
                 at = end;
                 continue;

@@ -36,11 +36,7 @@ impl Store {
     /// Fails when the store does.
     pub async fn original(&self, hash: OriginalHash) -> Result<Option<Arc<str>>, StoreError> {
         let sql = "SELECT text FROM originals WHERE hash = $1";
-        let row = self
-            .reader()
-            .await?
-            .row(sql, values![hash.as_bytes()])
-            .await?;
+        let row = self.reader().await?.row(sql, values![hash.as_bytes()]).await?;
         row.map(|row| read_text(&row, 0)).transpose()
     }
 
@@ -55,11 +51,7 @@ impl Store {
     ) -> Result<Option<Arc<str>>, StoreError> {
         let sql = "SELECT text FROM originals o WHERE o.hash = $1 AND EXISTS (SELECT 1 FROM message_originals m \
                    JOIN trajectories t ON t.id = m.trajectory_id WHERE m.hash = o.hash AND t.namespace = $2)";
-        let row = self
-            .reader()
-            .await?
-            .row(sql, values![hash.as_bytes(), namespace])
-            .await?;
+        let row = self.reader().await?.row(sql, values![hash.as_bytes(), namespace]).await?;
         row.map(|row| read_text(&row, 0)).transpose()
     }
 
@@ -67,19 +59,11 @@ impl Store {
     ///
     /// # Errors
     /// See [`HandleError`].
-    pub async fn resolve_handle(
-        &self,
-        trajectory: &str,
-        handle: &str,
-    ) -> Result<OriginalHash, HandleError> {
+    pub async fn resolve_handle(&self, trajectory: &str, handle: &str) -> Result<OriginalHash, HandleError> {
         let (low, high) = handle_range(handle).ok_or(HandleError::Malformed)?;
         let sql = "SELECT DISTINCT hash FROM message_originals \
                    WHERE hash >= $1 AND hash <= $2 AND trajectory_id = $3 LIMIT 2";
-        let rows = self
-            .reader()
-            .await?
-            .rows(sql, values![&low, &high, trajectory])
-            .await?;
+        let rows = self.reader().await?.rows(sql, values![&low, &high, trajectory]).await?;
         match rows.as_slice() {
             [] => Err(HandleError::Unknown),
             [row] => Ok(read_hash(row, 0)?),
@@ -91,16 +75,9 @@ impl Store {
     ///
     /// # Errors
     /// Fails when the store does.
-    pub async fn originals_of(
-        &self,
-        trajectory: &str,
-        n: u64,
-    ) -> Result<Vec<(OriginalHash, Arc<str>)>, StoreError> {
+    pub async fn originals_of(&self, trajectory: &str, n: u64) -> Result<Vec<(OriginalHash, Arc<str>)>, StoreError> {
         let mut conn = self.reader().await?;
-        Ok(read_originals(&mut conn, trajectory, n, n + 1)
-            .await?
-            .remove(&n)
-            .unwrap_or_default())
+        Ok(read_originals(&mut conn, trajectory, n, n + 1).await?.remove(&n).unwrap_or_default())
     }
 }
 
@@ -112,9 +89,7 @@ fn handle_range(handle: &str) -> Option<([u8; 32], [u8; 32])> {
     }
     let fill = |pad: &str| {
         let full = format!("b3:{digits}{}", pad.repeat(64 - digits.len()));
-        full.parse::<OriginalHash>()
-            .ok()
-            .map(|hash| *hash.as_bytes())
+        full.parse::<OriginalHash>().ok().map(|hash| *hash.as_bytes())
     };
     Some((fill("0")?, fill("f")?))
 }
@@ -130,10 +105,7 @@ pub(super) async fn read_originals(
                WHERE m.trajectory_id = $1 AND m.n >= $2 AND m.n < $3 ORDER BY m.n, m.ordinal";
     let mut originals: BTreeMap<u64, Vec<_>> = BTreeMap::new();
     for row in conn.rows(sql, values![trajectory, from, to]).await? {
-        originals
-            .entry(row.count(0)?)
-            .or_default()
-            .push((read_hash(&row, 1)?, read_text(&row, 2)?));
+        originals.entry(row.count(0)?).or_default().push((read_hash(&row, 1)?, read_text(&row, 2)?));
     }
     Ok(originals)
 }
@@ -147,10 +119,7 @@ pub(super) struct NewOriginal {
 
 impl NewOriginal {
     pub(super) fn new(text: &str) -> Self {
-        Self {
-            text: text.as_bytes().into(),
-            words: distinct_words(text).join(" ").into(),
-        }
+        Self { text: text.as_bytes().into(), words: distinct_words(text).join(" ").into() }
     }
 }
 
@@ -161,17 +130,12 @@ pub(super) async fn insert_originals(
     conn: &mut Conn,
     originals: &BTreeMap<OriginalHash, NewOriginal>,
 ) -> Result<(), StoreError> {
-    let rows = originals
-        .iter()
-        .flat_map(|(hash, new)| values![hash.as_bytes(), &new.text])
-        .collect();
+    let rows = originals.iter().flat_map(|(hash, new)| values![hash.as_bytes(), &new.text]).collect();
     let start = "INSERT INTO originals (hash, text)";
     let end = "ON CONFLICT (hash) DO NOTHING RETURNING id, hash";
     let mut words = Vec::new();
     for row in conn.insert_rows(start, 2, end, rows).await? {
-        let new = originals
-            .get(&read_hash(&row, 1)?)
-            .ok_or(StoreError::Unreadable("an original's hash"))?;
+        let new = originals.get(&read_hash(&row, 1)?).ok_or(StoreError::Unreadable("an original's hash"))?;
         words.extend(values![row.int(0)?, &new.words]);
     }
     let (start, end) = dialect::index_words(conn);
@@ -181,13 +145,10 @@ pub(super) async fn insert_originals(
 
 pub(super) fn read_hash(row: &Row, index: usize) -> Result<OriginalHash, StoreError> {
     let bytes: Result<[u8; 32], _> = row.bytes(index)?.try_into();
-    bytes
-        .map(OriginalHash::from_bytes)
-        .map_err(|_| StoreError::Unreadable("an original's hash"))
+    bytes.map(OriginalHash::from_bytes).map_err(|_| StoreError::Unreadable("an original's hash"))
 }
 
 pub(super) fn read_text(row: &Row, index: usize) -> Result<Arc<str>, StoreError> {
     let text = String::from_utf8(row.bytes(index)?);
-    text.map(Into::into)
-        .map_err(|_| StoreError::Unreadable("an original's text"))
+    text.map(Into::into).map_err(|_| StoreError::Unreadable("an original's text"))
 }

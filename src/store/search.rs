@@ -106,11 +106,7 @@ impl Store {
             return Ok(page);
         }
         let mut after = request.cursor.as_deref().map(Place::parse).transpose()?;
-        let page_rows = if request.regex.is_some() {
-            SCAN_PAGE
-        } else {
-            request.limit + 1
-        };
+        let page_rows = if request.regex.is_some() { SCAN_PAGE } else { request.limit + 1 };
         let mut scanned = 0;
         let mut conn = self.snapshot().await?;
         while scanned < MAX_SCANNED {
@@ -159,9 +155,7 @@ impl Store {
             " AND m.trajectory_id = $2 AND m.n < $3 ORDER BY m.n DESC, m.ordinal LIMIT $4"
         );
         let query = dialect::any_word(conn.engine(), &words);
-        let rows = conn
-            .rows(sql, values![query, trajectory, before, RECALL_CANDIDATES])
-            .await?;
+        let rows = conn.rows(sql, values![query, trajectory, before, RECALL_CANDIDATES]).await?;
         let mut ranked = rank(&rows, &words)?;
         ranked.truncate(limit);
         Ok(ranked)
@@ -211,48 +205,25 @@ struct Place {
 
 impl Place {
     fn of(row: &Row) -> Result<Self, StoreError> {
-        Ok(Self {
-            original: row.int(0)?,
-            trajectory: row.text(1)?,
-            n: row.int(2)?,
-            ordinal: row.int(3)?,
-        })
+        Ok(Self { original: row.int(0)?, trajectory: row.text(1)?, n: row.int(2)?, ordinal: row.int(3)? })
     }
 
     fn parse(cursor: &str) -> Result<Self, StoreError> {
         let mut fields = cursor.splitn(4, '.');
-        let mut number = || {
-            fields
-                .next()
-                .and_then(|field| field.parse().ok())
-                .ok_or(StoreError::BadCursor)
-        };
+        let mut number = || fields.next().and_then(|field| field.parse().ok()).ok_or(StoreError::BadCursor);
         let (original, n, ordinal) = (number()?, number()?, number()?);
         let trajectory = fields.next().ok_or(StoreError::BadCursor)?.to_owned();
-        Ok(Self {
-            original,
-            trajectory,
-            n,
-            ordinal,
-        })
+        Ok(Self { original, trajectory, n, ordinal })
     }
 }
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}.{}.{}.{}",
-            self.original, self.n, self.ordinal, self.trajectory
-        )
+        write!(f, "{}.{}.{}.{}", self.original, self.n, self.ordinal, self.trajectory)
     }
 }
 
-fn read_hit(
-    row: &Row,
-    request: &SearchRequest,
-    words: &[String],
-) -> Result<Option<Hit>, StoreError> {
+fn read_hit(row: &Row, request: &SearchRequest, words: &[String]) -> Result<Option<Hit>, StoreError> {
     let text = read_text(row, 5)?;
     let at = match &request.regex {
         Some(regex) => match regex.find(&text) {
@@ -262,12 +233,7 @@ fn read_hit(
         None => first_match(&text, &words.iter().map(String::as_str).collect()).unwrap_or(0),
     };
     let snippet = snippet(&text, at);
-    Ok(Some(Hit {
-        trajectory: row.text(1)?,
-        n: row.count(2)?,
-        hash: read_hash(row, 4)?,
-        snippet,
-    }))
+    Ok(Some(Hit { trajectory: row.text(1)?, n: row.count(2)?, hash: read_hash(row, 4)?, snippet }))
 }
 
 fn snippet(text: &str, at: usize) -> String {
@@ -286,10 +252,7 @@ fn rank(rows: &[Row], words: &[String]) -> Result<Vec<Recalled>, StoreError> {
     let mut counts: HashMap<&str, f64> = HashMap::new();
     for row in rows {
         let text = distinct_words(&read_text(row, 5)?);
-        let found: Vec<&str> = text
-            .iter()
-            .filter_map(|word| wanted.get(word.as_str()).copied())
-            .collect();
+        let found: Vec<&str> = text.iter().filter_map(|word| wanted.get(word.as_str()).copied()).collect();
         for word in &found {
             *counts.entry(word).or_default() += 1.0;
         }
@@ -301,11 +264,7 @@ fn rank(rows: &[Row], words: &[String]) -> Result<Vec<Recalled>, StoreError> {
     for (row, found) in rows.iter().zip(&held) {
         let rarity = |word: &&str| (1.0 + all / counts.get(word).copied().unwrap_or(1.0)).ln();
         let score = found.iter().map(rarity).sum();
-        let recalled = Recalled {
-            n: row.count(2)?,
-            hash: read_hash(row, 4)?,
-            score,
-        };
+        let recalled = Recalled { n: row.count(2)?, hash: read_hash(row, 4)?, score };
         match ranked.last_mut() {
             Some(last) if last.n == recalled.n && last.score >= score => {}
             Some(last) if last.n == recalled.n => *last = recalled,

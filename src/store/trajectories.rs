@@ -6,9 +6,7 @@ use super::Store;
 use super::dialect::for_update;
 use super::engine::{Conn, Row};
 use super::error::{ChangeError, StoreError};
-use super::record::{
-    NewTrajectory, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow,
-};
+use super::record::{NewTrajectory, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow};
 use super::value::values;
 use super::writer::Write;
 
@@ -37,11 +35,7 @@ impl Store {
     /// # Errors
     /// Fails when the store does.
     pub async fn trajectory(&self, id: &str) -> Result<Option<TrajectoryRow>, StoreError> {
-        let row = self
-            .reader()
-            .await?
-            .row(select_trajectory!("WHERE id = $1"), values![id])
-            .await?;
+        let row = self.reader().await?.row(select_trajectory!("WHERE id = $1"), values![id]).await?;
         row.as_ref().map(read_trajectory).transpose()
     }
 
@@ -56,9 +50,7 @@ impl Store {
         limit: usize,
     ) -> Result<TrajectoryPage, StoreError> {
         let (before_ms, before_id) = match cursor {
-            Some(cursor) => parse_cursor(cursor)
-                .map(|(at, id)| (Some(at), Some(id)))
-                .ok_or(StoreError::BadCursor)?,
+            Some(cursor) => parse_cursor(cursor).map(|(at, id)| (Some(at), Some(id))).ok_or(StoreError::BadCursor)?,
             None => (None, None),
         };
         let sql = select_trajectory!(
@@ -82,37 +74,17 @@ impl Store {
         ];
         let rows = self.reader().await?.rows(sql, bound).await?;
         let more = rows.len() > limit;
-        let trajectories: Vec<_> = rows
-            .iter()
-            .take(limit)
-            .map(read_trajectory)
-            .collect::<Result<_, _>>()?;
-        let next_cursor = trajectories
-            .last()
-            .filter(|_| more)
-            .map(|last| format!("{}.{}", last.created_ms, last.id));
-        Ok(TrajectoryPage {
-            trajectories,
-            next_cursor,
-        })
+        let trajectories: Vec<_> = rows.iter().take(limit).map(read_trajectory).collect::<Result<_, _>>()?;
+        let next_cursor = trajectories.last().filter(|_| more).map(|last| format!("{}.{}", last.created_ms, last.id));
+        Ok(TrajectoryPage { trajectories, next_cursor })
     }
 
     /// Changes a record and returns it as it now is.
     ///
     /// # Errors
     /// [`ChangeError::NoTrajectory`] and [`ChangeError::VersionMismatch`].
-    pub async fn patch_trajectory(
-        &self,
-        id: &str,
-        patch: Patch,
-        now_ms: i64,
-    ) -> Result<TrajectoryRow, ChangeError> {
-        self.write(Change {
-            id: id.to_owned(),
-            patch,
-            now_ms,
-        })
-        .await
+    pub async fn patch_trajectory(&self, id: &str, patch: Patch, now_ms: i64) -> Result<TrajectoryRow, ChangeError> {
+        self.write(Change { id: id.to_owned(), patch, now_ms }).await
     }
 }
 
@@ -188,14 +160,8 @@ impl Write for Change {
 
     async fn run(&self, conn: &mut Conn) -> Result<TrajectoryRow, ChangeError> {
         let mut row = lock_trajectory(conn, &self.id).await?;
-        if self
-            .patch
-            .expected_version
-            .is_some_and(|expected| expected != row.version)
-        {
-            return Err(ChangeError::VersionMismatch {
-                current: row.version,
-            });
+        if self.patch.expected_version.is_some_and(|expected| expected != row.version) {
+            return Err(ChangeError::VersionMismatch { current: row.version });
         }
         apply(&mut row, &self.patch);
         row.version += 1;
@@ -235,46 +201,26 @@ fn apply(row: &mut TrajectoryRow, patch: &Patch) {
 }
 
 /// Reads a record that the transaction is about to change; on PostgreSQL no other one can until it ends.
-pub(super) async fn lock_trajectory(
-    conn: &mut Conn,
-    id: &str,
-) -> Result<TrajectoryRow, ChangeError> {
-    let sql = super::dialect::text(
-        conn,
-        select_trajectory!("WHERE id = $1"),
-        select_trajectory!("WHERE id = $1 FOR UPDATE"),
-    );
-    let row = conn
-        .row(sql, values![id])
-        .await?
-        .ok_or(ChangeError::NoTrajectory)?;
+pub(super) async fn lock_trajectory(conn: &mut Conn, id: &str) -> Result<TrajectoryRow, ChangeError> {
+    let sql =
+        super::dialect::text(conn, select_trajectory!("WHERE id = $1"), select_trajectory!("WHERE id = $1 FOR UPDATE"));
+    let row = conn.row(sql, values![id]).await?.ok_or(ChangeError::NoTrajectory)?;
     Ok(read_trajectory(&row)?)
 }
 
 /// Reads a trajectory's length, version and tokens for a change; on PostgreSQL no other one can until it ends.
 pub(super) async fn lock_length(conn: &mut Conn, id: &str) -> Result<(u64, u64), ChangeError> {
-    let sql = for_update!(
-        conn,
-        "SELECT length, full_tokens FROM trajectories WHERE id = $1"
-    );
-    let row = conn
-        .row(sql, values![id])
-        .await?
-        .ok_or(ChangeError::NoTrajectory)?;
+    let sql = for_update!(conn, "SELECT length, full_tokens FROM trajectories WHERE id = $1");
+    let row = conn.row(sql, values![id]).await?.ok_or(ChangeError::NoTrajectory)?;
     Ok((row.count(0)?, row.count(1)?))
 }
 
 fn read_trajectory(row: &Row) -> Result<TrajectoryRow, StoreError> {
     let json = |index| -> Result<Option<Json>, StoreError> {
         let text = row.text_or_null(index)?;
-        text.map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|_| StoreError::Unreadable("a record's JSON"))
+        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| StoreError::Unreadable("a record's JSON"))
     };
-    let outcome = row
-        .text_or_null(14)?
-        .map(|text| serde_json::from_str(&text))
-        .transpose();
+    let outcome = row.text_or_null(14)?.map(|text| serde_json::from_str(&text)).transpose();
     Ok(TrajectoryRow {
         id: row.text(0)?,
         namespace: row.text(1)?,

@@ -42,20 +42,11 @@ impl Store {
     ///
     /// # Errors
     /// Fails when the store does.
-    pub async fn usage(
-        &self,
-        namespace: Option<&str>,
-        from: i64,
-        to: i64,
-    ) -> Result<Vec<UsageRow>, StoreError> {
+    pub async fn usage(&self, namespace: Option<&str>, from: i64, to: i64) -> Result<Vec<UsageRow>, StoreError> {
         let sql = "SELECT namespace, agent, day, tokens_in, tokens_served, tokens_full, reads, appends \
                    FROM usage_days WHERE day >= $1 AND day < $2 AND ($3 IS NULL OR namespace = $3) \
                    ORDER BY day, namespace, agent";
-        let rows = self
-            .reader()
-            .await?
-            .rows(sql, values![from, to, namespace])
-            .await?;
+        let rows = self.reader().await?.rows(sql, values![from, to, namespace]).await?;
         rows.iter()
             .map(|row| {
                 Ok(UsageRow {

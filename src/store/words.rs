@@ -38,10 +38,7 @@ pub(super) fn first_match(text: &str, wanted: &HashSet<&str>) -> Option<usize> {
 }
 
 fn normalise(word: &str) -> String {
-    word.chars()
-        .take(MAX_WORD_CHARS)
-        .flat_map(char::to_lowercase)
-        .collect()
+    word.chars().take(MAX_WORD_CHARS).flat_map(char::to_lowercase).collect()
 }
 
 fn raw_words(text: &str) -> impl Iterator<Item = &str> {
@@ -52,8 +49,7 @@ fn raw_words(text: &str) -> impl Iterator<Item = &str> {
         let end = if stands_alone(first) {
             first.len_utf8()
         } else {
-            rest.find(|c: char| !c.is_alphanumeric() || stands_alone(c))
-                .unwrap_or(rest.len())
+            rest.find(|c: char| !c.is_alphanumeric() || stands_alone(c)).unwrap_or(rest.len())
         };
         let (word, after) = rest.split_at_checked(end)?;
         rest = after;
@@ -73,12 +69,7 @@ mod tests {
     #[test]
     fn words_are_runs_of_letters_and_digits() {
         let words = distinct_words("Error: can't open /etc/App_v2.conf — ÉTÉ 漢字 error");
-        assert_eq!(
-            words,
-            [
-                "error", "can", "t", "open", "etc", "app", "v2", "conf", "été", "漢", "字"
-            ]
-        );
+        assert_eq!(words, ["error", "can", "t", "open", "etc", "app", "v2", "conf", "été", "漢", "字"]);
     }
 
     #[test]

@@ -35,10 +35,7 @@ pub(super) trait Write: Send + Sync + 'static {
     }
 
     /// Makes the change. An error undoes all of it.
-    fn run(
-        &self,
-        conn: &mut Conn,
-    ) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
+    fn run(&self, conn: &mut Conn) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
 }
 
 /// A queued write whose type is hidden from the queue.
@@ -76,10 +73,7 @@ impl<W: Write> Queued for Pending<W> {
             let result = self.write.run(conn).await;
             let ran = match &result {
                 Ok(_) => Ran::Done,
-                Err(error) => error
-                    .store_error()
-                    .cloned()
-                    .map_or(Ran::Refused, Ran::Failed),
+                Err(error) => error.store_error().cloned().map_or(Ran::Refused, Ran::Failed),
             };
             self.result = Some(result);
             ran
@@ -107,10 +101,7 @@ pub(super) struct Queue(mpsc::Sender<Box<dyn Queued>>);
 impl Queue {
     /// Makes the queue and the task that empties it; the task ends when `closing` is cancelled and the queue
     /// is empty.
-    pub(super) fn new(
-        pool: SqlitePool,
-        closing: CancellationToken,
-    ) -> (Self, impl Future<Output = ()> + Send) {
+    pub(super) fn new(pool: SqlitePool, closing: CancellationToken) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         (Self(sender), write_groups(pool, receiver, closing))
     }
@@ -118,29 +109,16 @@ impl Queue {
     /// Queues a write and waits until it is durable.
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Output, W::Error> {
         let (reply, answer) = oneshot::channel();
-        let pending = Box::new(Pending {
-            write,
-            result: None,
-            reply,
-        });
+        let pending = Box::new(Pending { write, result: None, reply });
         match self.0.send_timeout(pending, QUEUE_TIMEOUT).await {
-            Ok(()) => answer
-                .await
-                .unwrap_or_else(|_| Err(StoreError::Closed.into())),
-            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(StoreError::Busy {
-                waited: QUEUE_TIMEOUT,
-            }
-            .into()),
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into())),
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(StoreError::Busy { waited: QUEUE_TIMEOUT }.into()),
             Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(StoreError::Closed.into()),
         }
     }
 }
 
-async fn write_groups(
-    pool: SqlitePool,
-    mut receiver: mpsc::Receiver<Box<dyn Queued>>,
-    closing: CancellationToken,
-) {
+async fn write_groups(pool: SqlitePool, mut receiver: mpsc::Receiver<Box<dyn Queued>>, closing: CancellationToken) {
     loop {
         let first = tokio::select! {
             first = receiver.recv() => first,
@@ -161,10 +139,7 @@ async fn write_groups(
     }
 }
 
-fn gather(
-    first: Box<dyn Queued>,
-    receiver: &mut mpsc::Receiver<Box<dyn Queued>>,
-) -> Vec<Box<dyn Queued>> {
+fn gather(first: Box<dyn Queued>, receiver: &mut mpsc::Receiver<Box<dyn Queued>>) -> Vec<Box<dyn Queued>> {
     let mut bytes = 0;
     let mut group = vec![first];
     while group.len() < GROUP_REQUESTS && bytes < GROUP_BYTES {
@@ -213,17 +188,11 @@ async fn write_one(conn: &mut Conn, request: &mut dyn Queued) -> Result<(), Stor
 
 /// After these SQLite may have rolled the whole transaction back by itself.
 fn ends_transaction(error: &StoreError) -> bool {
-    !matches!(
-        error,
-        StoreError::NulInText | StoreError::Unreadable(_) | StoreError::Engine(_)
-    )
+    !matches!(error, StoreError::NulInText | StoreError::Unreadable(_) | StoreError::Engine(_))
 }
 
 /// Runs a write in its own PostgreSQL transaction, again if it met another one.
-pub(super) async fn write_postgres<W: Write>(
-    pool: &PgPool,
-    write: &W,
-) -> Result<W::Output, W::Error> {
+pub(super) async fn write_postgres<W: Write>(pool: &PgPool, write: &W) -> Result<W::Output, W::Error> {
     let mut attempt = 1;
     loop {
         let error = match try_postgres(pool, write).await {

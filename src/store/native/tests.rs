@@ -1,9 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -17,10 +12,7 @@ fn ascii_json(value: &Value) -> String {
             push_ascii(&mut out, text);
             out + "\""
         }
-        Value::Array(items) => format!(
-            "[{}]",
-            items.iter().map(ascii_json).collect::<Vec<_>>().join(", ")
-        ),
+        Value::Array(items) => format!("[{}]", items.iter().map(ascii_json).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) => {
             let fields: Vec<_> = fields
                 .iter()
@@ -33,26 +25,18 @@ fn ascii_json(value: &Value) -> String {
 }
 
 fn odd_json(value: &Value) -> String {
-    value
-        .to_string()
-        .replace('/', "\\/")
-        .replace('a', "\\u0061")
+    value.to_string().replace('/', "\\/").replace('a', "\\u0061")
 }
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-c/\"\\\\\n\t\u{7f}\u{0}\u{1f}é漢😀 ]{0,40}",
-        ("[a-c/\"\\\\\n\t\u{7f}\u{0}é漢😀 ]{1,40}", 1..60usize)
-            .prop_map(|(text, times)| text.repeat(times)),
+        ("[a-c/\"\\\\\n\t\u{7f}\u{0}é漢😀 ]{1,40}", 1..60usize).prop_map(|(text, times)| text.repeat(times)),
     ]
 }
 
 fn tree() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        text().prop_map(Value::from),
-        any::<i32>().prop_map(Value::from),
-        Just(Value::Null)
-    ];
+    let leaf = prop_oneof![text().prop_map(Value::from), any::<i32>().prop_map(Value::from), Just(Value::Null)];
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
@@ -112,13 +96,7 @@ fn long_texts_are_not_kept_twice() {
 fn long_objects_are_not_kept_twice() {
     let input = json!({"path": "a".repeat(600), "n": [1, 2]}).to_string();
     let native = format!("{{\"type\":\"tool_use\", \"input\": {input}}}");
-    let (short, cuts) = externalise(
-        &native,
-        ["a".repeat(600).as_str(), input.as_str()].into_iter(),
-    );
+    let (short, cuts) = externalise(&native, ["a".repeat(600).as_str(), input.as_str()].into_iter());
     assert_eq!(cuts, [Cut(short.len() - 1, Style::Raw, 1)]);
-    assert_eq!(
-        reassemble(&short, &cuts, &["a".repeat(600), input]).unwrap(),
-        native
-    );
+    assert_eq!(reassemble(&short, &cuts, &["a".repeat(600), input]).unwrap(), native);
 }

@@ -26,11 +26,7 @@ async fn agents_append_at_once_to_their_own_trajectories(bed: Bed) {
         agents.spawn(async move {
             for round in 0..8 {
                 // Half of each batch is the same for all agents.
-                let texts = [
-                    format!("own {agent} {round}"),
-                    format!("shared {round}"),
-                    format!("other {round}"),
-                ];
+                let texts = [format!("own {agent} {round}"), format!("shared {round}"), format!("other {round}")];
                 let mut request = request(&id, texts.map(|text| message(&text)).to_vec());
                 request.expected_length = Some(round * 3);
                 store.append(request).await.unwrap();
@@ -53,13 +49,7 @@ async fn agents_append_at_once_to_one_trajectory(bed: Bed) {
         agents.spawn(async move {
             let mut length = 0;
             loop {
-                let mut request = request(
-                    "t",
-                    vec![
-                        message(&format!("{agent} a")),
-                        message(&format!("{agent} b")),
-                    ],
-                );
+                let mut request = request("t", vec![message(&format!("{agent} a")), message(&format!("{agent} b"))]);
                 request.expected_length = Some(length);
                 match store.append(request).await {
                     Ok(appended) => return (agent, appended.first),
@@ -75,11 +65,7 @@ async fn agents_append_at_once_to_one_trajectory(bed: Bed) {
     assert_eq!(messages.len(), 64);
     for (place, (agent, first)) in (0..).zip(placed) {
         assert_eq!(first, place * 2);
-        let texts = [first, first + 1].map(|n| {
-            messages[usize::try_from(n).unwrap()].originals[0]
-                .1
-                .to_string()
-        });
+        let texts = [first, first + 1].map(|n| messages[usize::try_from(n).unwrap()].originals[0].1.to_string());
         assert_eq!(texts, [format!("{agent} a"), format!("{agent} b")]);
     }
 }
@@ -95,25 +81,13 @@ async fn law_1_a_killed_process_loses_nothing_acknowledged(mut bed: Bed) {
         StoreUrl::Sqlite(path) => path.display().to_string(),
         StoreUrl::Postgres(url) => url.clone(),
     };
-    let acknowledged = tokio::task::spawn_blocking(move || run_and_kill_child(&url))
-        .await
-        .unwrap();
+    let acknowledged = tokio::task::spawn_blocking(move || run_and_kill_child(&url)).await.unwrap();
     assert!(acknowledged.len() >= 200);
     bed.store = open(&bed.url).await;
     for (agent, n) in acknowledged {
-        let stored = bed
-            .store
-            .messages(&format!("t{agent}"), n..n + 2)
-            .await
-            .unwrap();
+        let stored = bed.store.messages(&format!("t{agent}"), n..n + 2).await.unwrap();
         let natives: Vec<_> = stored.into_iter().map(|message| message.native).collect();
-        assert_eq!(
-            natives,
-            [
-                child_message(agent, n).native,
-                child_message(agent, n + 1).native
-            ]
-        );
+        assert_eq!(natives, [child_message(agent, n).native, child_message(agent, n + 1).native]);
     }
     let report = bed.store.check().await.unwrap();
     assert!(report.is_sound(), "{report:?}");
@@ -122,12 +96,7 @@ async fn law_1_a_killed_process_loses_nothing_acknowledged(mut bed: Bed) {
 /// Returns the (agent, first message) pairs that the child had acknowledged when it was killed.
 fn run_and_kill_child(url: &str) -> Vec<(u64, u64)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "store::faults::child_appends_until_killed",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", "store::faults::child_appends_until_killed", "--ignored", "--nocapture"])
         .env(CHILD_URL, url)
         .stdout(Stdio::piped())
         .spawn()
@@ -136,10 +105,7 @@ fn run_and_kill_child(url: &str) -> Vec<(u64, u64)> {
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         // The kill may cut the last line, which then acknowledges nothing.
         let line = line.unwrap();
-        let Some(pair) = line
-            .strip_prefix("acknowledged ")
-            .and_then(|line| line.strip_suffix(';'))
-        else {
+        let Some(pair) = line.strip_prefix("acknowledged ").and_then(|line| line.strip_suffix(';')) else {
             continue;
         };
         let (agent, n) = pair.split_once(' ').unwrap();
@@ -153,10 +119,7 @@ fn run_and_kill_child(url: &str) -> Vec<(u64, u64)> {
 }
 
 fn child_message(agent: u64, n: u64) -> recapd::store::NewMessage {
-    message(&format!(
-        "agent {agent} message {n} {}",
-        "long \"text\"\n".repeat(100)
-    ))
+    message(&format!("agent {agent} message {n} {}", "long \"text\"\n".repeat(100)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,10 +135,7 @@ async fn child_appends_until_killed() {
         agents.spawn(async move {
             for n in (0..).step_by(2) {
                 let messages = vec![child_message(agent, n), child_message(agent, n + 1)];
-                store
-                    .append(request(&format!("t{agent}"), messages))
-                    .await
-                    .unwrap();
+                store.append(request(&format!("t{agent}"), messages)).await.unwrap();
                 println!("acknowledged {agent} {n};");
             }
         });
@@ -188,11 +148,7 @@ async fn closing_finishes_what_was_accepted(mut bed: Bed) {
     let mut agents = tokio::task::JoinSet::new();
     for agent in 0..64 {
         let store = bed.store.clone();
-        agents.spawn(async move {
-            store
-                .append(request("t", vec![message(&agent.to_string())]))
-                .await
-        });
+        agents.spawn(async move { store.append(request("t", vec![message(&agent.to_string())])).await });
     }
     tokio::task::yield_now().await;
     bed.store.close().await;
@@ -205,29 +161,18 @@ async fn closing_finishes_what_was_accepted(mut bed: Bed) {
         }
     }
     bed.store = open(&bed.url).await;
-    assert_eq!(
-        bed.store.trajectory("t").await.unwrap().unwrap().length,
-        stored
-    );
+    assert_eq!(bed.store.trajectory("t").await.unwrap().unwrap().length, stored);
 }
 
 async fn a_check_finds_damage(bed: Bed) {
     bed.trajectory("t").await;
-    bed.store
-        .append(request("t", vec![message("aaa"), message("bbb")]))
-        .await
-        .unwrap();
+    bed.store.append(request("t", vec![message("aaa"), message("bbb")])).await.unwrap();
     assert!(bed.store.check().await.unwrap().is_sound());
-    for sql in [
-        "UPDATE originals SET text = hash WHERE id = 1",
-        "UPDATE trajectories SET length = 3",
-    ] {
+    for sql in ["UPDATE originals SET text = hash WHERE id = 1", "UPDATE trajectories SET length = 3"] {
         match &bed.url {
             StoreUrl::Sqlite(path) => {
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-                let mut connection = sqlx::SqliteConnection::connect_with(&options)
-                    .await
-                    .unwrap();
+                let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
                 connection.execute(sql).await.unwrap();
             }
             StoreUrl::Postgres(url) => {
@@ -237,37 +182,18 @@ async fn a_check_finds_damage(bed: Bed) {
         }
     }
     let report = bed.store.check().await.unwrap();
-    assert!(
-        report
-            .problems
-            .iter()
-            .any(|problem| problem.contains("is not what was stored")),
-        "{report:?}"
-    );
-    assert!(
-        report
-            .problems
-            .iter()
-            .any(|problem| problem.contains("1 trajectories whose length")),
-        "{report:?}"
-    );
+    assert!(report.problems.iter().any(|problem| problem.contains("is not what was stored")), "{report:?}");
+    assert!(report.problems.iter().any(|problem| problem.contains("1 trajectories whose length")), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_of_another_process_is_waited_for() {
     let bed = Bed::sqlite().await;
     bed.trajectory("t").await;
-    let StoreUrl::Sqlite(path) = &bed.url else {
-        unreachable!()
-    };
+    let StoreUrl::Sqlite(path) = &bed.url else { unreachable!() };
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let mut other = sqlx::SqliteConnection::connect_with(&options)
-        .await
-        .unwrap();
-    other
-        .execute("BEGIN IMMEDIATE; UPDATE trajectories SET agent = 'other'")
-        .await
-        .unwrap();
+    let mut other = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    other.execute("BEGIN IMMEDIATE; UPDATE trajectories SET agent = 'other'").await.unwrap();
     let store = bed.store.clone();
     let append = tokio::spawn(async move { store.append(request("t", vec![message("a")])).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -275,37 +201,19 @@ async fn a_lock_of_another_process_is_waited_for() {
     assert_eq!(bed.store.messages("t", 0..9).await.unwrap().len(), 0);
     other.execute("COMMIT").await.unwrap();
     assert_eq!(append.await.unwrap().unwrap().length, 1);
-    assert_eq!(
-        bed.store
-            .trajectory("t")
-            .await
-            .unwrap()
-            .unwrap()
-            .agent
-            .as_deref(),
-        Some("other")
-    );
+    assert_eq!(bed.store.trajectory("t").await.unwrap().unwrap().agent.as_deref(), Some("other"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_is_a_whole_database() {
     let bed = Bed::sqlite().await;
     bed.trajectory("t").await;
-    bed.store
-        .append(request("t", vec![message(&"text ".repeat(300))]))
-        .await
-        .unwrap();
+    bed.store.append(request("t", vec![message(&"text ".repeat(300))])).await.unwrap();
     let target = bed.folder().join("backup.db");
     bed.store.backup(&target).await.unwrap();
-    assert!(matches!(
-        bed.store.backup(&target).await,
-        Err(StoreError::FileExists(_))
-    ));
+    assert!(matches!(bed.store.backup(&target).await, Err(StoreError::FileExists(_))));
     let copy = open(&StoreUrl::Sqlite(target)).await;
-    assert_eq!(
-        copy.messages("t", 0..9).await.unwrap(),
-        bed.store.messages("t", 0..9).await.unwrap()
-    );
+    assert_eq!(copy.messages("t", 0..9).await.unwrap(), bed.store.messages("t", 0..9).await.unwrap());
     assert!(copy.check().await.unwrap().is_sound());
     if let Some(bed) = Bed::postgres().await {
         let refused = bed.store.backup(&bed.folder().join("backup.db")).await;

@@ -43,13 +43,13 @@ pub enum Reformatting {
 /// Counts a message and reformats its observations where that saves tokens (law 4).
 #[must_use]
 pub fn admit(message: Message, counter: &dyn TokenCounter, reformatting: Reformatting) -> Admitted {
-    let counted = count_message(&message, counter);
+    let sum = count_message(&message, counter);
     let mut admitted = Admitted {
         message,
-        tokens: counted.tokens,
-        served_tokens: counted.tokens,
+        tokens: sum.tokens,
+        served_tokens: sum.tokens,
         reformatted: None,
-        unknown_images: counted.unknown_images,
+        unknown_images: sum.unknown_images,
         pinned: false,
     };
     if reformatting == Reformatting::On {

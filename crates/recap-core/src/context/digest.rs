@@ -155,18 +155,6 @@ impl Digest {
         self.seen.get(&fact).copied().unwrap_or_default()
     }
 
-    /// Returns the number of lines held.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.lines
-    }
-
-    /// Tells whether no turn was added.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.turns.is_empty()
-    }
-
     fn note(&mut self, digest: &TurnDigest) {
         let lines = digest.lines.iter().enumerate().map(|(at, line)| (u32::try_from(at).unwrap_or(u32::MAX), line));
         for (at, line) in std::iter::once((u32::MAX, &digest.headline)).chain(lines) {
@@ -192,7 +180,7 @@ impl Digest {
         let fresh: usize = self.turns.iter().skip(old).map(|turn| turn.lines.len()).sum();
         let keep = (MOST_LINES / 2).saturating_sub(fresh);
         let mut worths: Vec<u32> =
-            self.turns.iter().take(old).flat_map(|turn| turn.lines.iter().map(|line| standing(line))).collect();
+            self.turns.iter().take(old).flat_map(|turn| turn.lines.iter().map(standing)).collect();
         let cut = worths.len().saturating_sub(keep);
         if cut == 0 {
             return;

@@ -25,7 +25,7 @@ pub fn headline(messages: &[Admitted]) -> String {
     });
     let text = text.unwrap_or_default();
     if first.message.role == Role::Assistant {
-        action_line(text).map_or_else(|| clip(first_words(text)), |action| clip(action))
+        action_line(text).map_or_else(|| clip(first_words(text)), clip)
     } else {
         clip(first_words(text))
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 use recap_core::context::{PieceKind, Served};
-use recap_core::trajectory::OriginalHash;
+use recap_core::trajectory::{Message, OriginalHash};
 
 use crate::world::{Case, World, case, cases, cheap, words_of};
 
@@ -70,7 +70,7 @@ proptest! {
 }
 
 fn originals(world: &World) -> HashSet<OriginalHash> {
-    let texts = world.messages.iter().flat_map(|message| message.originals());
+    let texts = world.messages.iter().flat_map(Message::originals);
     texts.map(|text| OriginalHash::of(text)).collect()
 }
 

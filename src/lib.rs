@@ -1,1 +1,11 @@
-//! x
+//! The memory daemon for long-horizon LLM agents. Modules stand in the order of their imports.
+
+pub mod config;
+pub mod telemetry;
+pub mod world;
+pub mod store;
+pub mod pipeline;
+pub mod app;
+pub mod http;
+pub mod lifecycle;
+pub mod cli;

@@ -1,2 +1,8 @@
-//! x
-fn main() {}
+//! The `recapd` command.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    recapd::cli::run().await
+}

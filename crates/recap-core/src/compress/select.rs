@@ -29,10 +29,19 @@ pub struct Weighing {
     pub density: f32,
 }
 
+/// What was chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picked {
+    /// By item.
+    pub chosen: Vec<bool>,
+    /// The worth of the facts that the chosen items hold.
+    pub worth: f32,
+}
+
 /// Returns which items are chosen. The chosen items' tokens add up to at most `target`; `forced` items are
 /// chosen first, in order, as long as they fit.
 #[must_use]
-pub fn select(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32, weighing: Weighing) -> Vec<bool> {
+pub fn select(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32, weighing: Weighing) -> Picked {
     let mut selection = Selection {
         items,
         fact_worth,
@@ -45,7 +54,8 @@ pub fn select(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32,
         selection.take(index);
     }
     selection.fill();
-    selection.chosen
+    let worth = selection.held_worth();
+    Picked { chosen: selection.chosen, worth }
 }
 
 struct Selection<'a> {
@@ -81,16 +91,21 @@ impl Ord for Entry {
 }
 
 impl Selection<'_> {
+    fn held_worth(&self) -> f32 {
+        self.fact_worth.iter().zip(&self.held).filter(|(_, held)| **held).map(|(worth, _)| worth).sum()
+    }
+
     fn fill(&mut self) {
+        let least = self.items.iter().map(|item| item.tokens).min().unwrap_or(0);
         let mut heap: BinaryHeap<Entry> = (0..self.items.len())
-            .filter(|&index| !self.is_chosen(index))
+            .filter(|&index| self.may_fit(index))
             .map(|index| Entry { gain: self.gain(index), index })
             .collect();
         while let Some(top) = heap.pop() {
-            if top.gain <= 0.0 || self.left == 0 {
+            if top.gain <= 0.0 || self.left == 0 || self.left < least {
                 break;
             }
-            if self.is_chosen(top.index) {
+            if !self.may_fit(top.index) {
                 continue;
             }
             let now = self.gain(top.index);
@@ -106,24 +121,23 @@ impl Selection<'_> {
         self.chosen.get(index).copied().unwrap_or(false)
     }
 
+    /// Tells whether an item is not chosen and is, its ancestors aside, not too large for what is left.
+    fn may_fit(&self, index: usize) -> bool {
+        !self.is_chosen(index) && self.items.get(index).is_some_and(|item| item.tokens <= self.left)
+    }
+
     /// The item and its unchosen ancestors, nearest first; parents stand before their children, so it ends.
-    fn chain(&self, index: usize) -> Vec<usize> {
-        let mut chain = vec![index];
-        let mut at = index;
-        while let Some(parent) = self.items.get(at).and_then(|item| item.parent).map(|parent| parent as usize) {
-            if parent >= at || self.is_chosen(parent) {
-                break;
-            }
-            chain.push(parent);
-            at = parent;
-        }
-        chain
+    fn chain(&self, index: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(index), |&at| {
+            let parent = self.items.get(at)?.parent? as usize;
+            (parent < at && !self.is_chosen(parent)).then_some(parent)
+        })
     }
 
     fn gain(&self, index: usize) -> f32 {
         let mut worth = 0.0;
         let mut tokens = 0;
-        for item in self.chain(index).into_iter().filter_map(|index| self.items.get(index)) {
+        for item in self.chain(index).filter_map(|index| self.items.get(index)) {
             worth += item.worth + item.facts.iter().map(|&fact| self.fact_gain(fact)).sum::<f32>();
             tokens += item.tokens;
         }
@@ -139,7 +153,7 @@ impl Selection<'_> {
     }
 
     fn take(&mut self, index: usize) {
-        let chain = self.chain(index);
+        let chain: Vec<usize> = self.chain(index).collect();
         let tokens: u32 = chain.iter().filter_map(|&index| self.items.get(index)).map(|item| item.tokens).sum();
         if tokens > self.left {
             return;
@@ -172,13 +186,13 @@ mod tests {
     #[test]
     fn new_facts_win_over_repeated_ones() {
         let items = [item(5, &[0], None), item(5, &[0], None), item(5, &[1], None)];
-        assert_eq!(select(&items, &[1.0, 0.5], &[], 10, EVEN), [false, true, true]);
+        assert_eq!(select(&items, &[1.0, 0.5], &[], 10, EVEN).chosen, [false, true, true]);
     }
 
     #[test]
     fn a_child_brings_its_parent() {
         let items = [item(3, &[], None), item(3, &[0], Some(0)), item(6, &[1], None)];
-        assert_eq!(select(&items, &[1.0, 0.4], &[], 6, EVEN), [true, true, false]);
+        assert_eq!(select(&items, &[1.0, 0.4], &[], 6, EVEN).chosen, [true, true, false]);
     }
 
     proptest! {
@@ -192,7 +206,7 @@ mod tests {
                 .enumerate()
                 .map(|(at, (tokens, facts, child))| item(*tokens, facts, (*child && at > 0).then(|| u32::try_from(at - 1).unwrap())))
                 .collect();
-            let chosen = select(&items, &[1.0; 20], &[0], target, EVEN);
+            let chosen = select(&items, &[1.0; 20], &[0], target, EVEN).chosen;
             let used: u32 = items.iter().zip(&chosen).filter(|(_, chosen)| **chosen).map(|(item, _)| item.tokens).sum();
             prop_assert!(used <= target);
             for (item, _) in items.iter().zip(&chosen).filter(|(_, chosen)| **chosen) {

@@ -4,8 +4,9 @@
 //! bounded: when it outgrows its cap, the lines of older turns that bring least are let go (their originals stay
 //! in the store), so that planning costs the same at turn 100 and at turn 10,000.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::compress::{UnitRole, units};
 use crate::tokens::TokenCounter;
@@ -104,7 +105,7 @@ pub struct Sightings {
 #[derive(Debug, Clone, Default)]
 pub struct Digest {
     turns: Vec<TurnDigest>,
-    seen: HashMap<FactKey, Sightings>,
+    seen: FxHashMap<FactKey, Sightings>,
     lines: usize,
 }
 

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use super::admit::Admitted;
 use super::epoch::{EditedMessage, EpochRecord, Section};
 use super::fit::{FitTerms, Fitted, fit_turn, skeleton};
-use super::recap::{RecapSource, words, write_recap};
+use super::recap::{Block, RecapSource, words, write_block};
 use super::request::{ContextError, ContextRequest};
 use super::serve::Layout;
 use super::session::{Session, facts_of};
 use crate::tokens::REPLY_TOKENS;
-use crate::trajectory::{Block, FactKey, Origin};
+use crate::trajectory::{Block as Content, FactKey, Origin};
 
 /// Why an epoch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,15 +55,17 @@ const TRIES: u32 = 3;
 pub struct Planner<'a> {
     session: &'a Session,
     request: &'a ContextRequest,
+    before: Option<&'a EpochRecord>,
     last: usize,
 }
 
 impl<'a> Planner<'a> {
-    /// Prepares a plan for a line of reads as the trajectory stands.
+    /// Prepares a plan for a line of reads as the trajectory stands; `before` is the epoch that ends, if its block may
+    /// be kept in part.
     #[must_use]
-    pub fn new(session: &'a Session, request: &'a ContextRequest) -> Self {
+    pub fn new(session: &'a Session, request: &'a ContextRequest, before: Option<&'a EpochRecord>) -> Self {
         let (last, _) = session.last_servable();
-        Self { session, request, last }
+        Self { session, request, before, last }
     }
 
     /// Plans epoch `n`.
@@ -131,12 +133,12 @@ impl<'a> Planner<'a> {
         let mut epoch = self.epoch(n, cause);
         epoch.edits = self.edits_by_message(fitted);
         epoch.covered = index(first.saturating_sub(1));
-        let section = self.recap(epoch.covered, room, tail, first);
-        if section.as_ref().is_some_and(|section| section.tokens >= self.tokens_of(1, first)) {
+        let sections = self.block(epoch.covered, room, tail, first);
+        if sections.iter().map(|section| section.tokens).sum::<u32>() >= self.tokens_of(1, first) {
             // the turns themselves take less (law 4)
             epoch.covered = 0;
         } else {
-            epoch.sections.extend(section);
+            epoch.sections = sections;
         }
         epoch
     }
@@ -192,7 +194,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Writes the block so that the whole lands at the low mark.
-    fn recap(&self, covered: u32, room: u32, tail: u32, first: usize) -> Option<Section> {
+    fn block(&self, covered: u32, room: u32, tail: u32, first: usize) -> Vec<Section> {
         let low = share(room, self.session.settings.marks.low);
         let target = low.saturating_sub(tail).max(share(room, LEAST_BLOCK_SHARE)).min(room.saturating_sub(tail));
         let settings = &self.session.settings;
@@ -210,7 +212,29 @@ impl<'a> Planner<'a> {
             pinned_tokens: share(room, settings.pinned_share).min(target),
             handles: settings.handles,
         };
-        write_recap(&source, target, &*settings.counter)
+        let Some(whole) = write_block(&source, &[], target, &*settings.counter) else { return Vec::new() };
+        self.keep_prefix(&source, target, &whole).unwrap_or(whole.sections)
+    }
+
+    /// Keeps as many of the last epoch's sections as what they say is still worth the tokens that the provider need not
+    /// read again. `None` if rewriting the whole block is better.
+    fn keep_prefix(&self, source: &RecapSource<'_>, target: u32, whole: &Block) -> Option<Vec<Section>> {
+        let before = self.before?;
+        let mut best: Option<(f32, Vec<Section>)> = None;
+        for kept in 1..=before.sections.len() {
+            let sections = before.sections.get(..kept)?;
+            if sections.iter().any(|section| section.turns[1] > source.covered) {
+                break;
+            }
+            let Some(block) = write_block(source, sections, target, &*self.session.settings.counter) else { break };
+            let saved: u32 = sections.iter().map(|section| section.tokens).sum();
+            let lost = 1.0 - block.worth / whole.worth.max(f32::MIN_POSITIVE);
+            let gain = self.session.settings.weights.stay * ratio(saved, target) - lost;
+            if gain > best.as_ref().map_or(0.0, |(gain, _)| *gain) {
+                best = Some((gain, block.sections));
+            }
+        }
+        best.map(|(_, sections)| sections)
     }
 
     /// What the agent is about to do: the query, or the words of the last turn.
@@ -238,12 +262,17 @@ fn said_texts(admitted: &Admitted) -> Vec<String> {
         .blocks
         .iter()
         .filter_map(|block| match block {
-            Block::Text(text) => Some(text.as_ref()),
-            Block::Call(call) => Some(call.arguments.as_ref()),
+            Content::Text(text) => Some(text.as_ref()),
+            Content::Call(call) => Some(call.arguments.as_ref()),
             _ => None,
         })
         .map(|text| text.chars().take(MOST_CHARS).collect())
         .collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^24")]
+fn ratio(part: u32, whole: u32) -> f32 {
+    part as f32 / whole.max(1) as f32
 }
 
 /// A share of the room, rounded down.

@@ -231,7 +231,8 @@ impl Session {
     fn begin(&mut self, request: &ContextRequest, cause: Cause) -> Result<Served, ContextError> {
         let key = request.line_key();
         let n = self.lines.get(&key).map_or(0, |line| line.epoch.n + 1);
-        let (epoch, layout) = Planner::new(self, request).plan(n, cause)?;
+        let before = self.lines.get(&key).map(|line| &*line.epoch).filter(|_| cause == Cause::Room);
+        let (epoch, layout) = Planner::new(self, request, before).plan(n, cause)?;
         let stored = Some(epoch.clone());
         Ok(self.show(&key, Arc::new(epoch), &layout, request, stored))
     }

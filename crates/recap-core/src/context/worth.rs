@@ -1,8 +1,11 @@
 //! What a value is worth to a recap: how likely a later action is to need it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+
+use rustc_hash::FxHashMap;
 
 use super::digest::{Digest, LineFact, Sightings, TurnDigest};
+use super::recap::RecapSource;
 use crate::trajectory::{FactKey, FactKind};
 
 /// Weights of the selection. The defaults follow how often values of recorded runs were used again
@@ -46,6 +49,9 @@ pub struct Weights {
     pub line: f32,
     /// Worth of a turn's headline.
     pub headline: f32,
+    /// Share of a block's worth that may be lost to keep all of the last block, so that the provider need not read it
+    /// again.
+    pub stay: f32,
 }
 
 impl Default for Weights {
@@ -69,43 +75,63 @@ impl Default for Weights {
             echo: 0.012,
             line: 0.008,
             headline: 0.1,
+            stay: 0.1,
         }
     }
+}
+
+/// Values that sections which stay already hold.
+pub struct Held {
+    /// The values.
+    pub facts: HashSet<FactKey>,
+    /// The last turn that these sections stand for.
+    pub until: u32,
 }
 
 /// The values of the covered turns, numbered, with their worths.
 pub struct FactWorths<'a> {
     digest: &'a Digest,
-    numbers: HashMap<FactKey, u32>,
+    numbers: FxHashMap<FactKey, u32>,
     worths: Vec<f32>,
+    held_worth: f32,
 }
 
 impl<'a> FactWorths<'a> {
-    /// Weighs every value of the covered turns. `now` is the newest turn; `pinned` values stand in the head,
-    /// `tail` values in turns that stay verbatim.
+    /// Weighs every value of the covered turns.
     #[must_use]
-    pub fn new(
-        digest: &'a Digest,
-        covered: &[TurnDigest],
-        now: u32,
-        pinned: &HashSet<FactKey>,
-        tail: &HashSet<FactKey>,
-        weights: &Weights,
-    ) -> Self {
-        let mut found = Self { digest, numbers: HashMap::new(), worths: Vec::new() };
-        for fact in
-            covered.iter().flat_map(|turn| turn.lines.iter().chain([&turn.headline])).flat_map(|line| &line.facts)
-        {
-            if found.numbers.contains_key(&fact.key) || pinned.contains(&fact.key) {
-                continue;
+    pub fn new(source: &RecapSource<'a>, covered: &[TurnDigest], held: &Held) -> Self {
+        let mut found = Self { digest: source.digest, numbers: FxHashMap::default(), worths: Vec::new(), held_worth: 0.0 };
+        let lines = covered.iter().flat_map(|turn| turn.lines.iter().chain([&turn.headline]));
+        for fact in lines.flat_map(|line| &line.facts) {
+            if !found.numbers.contains_key(&fact.key) && !source.pinned.contains(&fact.key) {
+                found.add(source, *fact, held);
             }
-            let number = u32::try_from(found.worths.len()).unwrap_or(u32::MAX);
-            found.numbers.insert(fact.key, number);
-            let share = if tail.contains(&fact.key) { weights.in_tail } else { 1.0 };
-            let worth = share * worth(&digest.sightings(fact.key), *fact, now, weights);
-            found.worths.extend([worth * weights.presence, worth * (1.0 - weights.presence)]);
         }
         found
+    }
+
+    fn add(&mut self, source: &RecapSource<'_>, fact: LineFact, held: &Held) {
+        let weights = &source.weights;
+        let seen = self.digest.sightings(fact.key);
+        let share = if source.tail.contains(&fact.key) { weights.in_tail } else { 1.0 };
+        let worth = share * worth(&seen, fact, source.now, weights);
+        let [mut presence, mut meaning] = [worth * weights.presence, worth * (1.0 - weights.presence)];
+        if held.facts.contains(&fact.key) {
+            self.held_worth += presence;
+            presence *= weights.again;
+            if seen.last_turn <= held.until {
+                self.held_worth += meaning;
+                meaning *= weights.again;
+            }
+        }
+        self.numbers.insert(fact.key, u32::try_from(self.worths.len()).unwrap_or(u32::MAX));
+        self.worths.extend([presence, meaning]);
+    }
+
+    /// Returns what the held values are worth.
+    #[must_use]
+    pub fn held_worth(&self) -> f32 {
+        self.held_worth
     }
 
     /// Returns the numbers of what a line's values bring: each value's presence, and its meaning where this is

@@ -1,0 +1,238 @@
+//! A draft: the lines of the covered turns that are worth their tokens.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+
+use super::RecapSource;
+use crate::compress::UnitRole;
+use crate::compress::select::{Item, Weighing, select};
+use crate::context::digest::{TurnDigest, Verbatim};
+use crate::context::epoch::Cut;
+use crate::context::worth::FactWorths;
+
+/// Tokens of a turn's heading beside its headline, and of its marker.
+const TURN_TOKENS: u32 = 4;
+const MARKER_TOKENS: u32 = 3;
+
+/// What a recap may hold, weighed once for drafts of any length.
+pub struct Choice<'a> {
+    turns: &'a [TurnDigest],
+    items: Vec<Item>,
+    origins: Vec<Origin>,
+    forced: Vec<usize>,
+    whole: HashSet<(usize, u32)>,
+    worths: &'a FactWorths<'a>,
+    weighing: Weighing,
+}
+
+/// Chosen lines by turn.
+pub struct Draft<'a> {
+    choice: &'a Choice<'a>,
+    /// By index of the turn: the chosen lines of those whose headline is shown.
+    chosen: BTreeMap<usize, Vec<usize>>,
+    worth: f32,
+}
+
+/// Where an item comes from: a turn's headline, or one of its lines.
+#[derive(Clone, Copy)]
+enum Origin {
+    Headline(usize),
+    Line(usize, usize),
+}
+
+impl<'a> Choice<'a> {
+    /// Weighs the lines of turns.
+    #[must_use]
+    pub fn new(source: &RecapSource<'_>, turns: &'a [TurnDigest], worths: &'a FactWorths<'a>) -> Self {
+        let weights = &source.weights;
+        let mut choice = Self {
+            turns,
+            items: Vec::new(),
+            origins: Vec::new(),
+            forced: Vec::new(),
+            whole: HashSet::new(),
+            worths,
+            weighing: Weighing { repeat: weights.again, density: weights.density },
+        };
+        let mut pinned_left = source.pinned_tokens;
+        // newest first, so that a full share of pinned words leaves out the oldest
+        for (at, turn) in turns.iter().enumerate().rev() {
+            choice.push_turn(source, at, turn);
+            let kept = fitting(turn, &mut pinned_left);
+            choice.keep_whole(at, turn, kept);
+        }
+        choice
+    }
+
+    /// Selects in at most `target` tokens.
+    #[must_use]
+    pub fn select(&'a self, target: u32) -> Draft<'a> {
+        let picked = select(&self.items, self.worths.worths(), &self.forced, target, self.weighing);
+        let mut chosen: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (origin, _) in self.origins.iter().zip(&picked.chosen).filter(|(_, picked)| **picked) {
+            match *origin {
+                Origin::Headline(at) => drop(chosen.entry(at).or_default()),
+                Origin::Line(at, line) => chosen.entry(at).or_default().push(line),
+            }
+        }
+        Draft { choice: self, chosen, worth: picked.worth }
+    }
+
+    /// Pushes a turn's headline and lines; a line without a parent hangs on the headline.
+    fn push_turn(&mut self, source: &RecapSource<'_>, at: usize, turn: &TurnDigest) {
+        let weights = &source.weights;
+        let headline = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
+        self.items.push(Item {
+            tokens: turn.headline.tokens + TURN_TOKENS + MARKER_TOKENS,
+            worth: weights.headline,
+            facts: self.worths.numbers(turn.turn, u32::MAX, &turn.headline.facts),
+            parent: None,
+        });
+        self.origins.push(Origin::Headline(at));
+        for (number, line) in (0u32..).zip(&turn.lines) {
+            let worth = match line.role {
+                UnitRole::Boilerplate => 0.0,
+                UnitRole::Error | UnitRole::Summary => weights.line + weights.error,
+                _ => weights.line + weights.echo * echoes(&line.text, source.echo),
+            };
+            self.items.push(Item {
+                tokens: line.tokens,
+                worth,
+                facts: self.worths.numbers(turn.turn, number, &line.facts),
+                parent: Some(line.parent.map_or(headline, |parent| headline + 1 + parent)),
+            });
+            self.origins.push(Origin::Line(at, number as usize));
+        }
+    }
+
+    /// Keeps sources of the turn that was pushed last whole: their words are charged to the headline, their lines cost
+    /// nothing.
+    fn keep_whole(&mut self, at: usize, turn: &TurnDigest, kept: Vec<(u32, &Verbatim)>) {
+        if kept.is_empty() {
+            return;
+        }
+        let base = self.items.len() - turn.lines.len() - 1;
+        if let Some(headline) = self.items.get_mut(base) {
+            headline.tokens += kept.iter().map(|(_, verbatim)| verbatim.tokens).sum::<u32>();
+        }
+        self.forced.push(base);
+        self.whole.extend(kept.into_iter().map(|(source, _)| (at, source)));
+        for (number, line) in turn.lines.iter().enumerate() {
+            if self.whole.contains(&(at, line.source))
+                && let Some(item) = self.items.get_mut(base + 1 + number)
+            {
+                item.tokens = 0;
+                self.forced.push(base + 1 + number);
+            }
+        }
+    }
+}
+
+/// The sources of a turn whose words fit what is left for words that stand whole, the newest first.
+fn fitting<'a>(turn: &'a TurnDigest, left: &mut u32) -> Vec<(u32, &'a Verbatim)> {
+    let mut kept = Vec::new();
+    for (number, source) in (0u32..).zip(&turn.sources).collect::<Vec<_>>().into_iter().rev() {
+        let Some(verbatim) = &source.verbatim else { continue };
+        let opening = if kept.is_empty() { turn.headline.tokens + TURN_TOKENS + MARKER_TOKENS } else { 0 };
+        if let Some(rest) = left.checked_sub(verbatim.tokens + opening) {
+            *left = rest;
+            kept.push((number, verbatim));
+        }
+    }
+    kept
+}
+
+impl<'a> Draft<'a> {
+    /// Returns the turns that were selected from.
+    #[must_use]
+    pub fn turns(&self) -> &'a [TurnDigest] {
+        self.choice.turns
+    }
+
+    /// Returns what the chosen lines are worth.
+    #[must_use]
+    pub fn worth(&self) -> f32 {
+        self.worth
+    }
+
+    /// Returns a turn and its chosen lines; `None` if not even its headline is chosen.
+    #[must_use]
+    pub fn shown(&self, at: usize) -> Option<(&'a TurnDigest, &[usize])> {
+        Some((self.turns().get(at)?, self.chosen.get(&at)?.as_slice()))
+    }
+
+    /// Returns a source's words if they stand whole.
+    #[must_use]
+    pub fn whole(&self, at: usize, source: u32) -> Option<&'a Verbatim> {
+        let found = self.turns().get(at)?.sources.get(source as usize)?.verbatim.as_ref();
+        found.filter(|_| self.choice.whole.contains(&(at, source)) && self.chosen.contains_key(&at))
+    }
+
+    /// Returns the end of a run of turns from `start` whose chosen lines take about `size` tokens; a rest of less than
+    /// half of that joins the run.
+    #[must_use]
+    pub fn end_of(&self, start: usize, size: u32) -> usize {
+        let mut rest: u32 = (start..self.turns().len()).map(|at| self.tokens(at)).sum();
+        let mut sum = 0;
+        for at in start..self.turns().len() {
+            let tokens = self.tokens(at);
+            (sum, rest) = (sum + tokens, rest - tokens);
+            if sum >= size && rest >= size / 2 {
+                return at + 1;
+            }
+        }
+        self.turns().len()
+    }
+
+    fn tokens(&self, at: usize) -> u32 {
+        let Some((turn, lines)) = self.shown(at) else { return 0 };
+        let lines = lines.iter().filter_map(|&line| turn.lines.get(line));
+        turn.headline.tokens + TURN_TOKENS + lines.map(|line| line.tokens).sum::<u32>()
+    }
+
+    /// Returns what is left out of a turn, and the original that holds most of it.
+    #[must_use]
+    pub fn cut(&self, at: usize) -> Option<Cut> {
+        let turn = self.turns().get(at)?;
+        let mut left: Vec<u32> = (0u32..)
+            .zip(&turn.sources)
+            .map(|(number, source)| if self.whole(at, number).is_some() { 0 } else { source.tokens })
+            .collect();
+        for line in self.chosen.get(&at).into_iter().flatten().filter_map(|&line| turn.lines.get(line)) {
+            if let Some(tokens) = left.get_mut(line.source as usize) {
+                *tokens = tokens.saturating_sub(line.tokens);
+            }
+        }
+        let tokens = left.iter().sum();
+        let most = left.iter().enumerate().max_by_key(|(_, tokens)| **tokens).map(|(source, _)| source);
+        let expand = most.and_then(|source| turn.sources.get(source)).map(|source| source.original);
+        (tokens > 0).then_some(Cut { turn: turn.turn, tokens, expand })
+    }
+}
+
+/// How many words of the newest turns a line shares, at most 4.
+fn echoes(text: &str, echo: &HashSet<String>) -> f32 {
+    if echo.is_empty() {
+        return 0.0;
+    }
+    let shared = raw_words(text).filter(|word| echo.contains(lower(word).as_ref())).take(4).count();
+    f32::from(u8::try_from(shared).unwrap_or(4))
+}
+
+/// Returns the lower-case words of a text that have at least four letters.
+pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    raw_words(text).map(|word| lower(word).into_owned())
+}
+
+fn raw_words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.len() >= 4)
+}
+
+/// A word in lower case; copied only where it is not.
+fn lower(word: &str) -> Cow<'_, str> {
+    if word.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(word.to_lowercase())
+    }
+}

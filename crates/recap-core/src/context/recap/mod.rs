@@ -1,0 +1,173 @@
+//! The recap that `rules` writes for covered turns: what the user said, what was done turn by turn with the
+//! lines that matter, errors met, open threads. Every quoted line is verbatim.
+//!
+//! A recap is a row of sections, oldest first. The next epoch may keep the first ones byte for byte and rewrite only
+//! what follows, so that the provider re-reads less.
+
+mod draft;
+mod prose;
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::digest::{Digest, TurnDigest};
+use super::epoch::{MOST_ORIGINALS, Section};
+use super::receipt::PieceKind;
+use super::worth::{FactWorths, Held, Weights};
+use crate::tokens::{MESSAGE_TOKENS, TokenCounter};
+use crate::trajectory::{FactKey, OriginalHash, facts};
+pub use draft::words;
+use draft::{Choice, Draft};
+
+/// What a recap is written from.
+pub struct RecapSource<'a> {
+    /// All turns.
+    pub digest: &'a Digest,
+    /// The last turn that the recap stands for.
+    pub covered: u32,
+    /// The newest turn.
+    pub now: u32,
+    /// Values of the head.
+    pub pinned: &'a HashSet<FactKey>,
+    /// Values of the turns that stay verbatim.
+    pub tail: &'a HashSet<FactKey>,
+    /// Lower-case words of the newest turn and the query.
+    pub echo: &'a HashSet<String>,
+    /// How values are weighed.
+    pub weights: Weights,
+    /// Most tokens of user's words kept verbatim.
+    pub pinned_tokens: u32,
+    /// Whether what is cut can be read back.
+    pub handles: Handles,
+}
+
+/// Whether what is cut can be read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handles {
+    /// Originals are stored: markers name them.
+    Shown,
+    /// Nothing is stored: markers say only how much is cut.
+    Hidden,
+}
+
+/// A block as it was written.
+pub struct Block {
+    /// The sections kept, then the new ones.
+    pub sections: Vec<Section>,
+    /// What it is worth: by this drafts of one moment compare.
+    pub worth: f32,
+}
+
+/// Sections that a block rewritten as a whole is cut into.
+const SECTIONS: u32 = 3;
+/// Tokens of a section's frame and of the block's closing lines.
+const FRAME_TOKENS: u32 = 24;
+/// Drafts until the text fits; each aims lower by what the last was over.
+const TRIES: u32 = 8;
+
+/// Writes the block for turns `1..=covered` in at most `target` tokens, framing included, `kept` being the sections that
+/// stay. `None` if nothing is covered or there is no room for what has to be written.
+#[must_use]
+pub fn write_block(
+    source: &RecapSource<'_>,
+    kept: &[Section],
+    target: u32,
+    counter: &dyn TokenCounter,
+) -> Option<Block> {
+    let turns = source.digest.up_to(source.covered);
+    let until = kept.last().map_or(0, |section| section.turns[1]);
+    let (_, fresh) = turns.split_at(turns.partition_point(|turn| turn.turn <= until));
+    let held = Held { facts: facts_in(kept), until };
+    let worths = FactWorths::new(source, turns, &held);
+    if fresh.is_empty() {
+        return extended(kept, source.covered).map(|sections| Block { sections, worth: worths.held_worth() });
+    }
+    let room = target.checked_sub(kept.iter().map(|section| section.tokens).sum())?;
+    let mut aim = room.checked_sub(SECTIONS * FRAME_TOKENS)?;
+    let choice = Choice::new(source, fresh, &worths);
+    for _ in 0..TRIES {
+        let draft = choice.select(aim);
+        let new = sections(source, &draft, target / SECTIONS, until, counter);
+        let tokens: u32 = new.iter().map(|section| section.tokens).sum();
+        if tokens <= room {
+            let worth = worths.held_worth() + draft.worth();
+            return Some(Block { sections: kept.iter().cloned().chain(new).collect(), worth });
+        }
+        aim = aim.checked_sub((tokens - room) + aim / 50 + 1)?;
+    }
+    None
+}
+
+/// The kept sections, the last of which stands for the turns up to `covered` too: they hold nothing to say.
+fn extended(kept: &[Section], covered: u32) -> Option<Vec<Section>> {
+    let mut sections = kept.to_vec();
+    sections.last_mut()?.turns[1] = covered;
+    Some(sections)
+}
+
+/// Cuts a draft at turn borders into sections of about `size` tokens, each smaller than its turns (law 4). `until` is the
+/// last turn that kept sections stand for, 0 if there are none.
+fn sections(
+    source: &RecapSource<'_>,
+    draft: &Draft<'_>,
+    size: u32,
+    until: u32,
+    counter: &dyn TokenCounter,
+) -> Vec<Section> {
+    let mut found: Vec<Section> = Vec::new();
+    let turns = draft.turns();
+    let mut start = 0;
+    while start < turns.len() {
+        let mut end = draft.end_of(start, size);
+        let first = found.last().map_or(until, |section| section.turns[1]) + 1;
+        loop {
+            let closing = end == turns.len();
+            let frame = prose::Frame { legend: first == 1, closing, handles: source.handles };
+            let last = if closing { source.covered } else { turns.get(end - 1).map_or(first, |turn| turn.turn) };
+            let section = section(draft, start..end, [first, last], frame, counter);
+            if closing || section.tokens < section.full_tokens {
+                found.push(section);
+                break;
+            }
+            end = draft.end_of(end, size);
+        }
+        start = end;
+    }
+    found
+}
+
+fn section(
+    draft: &Draft<'_>,
+    range: Range<usize>,
+    turns: [u32; 2],
+    frame: prose::Frame,
+    counter: &dyn TokenCounter,
+) -> Section {
+    let text = prose::write(draft, range.clone(), frame);
+    let digests = draft.turns().get(range.clone()).unwrap_or_default();
+    Section {
+        kind: PieceKind::Recap,
+        tokens: counter.count(&text) + MESSAGE_TOKENS,
+        text: text.into(),
+        turns,
+        full_tokens: digests.iter().map(|turn| turn.full_tokens).sum(),
+        originals: originals(digests),
+        cuts: range.filter_map(|at| draft.cut(at)).collect(),
+    }
+}
+
+fn originals(turns: &[TurnDigest]) -> Vec<OriginalHash> {
+    let mut seen = HashSet::new();
+    let newest = turns.iter().rev().flat_map(|turn| &turn.sources).map(|source| source.original);
+    newest.filter(|hash| seen.insert(*hash)).take(MOST_ORIGINALS).collect()
+}
+
+fn facts_in(sections: &[Section]) -> HashSet<FactKey> {
+    sections
+        .iter()
+        .flat_map(|section| {
+            let text = section.text.as_ref();
+            facts(text).into_iter().filter_map(move |fact| text.get(fact.span).map(FactKey::of))
+        })
+        .collect()
+}

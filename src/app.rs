@@ -1,0 +1,267 @@
+//! The daemon's parts put together.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use recap_core::compress::RulesError;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::pipeline::Pipeline;
+use crate::pipeline::counters::{Counters, TokenizerError};
+use crate::pipeline::keys::Keys;
+use crate::store::{Store, StoreError, StoreUrl};
+use crate::telemetry::{self, TelemetryError};
+use crate::world::World;
+
+/// The name of the SQLite file in the data folder.
+pub const DATABASE_FILE: &str = "recapd.db";
+/// The name of the file whose lock tells that a process uses the data folder.
+const LOCK_FILE: &str = "recapd.lock";
+const USAGE_EVERY: Duration = Duration::from_secs(5);
+/// How long an idempotency key is remembered: a day.
+const IDEMPOTENCY_MS: i64 = 86_400_000;
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be made.
+    #[error("the data folder {path} cannot be used: {source}")]
+    DataFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process uses the data folder.
+    #[error("another recapd uses the data folder {0}")]
+    InUse(PathBuf),
+    /// A file that the configuration names cannot be read.
+    #[error("{key}: {path} cannot be read: {source}")]
+    File {
+        /// The key.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file that the configuration names holds nothing.
+    #[error("{key}: {path} is empty")]
+    EmptyFile {
+        /// The key.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Keys are needed and there is none.
+    #[error("auth.keys_required: there is no key; name auth.key_file or run `recapd key create`")]
+    NoKey,
+    /// A tokenizer cannot be loaded.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The rules cannot be made ready.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// Metrics cannot start.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+}
+
+/// Everything that a request needs. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pipeline: Pipeline,
+    metrics: PrometheusHandle,
+    gate: Semaphore,
+    streams: Arc<Semaphore>,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+    keys_needed: bool,
+    // Held for as long as the data folder is used.
+    _lock: Option<std::fs::File>,
+}
+
+/// Where the data is and who holds it.
+pub struct Data {
+    /// The open, migrated store.
+    pub store: Store,
+    lock: Option<std::fs::File>,
+}
+
+/// Returns the store's address under a configuration.
+///
+/// # Errors
+///
+/// [`StartError::File`]
+pub fn store_url(config: &Config, data_dir: &Path) -> Result<StoreUrl, StartError> {
+    let from_file = config.storage.database_url_file.as_deref();
+    let from_file = from_file.map(|path| secret_of("storage.database_url_file", path)).transpose()?;
+    match config.storage.database_url.as_ref().or(from_file.as_ref()) {
+        Some(url) => Ok(url.expose_secret().parse()?),
+        None => Ok(StoreUrl::Sqlite(data_dir.join(DATABASE_FILE))),
+    }
+}
+
+/// Returns the first line of a file with a secret.
+///
+/// # Errors
+///
+/// [`StartError::File`], [`StartError::EmptyFile`].
+pub fn secret_of(key: &'static str, path: &Path) -> Result<SecretString, StartError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| StartError::File { key, path: path.to_owned(), source })?;
+    match text.lines().next().map(str::trim) {
+        Some(line) if !line.is_empty() => Ok(line.to_owned().into()),
+        _ => Err(StartError::EmptyFile { key, path: path.to_owned() }),
+    }
+}
+
+/// Opens and migrates the store. The data folder of a SQLite store is locked until the result is dropped.
+///
+/// # Errors
+///
+/// [`StartError`]
+pub async fn open_data(config: &Config, data_dir: &Path) -> Result<Data, StartError> {
+    let url = store_url(config, data_dir)?;
+    let lock = match &url {
+        StoreUrl::Sqlite(_) => Some(lock_folder(data_dir)?),
+        StoreUrl::Postgres(_) => None,
+    };
+    let store = Store::open(&url).await?;
+    store.migrate().await?;
+    Ok(Data { store, lock })
+}
+
+fn lock_folder(folder: &Path) -> Result<std::fs::File, StartError> {
+    let failed = |source| StartError::DataFolder { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let file = std::fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join(LOCK_FILE))
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse(folder.to_owned())),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+impl App {
+    /// Starts everything but the listener.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]
+    pub async fn start(config: Config, data: Data, world: World) -> Result<Self, StartError> {
+        let fixed = config.auth.key_file.as_deref().map(|path| secret_of("auth.key_file", path)).transpose()?;
+        let counters = Counters::load(&config.tokens)?;
+        let keys = Keys::new(data.store.clone(), world.clone(), fixed.as_ref());
+        if config.auth.keys_required && fixed.is_none() && keys.list().await?.is_empty() {
+            return Err(StartError::NoKey);
+        }
+        let inner = Inner {
+            metrics: telemetry::metrics_recorder()?,
+            gate: Semaphore::new(config.server.max_concurrent_requests),
+            streams: Arc::new(Semaphore::new(config.limits.sse_clients)),
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            keys_needed: config.auth.keys_required || fixed.is_some(),
+            pipeline: Pipeline::new(data.store, Arc::new(config), world, counters, keys)?,
+            _lock: data.lock,
+        };
+        let app = Self { inner: Arc::new(inner) };
+        app.inner.tasks.spawn(app.clone().keep_house());
+        Ok(app)
+    }
+
+    /// Writes sums and forgets old idempotency keys until the daemon stops.
+    async fn keep_house(self) {
+        let mut ticks = tokio::time::interval(USAGE_EVERY);
+        let mut count = 0_u64;
+        loop {
+            tokio::select! {
+                () = self.inner.stopping.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            if let Err(error) = self.pipeline().write_usage().await {
+                tracing::warn!(%error, "usage is not written yet");
+            }
+            if count.is_multiple_of(720) {
+                let before = self.pipeline().world().now_ms() - IDEMPOTENCY_MS;
+                if let Err(error) = self.pipeline().store().forget_idempotency_keys(before).await {
+                    tracing::warn!(%error, "old idempotency keys are still kept");
+                }
+            }
+            count += 1;
+        }
+    }
+
+    /// Returns the use cases.
+    #[must_use]
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.inner.pipeline
+    }
+
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.inner.pipeline.config()
+    }
+
+    /// Returns the metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &PrometheusHandle {
+        &self.inner.metrics
+    }
+
+    /// Returns the gate of requests in work.
+    #[must_use]
+    pub fn gate(&self) -> &Semaphore {
+        &self.inner.gate
+    }
+
+    /// Returns the gate of event streams.
+    #[must_use]
+    pub fn streams(&self) -> &Arc<Semaphore> {
+        &self.inner.streams
+    }
+
+    /// Returns the token that is cancelled when the daemon stops.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.inner.stopping
+    }
+
+    /// Tells whether requests on loopback need a key, too.
+    #[must_use]
+    pub fn keys_needed(&self) -> bool {
+        self.inner.keys_needed
+    }
+
+    /// Finishes what is in work and closes the store.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store does.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.inner.stopping.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.pipeline().close().await
+    }
+}

@@ -1,0 +1,84 @@
+//! A running daemon, asked by commands that take `--url`.
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use reqwest::{Client, Method, Response};
+use serde_json::Value;
+
+/// Where a running daemon is.
+#[derive(Debug, Clone, Args)]
+pub struct Remote {
+    /// Ask the daemon at this address instead of opening the data folder
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// The key for it
+    #[arg(long, env = "RECAPD_KEY", hide_env_values = true, value_name = "KEY")]
+    pub key: Option<String>,
+}
+
+/// A client of a daemon.
+pub struct Daemon {
+    client: Client,
+    url: String,
+    key: Option<String>,
+}
+
+impl Remote {
+    /// Returns the client, if an address was told.
+    ///
+    /// # Errors
+    ///
+    /// Fails where no client can be made.
+    pub fn daemon(&self) -> anyhow::Result<Option<Daemon>> {
+        let Some(url) = &self.url else {
+            return Ok(None);
+        };
+        let client = Client::builder().timeout(std::time::Duration::from_mins(1)).build()?;
+        Ok(Some(Daemon { client, url: url.trim_end_matches('/').to_owned(), key: self.key.clone() }))
+    }
+}
+
+impl Daemon {
+    /// Reads a path.
+    ///
+    /// # Errors
+    ///
+    /// Says what the daemon answered where that is no success.
+    pub async fn get(&self, path: &str) -> anyhow::Result<String> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// Posts a JSON body.
+    ///
+    /// # Errors
+    ///
+    /// Says what the daemon answered where that is no success.
+    pub async fn post(&self, path: &str, body: String) -> anyhow::Result<String> {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<String>) -> anyhow::Result<String> {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let response = request.send().await.with_context(|| format!("{} cannot be reached", self.url))?;
+        read(response).await
+    }
+}
+
+async fn read(response: Response) -> anyhow::Result<String> {
+    let status = response.status();
+    let text = response.text().await?;
+    if status.is_success() {
+        return Ok(text);
+    }
+    let problem: Value = serde_json::from_str(&text).unwrap_or_default();
+    match problem.get("detail").and_then(Value::as_str) {
+        Some(detail) => bail!("{status}: {detail}"),
+        None => bail!("{status}"),
+    }
+}

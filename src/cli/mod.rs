@@ -1,0 +1,104 @@
+//! The command line: one file for each command. Imports everything; nothing imports it.
+//!
+//! Exit codes: 0 done, 1 failed, 2 bad use. Results go to standard output, all else to standard error.
+
+mod compress;
+mod client;
+mod config;
+mod context;
+mod db;
+mod doctor;
+mod export;
+mod import;
+mod key;
+mod openapi;
+mod output;
+mod serve;
+mod setting;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use setting::Setting;
+
+/// The memory daemon for long-horizon agents: whole trajectories go in, a recap that fits the budget comes out.
+#[derive(Debug, Parser)]
+#[command(name = "recapd", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    setting: Setting,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Serve(serve::Serve),
+    /// Store recorded conversations: files and folders of JSON, JSONL or JSONL.gz
+    Import(import::Import),
+    /// Write trajectories as JSONL, their messages as they were sent
+    Export(export::Export),
+    /// Print the context that an agent would be served
+    Context(context::Context),
+    /// Compress messages from a file or standard input; nothing is stored
+    Compress(compress::Compress),
+    /// Make and revoke API keys
+    Key(key::Key),
+    /// Check, back up and tend the database
+    Db(db::Db),
+    /// Look for what keeps recapd from working
+    Doctor(doctor::Doctor),
+    /// Check and show the configuration
+    Config(config::Config),
+    /// Print the `OpenAPI` document
+    Openapi(openapi::Openapi),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// All of it was done.
+    Well,
+    /// Some or all of it was not; the command said what.
+    Badly,
+}
+
+/// A use that cannot be meant.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadUse(pub String);
+
+/// Runs the command of this process's arguments.
+pub async fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match Box::pin(dispatch(cli)).await {
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::Badly) => ExitCode::from(1),
+        Err(error) => {
+            output::complain(&format!("{error:#}"));
+            let bad_use = error.is::<BadUse>() || error.is::<crate::config::LoadError>();
+            ExitCode::from(if bad_use { 2 } else { 1 })
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
+    let setting = &cli.setting;
+    match cli.command {
+        Command::Serve(command) => command.run(setting).await,
+        Command::Import(command) => command.run(setting).await,
+        Command::Export(command) => command.run(setting).await,
+        Command::Context(command) => command.run(setting).await,
+        Command::Compress(command) => command.run(setting).await,
+        Command::Key(command) => command.run(setting).await,
+        Command::Db(command) => command.run(setting).await,
+        Command::Doctor(command) => command.run(setting).await,
+        Command::Config(command) => command.run(setting),
+        Command::Openapi(openapi::Openapi) => openapi::Openapi::run(setting),
+    }
+}
+
+#[cfg(test)]
+mod tests;

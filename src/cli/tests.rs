@@ -1,0 +1,22 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use clap::CommandFactory as _;
+
+use super::Cli;
+
+#[test]
+fn the_command_line_is_well_formed() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn help_is_as_written_down() {
+    let mut command = Cli::command().term_width(100);
+    command.build();
+    let mut text = command.render_long_help().to_string();
+    for sub in command.get_subcommands_mut() {
+        let name = sub.get_name().to_owned();
+        text.extend(["\n===== ", &name, " =====\n", &sub.render_help().to_string()]);
+    }
+    insta::assert_snapshot!(text);
+}

@@ -1,0 +1,15 @@
+//! Configuration: embedded defaults < file < `RECAPD_<SECTION>__<KEY>` < flags. Imports nothing of the daemon.
+
+mod layers;
+mod sections;
+mod show;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub use layers::{ConfigFault, Flags, Layered, LoadError, load};
+pub use sections::{Auth, Compress, Compressor, Config, Context, Limits, Log, LogFormat, Server, Storage, Tokens};
+pub use show::Shown;
+
+/// The embedded defaults, which are the documented example file.
+pub const DEFAULTS: &str = include_str!("../../recapd.example.toml");

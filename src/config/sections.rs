@@ -1,0 +1,179 @@
+//! The sections of the configuration. Meanings, units and defaults stand in `recapd.example.toml`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+/// Everything that an operator can set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[storage]`
+    pub storage: Storage,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[auth]`
+    pub auth: Auth,
+    /// `[context]`
+    pub context: Context,
+    /// `[compress]`
+    pub compress: Compress,
+    /// `[tokens]`
+    pub tokens: Tokens,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Longest time for one request.
+    pub request_timeout_ms: u64,
+    /// Requests in work at the same time.
+    pub max_concurrent_requests: usize,
+    /// Longest wait for requests in work at a stop.
+    pub shutdown_grace_ms: u64,
+}
+
+impl Server {
+    /// Returns the longest time for one request.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// Returns the longest wait at a stop.
+    #[must_use]
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_millis(self.shutdown_grace_ms)
+    }
+}
+
+/// `[storage]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// A PostgreSQL URL.
+    pub database_url: Option<SecretString>,
+    /// A file that holds one.
+    pub database_url_file: Option<PathBuf>,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Largest request body.
+    pub max_body_bytes: usize,
+    /// Deepest nesting of a body.
+    pub max_depth: usize,
+    /// Most messages at once.
+    pub max_messages_per_append: usize,
+    /// Largest single message.
+    pub max_message_bytes: usize,
+    /// Live trajectories kept in memory.
+    pub cache_sessions: usize,
+    /// Event streams at the same time.
+    pub sse_clients: usize,
+    /// Events that a stream may lag behind.
+    pub sse_buffer: usize,
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// Ask for keys on loopback, too.
+    pub keys_required: bool,
+    /// A file with one static key.
+    pub key_file: Option<PathBuf>,
+}
+
+/// `[context]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Context {
+    /// Tokens of a context where nobody names a budget.
+    pub budget: u32,
+    /// Share of the room above which the next epoch is prepared.
+    pub soft_mark: f64,
+    /// Share of the room at which a new epoch lands.
+    pub low_mark: f64,
+    /// Share of the room up to which turns before the last one stay as messages when an epoch begins.
+    pub tail_share: f64,
+    /// Largest share of the room for human words kept as they were said.
+    pub pinned_share: f64,
+}
+
+/// `[compress]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compress {
+    /// For tool results.
+    pub observation: Compressor,
+    /// For old turns.
+    pub history: Compressor,
+}
+
+/// A way to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compressor {
+    /// Deterministic rules.
+    Rules,
+    /// A small local encoder.
+    Extract,
+    /// A language model.
+    Llm,
+    /// None.
+    Off,
+}
+
+impl Compressor {
+    /// Returns the name as it is written in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rules => "rules",
+            Self::Extract => "extract",
+            Self::Llm => "llm",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// `[tokens]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    /// Model name to the path of its `tokenizer.json`.
+    pub tokenizers: BTreeMap<String, PathBuf>,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Filter in the syntax of `RUST_LOG`.
+    pub filter: String,
+    /// Form of the lines.
+    pub format: LogFormat,
+}
+
+/// Form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

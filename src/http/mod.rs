@@ -1,0 +1,70 @@
+//! The wire: routes, problem documents, `OpenAPI`. Imports `app` and `pipeline`; never the store's SQL.
+
+mod auth;
+mod compress;
+mod context;
+mod errors;
+mod events;
+mod extract;
+mod frame;
+mod keys;
+mod messages;
+mod openapi;
+mod operations;
+mod originals;
+mod pages;
+mod problem;
+mod records;
+mod trajectories;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use crate::app::App;
+pub use context::answer_text as context_answer;
+pub use openapi::text as openapi_text;
+pub use problem::{Code, Problem};
+
+/// Returns the daemon's routes.
+pub fn router(app: App) -> Router {
+    let (router, _) = routes_and_document().split_for_parts();
+    router
+        .method_not_allowed_fallback(pages::method_not_allowed)
+        .fallback(pages::not_found)
+        .layer(middleware::from_fn_with_state(app.clone(), auth::authenticate))
+        .layer(middleware::from_fn_with_state(app.clone(), frame::frame))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(app)
+}
+
+fn routes_and_document() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(trajectories::create_trajectory, trajectories::list_trajectories))
+        .routes(routes!(trajectories::get_trajectory, trajectories::patch_trajectory, trajectories::delete_trajectory))
+        .routes(routes!(trajectories::fork_trajectory))
+        .routes(routes!(trajectories::note_outcome))
+        .routes(routes!(messages::append_messages, messages::list_messages))
+        .routes(routes!(messages::pin_message, messages::unpin_message))
+        .routes(routes!(context::get_context, context::post_context))
+        .routes(routes!(context::list_epochs))
+        .routes(routes!(context::get_epoch))
+        .routes(routes!(context::restore_epoch))
+        .routes(routes!(context::compact_trajectory))
+        .routes(routes!(events::stream_events))
+        .routes(routes!(compress::compress_messages))
+        .routes(routes!(originals::get_original))
+        .routes(routes!(originals::search_originals))
+        .routes(routes!(keys::create_key, keys::list_keys))
+        .routes(routes!(keys::revoke_key))
+        .routes(routes!(operations::list_audit))
+        .routes(routes!(operations::list_usage))
+        .routes(routes!(operations::get_info))
+        .routes(routes!(operations::healthz))
+        .routes(routes!(operations::readyz))
+        .routes(routes!(operations::metrics))
+        .routes(routes!(pages::openapi_json))
+        .routes(routes!(pages::explain_problem))
+}

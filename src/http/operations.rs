@@ -1,0 +1,254 @@
+//! Health, metrics, what this daemon is, its audit log and usage.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+
+use super::App;
+use super::auth::Operator;
+use super::extract::Query;
+use super::pages::Body;
+use super::problem::{Code, Problem, ProblemDocument};
+use super::trajectories::{millis, page_limit};
+use crate::pipeline::keys::Caller;
+use crate::world::rfc3339;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Tells that the process is alive.
+#[utoipa::path(get, path = "/healthz", tag = "operations", operation_id = "get_health",
+    responses((status = 200, body = Object)))]
+pub async fn healthz() -> Body<Value> {
+    Body(json!({ "status": "ok" }))
+}
+
+/// Tells whether the daemon can work: its store answers and has this version's schema, and it is not stopping.
+#[utoipa::path(get, path = "/readyz", tag = "operations", operation_id = "get_readiness",
+    responses((status = 200, body = Object), (status = 503, body = ProblemDocument, content_type = "application/problem+json")))]
+pub async fn readyz(State(app): State<App>) -> Result<Body<Value>, Problem> {
+    if app.stopping().is_cancelled() {
+        return Err(Problem::new(Code::StoreUnavailable, "the daemon is stopping").with("retry_after_s", 5));
+    }
+    let health = app
+        .pipeline()
+        .store()
+        .health()
+        .await
+        .map_err(|error| Problem::new(Code::StoreUnavailable, error.to_string()).with("retry_after_s", 5))?;
+    if health.schema_version != health.latest_schema_version {
+        let said = format!("the schema has version {}, not {}", health.schema_version, health.latest_schema_version);
+        return Err(Problem::new(Code::StoreUnavailable, said).with("retry_after_s", 5));
+    }
+    Ok(Body(json!({
+        "status": "ready",
+        "store": { "engine": health.engine.name(), "version": health.engine_version },
+        "migrations": health.schema_version,
+        "models": [],
+    })))
+}
+
+/// Returns counters and histograms in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", tag = "operations", operation_id = "get_metrics",
+    responses((status = 200, body = String, content_type = "text/plain")))]
+pub async fn metrics(State(app): State<App>, _: Operator) -> Response {
+    app.metrics().run_upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics().render()).into_response()
+}
+
+/// What this daemon is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Info {
+    /// Always `recapd`.
+    name: &'static str,
+    /// The daemon's version.
+    version: &'static str,
+    /// The wire contract's version.
+    api: &'static str,
+    /// What it can do.
+    features: Vec<&'static str>,
+    /// Its compressors.
+    compressors: Vec<CompressorInfo>,
+    /// The database.
+    engine: &'static str,
+}
+
+/// A compressor.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CompressorInfo {
+    /// Its name in the configuration.
+    name: &'static str,
+    /// Whether it can work now.
+    ready: bool,
+}
+
+/// Tells version, features and compressors.
+#[utoipa::path(get, path = "/v1/info", tag = "operations", operation_id = "get_info",
+    responses((status = 200, body = Info), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
+pub async fn get_info(State(app): State<App>, _: Caller) -> Body<Info> {
+    Body(Info {
+        name: "recapd",
+        version: env!("CARGO_PKG_VERSION"),
+        api: "v1",
+        features: vec!["trajectories", "context", "compress", "originals", "search", "events", "keys"],
+        compressors: vec![CompressorInfo { name: "rules", ready: true }],
+        engine: app.pipeline().store().engine().name(),
+    })
+}
+
+/// Which entries are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditParams {
+    /// Only this namespace.
+    namespace: Option<String>,
+    /// At most this many, up to 200; 50 where it is left out.
+    limit: Option<usize>,
+    /// Where the page starts: `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A change by a person or a program.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditRecord {
+    at: String,
+    namespace: Option<String>,
+    actor: String,
+    action: String,
+    subject: String,
+    #[schema(value_type = Option<Object>)]
+    detail: Option<Value>,
+}
+
+/// A page of the audit log, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditList {
+    audit: Vec<AuditRecord>,
+    /// Where the next page starts; absent on the last one.
+    next_cursor: Option<String>,
+}
+
+/// Lists changes by persons and programs, newest first.
+#[utoipa::path(get, path = "/v1/audit", tag = "operations", operation_id = "list_audit",
+    params(AuditParams),
+    responses((status = 200, body = AuditList), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
+pub async fn list_audit(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Query(params): Query<AuditParams>,
+) -> Result<Body<AuditList>, Problem> {
+    let namespace = reached(&caller, params.namespace)?;
+    let limit = page_limit(params.limit)?;
+    let store = app.pipeline().store();
+    let page = store
+        .list_audit(namespace.as_deref(), params.cursor.as_deref(), limit)
+        .await
+        .map_err(super::errors::of_store)?;
+    let audit = page
+        .entries
+        .into_iter()
+        .map(|entry| AuditRecord {
+            at: rfc3339(entry.at_ms),
+            namespace: entry.namespace,
+            actor: entry.actor,
+            action: entry.action,
+            subject: entry.subject,
+            detail: entry.detail,
+        })
+        .collect();
+    Ok(Body(AuditList { audit, next_cursor: page.next_cursor }))
+}
+
+/// Which days are summed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UsageParams {
+    /// Only this namespace.
+    namespace: Option<String>,
+    /// From the day of this time (RFC 3339); 30 days ago where it is left out.
+    since: Option<String>,
+    /// Up to the day of this time; today where it is left out.
+    until: Option<String>,
+}
+
+/// One agent's tokens on one day.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UsageRecord {
+    /// The day in UTC.
+    day: String,
+    namespace: String,
+    agent: String,
+    /// Tokens of appended messages.
+    tokens_in: u64,
+    /// Tokens of served contexts.
+    tokens_served: u64,
+    /// What the same reads would have counted uncompressed, less what was served.
+    tokens_saved: u64,
+    /// Contexts served.
+    reads: u64,
+    /// Appends.
+    appends: u64,
+    /// Calls of compressor models.
+    model_calls: u64,
+    /// What they cost.
+    cost_usd_micros: u64,
+}
+
+/// Usage by day, namespace and agent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UsageList {
+    usage: Vec<UsageRecord>,
+    next_cursor: Option<String>,
+}
+
+/// Sums tokens in, served and saved, by agent and day.
+#[utoipa::path(get, path = "/v1/usage", tag = "operations", operation_id = "list_usage",
+    params(UsageParams),
+    responses((status = 200, body = UsageList), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
+pub async fn list_usage(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Query(params): Query<UsageParams>,
+) -> Result<Body<UsageList>, Problem> {
+    let namespace = reached(&caller, params.namespace)?;
+    let now = app.pipeline().world().now_ms();
+    let since = params.since.map_or(Ok(now - 30 * DAY_MS), |text| millis("since", &text))?;
+    let until = params.until.map_or(Ok(now), |text| millis("until", &text))?;
+    app.pipeline().write_usage().await.map_err(super::errors::of_store)?;
+    let rows = app
+        .pipeline()
+        .store()
+        .usage(namespace.as_deref(), since.div_euclid(DAY_MS), until.div_euclid(DAY_MS) + 1)
+        .await
+        .map_err(super::errors::of_store)?;
+    let usage = rows
+        .into_iter()
+        .map(|row| UsageRecord {
+            day: rfc3339(row.day * DAY_MS).chars().take(10).collect(),
+            namespace: row.namespace,
+            agent: row.agent,
+            tokens_in: row.tokens_in,
+            tokens_served: row.tokens_served,
+            tokens_saved: row.tokens_full.saturating_sub(row.tokens_served),
+            reads: row.reads,
+            appends: row.appends,
+            model_calls: 0,
+            cost_usd_micros: 0,
+        })
+        .collect();
+    Ok(Body(UsageList { usage, next_cursor: None }))
+}
+
+/// Returns the namespace that a list is held to.
+fn reached(caller: &Caller, asked: Option<String>) -> Result<Option<String>, Problem> {
+    match (&caller.namespace, asked) {
+        (None, asked) => Ok(asked),
+        (Some(own), None) => Ok(Some(own.clone())),
+        (Some(own), Some(asked)) if *own == asked => Ok(Some(asked)),
+        (Some(_), Some(asked)) => Err(crate::pipeline::failure::Failure::Namespace(asked).into()),
+    }
+}

@@ -1,0 +1,174 @@
+//! One live trajectory: its record, its session in the core, its sums.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use recap_core::context::{Admitted, Handles, Session, Settings};
+use recap_core::tokens::Counter;
+use recap_core::trajectory::{Block, Edits, Limits, Message, WireFormat, count_message, parse_messages};
+use serde_json::value::RawValue;
+
+use super::failure::Failure;
+use super::policy::{Effective, Policy};
+use super::serve_context::record_of;
+use super::sessions::Slot;
+use super::settings::settings;
+use super::tally::Sums;
+use super::{Inner, Pipeline, compute};
+use crate::store::{Engine, MessageRow, StoreError, TrajectoryRow};
+
+/// Messages read at once while a trajectory is loaded.
+const LOAD_CHUNK: u64 = 2_000;
+
+/// The live state of one trajectory.
+pub struct Live {
+    /// Its record; `length`, `version` and `full_tokens` are those of the session.
+    pub row: TrajectoryRow,
+    /// What its policy makes of the configuration.
+    pub held: Effective,
+    /// Its tokenizer.
+    pub counter: Counter,
+    /// The core's state.
+    pub session: Session,
+    /// What its steps cost.
+    pub sums: Sums,
+}
+
+impl Live {
+    /// Takes messages that were stored.
+    pub fn append(&mut self, messages: Vec<Admitted>) {
+        for admitted in &messages {
+            self.sums.message(self.row.length, admitted.message.role, admitted.tokens);
+            self.row.length += 1;
+            self.row.full_tokens += u64::from(admitted.tokens);
+        }
+        self.session.append(messages);
+    }
+
+    /// Takes a changed record: settings act at the next epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreadable`] where the stored policy means nothing.
+    pub fn set_row(&mut self, row: TrajectoryRow, inner: &Inner) -> Result<(), Failure> {
+        self.held = held(&row, inner)?;
+        self.session.set_settings(settings_of(&row, &self.held, &self.counter, inner)?);
+        self.row = row;
+        Ok(())
+    }
+
+    /// Returns the budget of reads that name none.
+    #[must_use]
+    pub fn budget(&self) -> u32 {
+        self.row.budget.and_then(|budget| u32::try_from(budget).ok()).unwrap_or(self.held.budget)
+    }
+}
+
+fn held(row: &TrajectoryRow, inner: &Inner) -> Result<Effective, Failure> {
+    let policy = match &row.policy {
+        None => Policy::default(),
+        Some(policy) => {
+            serde_json::from_value(policy.clone()).map_err(|_| StoreError::Unreadable("a trajectory's policy"))?
+        }
+    };
+    Ok(policy.over(&inner.config))
+}
+
+fn settings_of(row: &TrajectoryRow, held: &Effective, counter: &Counter, inner: &Inner) -> Result<Settings, Failure> {
+    let tools = row.tools.as_deref();
+    settings(&inner.rules, counter.clone(), held, tools, Handles::Shown)
+}
+
+impl Pipeline {
+    /// Waits for a trajectory's turn and takes its live state, loaded and up to date. Who puts nothing back
+    /// makes the next one load it anew.
+    pub(super) async fn take(&self, id: &str) -> Result<(Slot, Live), Failure> {
+        let mut slot = self.inner.sessions.slot(id).await;
+        let live = match slot.take() {
+            Some(live) if self.inner.store.engine() == Engine::Sqlite => live,
+            Some(live) => self.caught_up(live).await?,
+            None => self.load(id).await?,
+        };
+        Ok((slot, live))
+    }
+
+    /// Another daemon may have written: loads what is missing, or all where more than messages changed.
+    async fn caught_up(&self, live: Live) -> Result<Live, Failure> {
+        let id = live.row.id.clone();
+        let row = self.inner.store.trajectory(&id).await?.ok_or_else(|| Failure::no_trajectory(&id))?;
+        if row.version == live.row.version { Ok(live) } else { self.load(&id).await }
+    }
+
+    async fn load(&self, id: &str) -> Result<Live, Failure> {
+        let row = self.inner.store.trajectory(id).await?.ok_or_else(|| Failure::no_trajectory(id))?;
+        let counter = self.inner.counters.of(row.model.as_deref());
+        let held = held(&row, &self.inner)?;
+        let session = Session::new(settings_of(&row, &held, &counter, &self.inner)?);
+        let length = row.length;
+        let empty = TrajectoryRow { length: 0, full_tokens: 0, ..row };
+        let mut live = Live { row: empty, held, counter, session, sums: Sums::default() };
+        while live.row.length < length {
+            let end = length.min(live.row.length + LOAD_CHUNK);
+            let rows = self.inner.store.messages(id, live.row.length..end).await?;
+            if rows.is_empty() {
+                return Err(StoreError::Unreadable("a trajectory with fewer messages than its length").into());
+            }
+            live = compute(usize::MAX, move || live.readmitted(rows)).await??;
+        }
+        // The newest epoch of each line comes last.
+        for epoch in self.inner.store.epochs(id, None).await? {
+            live.session.install_epoch(record_of(&epoch)?);
+        }
+        Ok(live)
+    }
+}
+
+impl Live {
+    fn readmitted(mut self, rows: Vec<MessageRow>) -> Result<Self, Failure> {
+        let admitted = rows.into_iter().map(|row| readmit_row(row, &self.counter)).collect::<Result<Vec<_>, _>>()?;
+        self.append(admitted);
+        Ok(self)
+    }
+}
+
+/// Restores what was decided on admission; only texts that were rewritten are counted again.
+fn readmit_row(row: MessageRow, counter: &Counter) -> Result<Admitted, Failure> {
+    let message = reparse(&row)?;
+    let texts: HashMap<usize, Arc<str>> =
+        row.admitted.into_iter().map(|(block, text)| (block as usize, text)).collect();
+    let saved = texts.iter().map(|(block, text)| saved_tokens(&message, *block, text, counter)).sum();
+    Ok(Admitted {
+        tokens: row.tokens,
+        served_tokens: row.tokens.saturating_sub(saved),
+        reformatted: (!texts.is_empty()).then(|| Edits { texts, ..Edits::default() }),
+        unknown_images: unknown_images(&message, counter),
+        pinned: row.pinned,
+        message,
+    })
+}
+
+fn saved_tokens(message: &Message, block: usize, text: &str, counter: &Counter) -> u32 {
+    match message.blocks.get(block) {
+        Some(Block::Observation(observation)) => counter.count(&observation.text).saturating_sub(counter.count(text)),
+        _ => 0,
+    }
+}
+
+fn unknown_images(message: &Message, counter: &Counter) -> u32 {
+    let may_have = message.blocks.iter().any(|block| match block {
+        Block::Image(_) | Block::Other(_) => true,
+        Block::Observation(observation) => !observation.images.is_empty(),
+        Block::Text(_) | Block::Call(_) | Block::Thinking(_) => false,
+    });
+    if may_have { count_message(message, counter.as_ref()).unknown_images } else { 0 }
+}
+
+/// Reads a stored message again: what was accepted once is accepted under no limits.
+fn reparse(row: &MessageRow) -> Result<Message, Failure> {
+    let limits = Limits { depth: 120, messages: 1, message_bytes: usize::MAX, total_bytes: usize::MAX };
+    let unreadable = || Failure::from(StoreError::Unreadable("a message's JSON"));
+    let raw: &RawValue = serde_json::from_str(&row.native).map_err(|_| unreadable())?;
+    let format: WireFormat = row.format;
+    let parsed = parse_messages(format, &[raw], &limits).map_err(|_| unreadable())?;
+    parsed.into_iter().next().ok_or_else(unreadable)
+}

@@ -1,0 +1,147 @@
+//! The use cases: where core and store meet. Imports `store`, `config` and recap-core; nothing of HTTP.
+//!
+//! One file for each use case, named by its verb; `sessions` keeps the live trajectories, `live` is one of them.
+
+pub mod append_messages;
+pub mod compress_once;
+pub mod counters;
+pub mod events;
+pub mod failure;
+pub mod keys;
+mod live;
+pub mod policy;
+pub mod find_originals;
+pub mod serve_context;
+mod sessions;
+mod settings;
+pub mod tally;
+pub mod trajectories;
+pub mod usage;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use recap_core::compress::{Rules, RulesError, RulesMatcher};
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::store::{Store, StoreError};
+use crate::world::World;
+
+use counters::Counters;
+use events::Events;
+use failure::Failure;
+use keys::Keys;
+use sessions::Sessions;
+use usage::Usage;
+
+/// The use cases over one store. Cheap to clone.
+#[derive(Clone)]
+pub struct Pipeline {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    config: Arc<Config>,
+    world: World,
+    counters: Counters,
+    rules: Arc<RulesMatcher>,
+    sessions: Sessions,
+    events: Events,
+    keys: Keys,
+    usage: Usage,
+    tasks: TaskTracker,
+}
+
+impl Pipeline {
+    /// Makes the use cases over an open, migrated store.
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError`] where the rules cannot be made ready.
+    pub fn new(
+        store: Store,
+        config: Arc<Config>,
+        world: World,
+        counters: Counters,
+        keys: Keys,
+    ) -> Result<Self, RulesError> {
+        let sessions = Sessions::new(config.limits.cache_sessions);
+        let events = Events::new(config.limits.sse_buffer);
+        let inner = Inner {
+            store,
+            world,
+            counters,
+            rules: Arc::new(RulesMatcher::new(&Rules::default())?),
+            sessions,
+            events,
+            keys,
+            usage: Usage::default(),
+            config,
+            tasks: TaskTracker::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Returns the store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Returns the clock and source of ids.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.inner.world
+    }
+
+    /// Returns the events of trajectories.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.inner.events
+    }
+
+    /// Returns the keys.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.inner.keys
+    }
+
+    /// Finishes what is in work, then writes what is left and closes the store.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store does.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.write_usage().await?;
+        self.inner.store.close().await;
+        Ok(())
+    }
+
+    /// Runs work to its end even where the caller goes away: what is stored and what is live stay the same.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let task = self.inner.tasks.spawn(work);
+        task.await.unwrap_or(Err(Failure::CutOff("a task of the pipeline failed")))
+    }
+}
+
+/// Runs work for the processor: beside the async workers where it is large.
+async fn compute<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    const LARGE_BYTES: usize = 100_000;
+    if bytes <= LARGE_BYTES {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::CutOff("a computation failed"))
+}

@@ -1,0 +1,200 @@
+//! The budgeted context out, and what changes its epochs on request.
+
+use recap_core::context::{ContextError, ContextRequest, EpochRecord, Include, Served, Session};
+use recap_core::trajectory::OutFormat;
+
+use super::events::Event;
+use super::failure::Failure;
+use super::keys::Caller;
+use super::live::Live;
+use super::{Pipeline, compute};
+use crate::store::{EpochRow, StoreError};
+
+/// A context as it is asked for.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Most tokens; the trajectory's or the configuration's where it is not told.
+    pub budget: Option<u32>,
+    /// Tokens kept free for the reply.
+    pub reserve: u32,
+    /// The provider's format.
+    pub format: OutFormat,
+    /// What the agent is about to do.
+    pub query: Option<String>,
+    /// Which parts recapd adds.
+    pub include: Include,
+}
+
+/// What is done with the line of reads that an [`Ask`] names.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// Served as it stands; a new epoch only where room is needed.
+    Read,
+    /// Served from a new epoch.
+    Compact,
+    /// Served from a new epoch that repeats the recap of this one.
+    Restore(u32),
+}
+
+/// A served context.
+pub struct Context {
+    /// The payload and its receipt.
+    pub served: Served,
+    /// The format asked for.
+    pub format: OutFormat,
+    /// Changes exactly when payload or epoch change.
+    pub etag: String,
+}
+
+impl Ask {
+    fn request(&self, default_budget: u32) -> ContextRequest {
+        ContextRequest {
+            budget: self.budget.unwrap_or(default_budget),
+            reserve: self.reserve,
+            format: self.format,
+            query: self.query.clone(),
+            include: self.include,
+        }
+    }
+}
+
+impl Pipeline {
+    /// Serves a context. An epoch that it begins is stored before this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotFound`], [`Failure::Context`], and what the store fails with.
+    pub async fn serve_context(&self, caller: &Caller, id: &str, ask: Ask, way: Way) -> Result<Context, Failure> {
+        let own = self.clone();
+        let (caller, id) = (caller.clone(), id.to_owned());
+        self.to_the_end(async move { own.serve_to_the_end(&caller, &id, ask, way).await }).await
+    }
+
+    async fn serve_to_the_end(&self, caller: &Caller, id: &str, ask: Ask, way: Way) -> Result<Context, Failure> {
+        let (mut slot, live) = self.take_for(caller, id).await?;
+        let request = ask.request(live.budget());
+        let act = match self.act(id, &request, way).await {
+            Ok(act) => act,
+            Err(failure) => {
+                *slot = Some(live);
+                return Err(failure);
+            }
+        };
+        let (mut live, served) = compute(usize::MAX, move || {
+            let mut live = live;
+            let served = act.on(&mut live.session, &request);
+            (live, served)
+        })
+        .await?;
+        let served = match served {
+            Ok(served) => served,
+            Err(error) => {
+                *slot = Some(live);
+                return Err(error.into());
+            }
+        };
+        if let Some(record) = &served.new_epoch {
+            self.store_epoch(id, record).await?;
+        }
+        self.note_read(&mut live, &served);
+        *slot = Some(live);
+        drop(slot);
+        let etag = etag_of(&served);
+        Ok(Context { served, format: ask.format, etag })
+    }
+
+    async fn act(&self, id: &str, request: &ContextRequest, way: Way) -> Result<Act, Failure> {
+        Ok(match way {
+            Way::Read => Act::Serve,
+            Way::Compact => Act::Compact,
+            Way::Restore(n) => {
+                let line = request.line_key();
+                let row = self.store().epoch(id, &line, u64::from(n)).await?;
+                let row = row.ok_or_else(|| Failure::NotFound(format!("epoch {n} on the line `{line}`")))?;
+                Act::Restore(Box::new(record_of(&row)?))
+            }
+        })
+    }
+
+    async fn store_epoch(&self, id: &str, record: &EpochRecord) -> Result<(), Failure> {
+        let text = serde_json::to_string(record).map_err(|_| StoreError::Unreadable("an epoch"))?;
+        let row = EpochRow {
+            line: record.line.clone(),
+            n: u64::from(record.n),
+            record: text,
+            created_ms: self.world().now_ms(),
+        };
+        self.store().put_epoch(id, row).await.map_err(|error| Failure::of_change(error, id))?;
+        self.events().tell(id, Event::Compressing { line: record.line.clone() });
+        self.events().tell(id, Event::Epoch { line: record.line.clone(), epoch: record.n });
+        metrics::counter!("recapd_epochs_total").increment(1);
+        Ok(())
+    }
+
+    fn note_read(&self, live: &mut Live, served: &Served) {
+        let tokens = &served.receipt.tokens;
+        live.sums.read(served.receipt.length, tokens.total);
+        self.count_read(&live.row.namespace, live.row.agent.as_deref(), tokens.total, tokens.full);
+    }
+}
+
+enum Act {
+    Serve,
+    Compact,
+    Restore(Box<EpochRecord>),
+}
+
+impl Act {
+    fn on(&self, session: &mut Session, request: &ContextRequest) -> Result<Served, ContextError> {
+        match self {
+            Self::Serve => session.serve(request),
+            Self::Compact => session.compact(request),
+            Self::Restore(record) => session.restore(request, record),
+        }
+    }
+}
+
+/// Reads a stored epoch.
+///
+/// # Errors
+///
+/// [`StoreError::Unreadable`]
+pub fn record_of(row: &EpochRow) -> Result<EpochRecord, Failure> {
+    Ok(serde_json::from_str(&row.record).map_err(|_| StoreError::Unreadable("an epoch"))?)
+}
+
+fn etag_of(served: &Served) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&served.receipt.epoch.to_le_bytes());
+    let texts: Vec<&String> = served.messages.iter().chain(served.system.iter()).collect();
+    for text in texts {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.update(served.text.as_deref().unwrap_or_default().as_bytes());
+    format!("\"{}\"", hasher.finalize().to_hex().get(..32).unwrap_or_default())
+}
+
+impl Pipeline {
+    /// Returns the epochs of all lines of reads, or of one, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotFound`]
+    pub async fn epochs(&self, caller: &Caller, id: &str, line: Option<&str>) -> Result<Vec<EpochRow>, Failure> {
+        self.record(caller, id).await?;
+        let mut rows = self.store().epochs(id, line).await?;
+        rows.sort_by_key(|row| std::cmp::Reverse((row.created_ms, row.n)));
+        Ok(rows)
+    }
+
+    /// Returns the number of the newest epoch of any line of reads.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store does.
+    pub async fn newest_epoch(&self, id: &str) -> Result<Option<u64>, Failure> {
+        let rows = self.store().epochs(id, None).await?;
+        Ok(rows.into_iter().max_by_key(|row| (row.created_ms, row.n)).map(|row| row.n))
+    }
+}

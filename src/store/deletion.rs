@@ -1,0 +1,111 @@
+//! Deletion of a trajectory with everything derived from it (law 11).
+
+use serde::Serialize;
+
+use super::Store;
+use super::dialect;
+use super::engine::Conn;
+use super::error::{ChangeError, StoreError};
+use super::trajectories::lock_length;
+use super::value::values;
+use super::writer::Write;
+
+/// What a deletion removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DeletionReport {
+    /// Messages.
+    pub messages: u64,
+    /// Originals that no other trajectory refers to, with their words in the index.
+    pub originals: u64,
+    /// Bytes of those originals.
+    pub original_bytes: u64,
+    /// Originals that stay because another trajectory refers to them.
+    pub shared_originals: u64,
+    /// Epochs of all lines.
+    pub epochs: u64,
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Idempotency keys.
+    pub idempotency_keys: u64,
+    /// Forks that stay and no longer name their source.
+    pub released_forks: u64,
+}
+
+impl Store {
+    /// Deletes a trajectory and everything derived from it.
+    ///
+    /// # Errors
+    /// [`ChangeError::NoTrajectory`].
+    pub async fn delete_trajectory(&self, id: &str) -> Result<DeletionReport, ChangeError> {
+        self.write(Delete { id: id.to_owned() }).await
+    }
+}
+
+struct Delete {
+    id: String,
+}
+
+impl Write for Delete {
+    type Output = DeletionReport;
+    type Error = ChangeError;
+
+    async fn run(&self, conn: &mut Conn) -> Result<DeletionReport, ChangeError> {
+        lock_length(conn, &self.id).await?;
+        let mut report = DeletionReport::default();
+        let own = self.own_originals(conn, &mut report).await?;
+        let id = self.id.as_str();
+        let idempotency = "DELETE FROM idempotency WHERE trajectory_id = $1";
+        report.idempotency_keys = conn.execute(idempotency, values![id]).await?;
+        report.snapshots = conn
+            .execute(
+                "DELETE FROM snapshots WHERE trajectory_id = $1",
+                values![id],
+            )
+            .await?;
+        report.epochs = conn
+            .execute("DELETE FROM epochs WHERE trajectory_id = $1", values![id])
+            .await?;
+        conn.execute(
+            "DELETE FROM message_originals WHERE trajectory_id = $1",
+            values![id],
+        )
+        .await?;
+        report.messages = conn
+            .execute("DELETE FROM messages WHERE trajectory_id = $1", values![id])
+            .await?;
+        let forks = "UPDATE trajectories SET forked_from = NULL, forked_length = NULL WHERE forked_from = $1";
+        report.released_forks = conn.execute(forks, values![id]).await?;
+        conn.execute("DELETE FROM trajectories WHERE id = $1", values![id])
+            .await?;
+        conn.delete_by_number(dialect::forget_words(conn), &own)
+            .await?;
+        conn.delete_by_number("DELETE FROM originals WHERE id IN", &own)
+            .await?;
+        Ok(report)
+    }
+}
+
+impl Delete {
+    /// Returns the originals that only this trajectory refers to.
+    async fn own_originals(
+        &self,
+        conn: &mut Conn,
+        report: &mut DeletionReport,
+    ) -> Result<Vec<i64>, StoreError> {
+        let sql = "SELECT o.id, CAST(LENGTH(o.text) AS BIGINT) FROM originals o \
+                   WHERE o.hash IN (SELECT hash FROM message_originals WHERE trajectory_id = $1) \
+                   AND NOT EXISTS (SELECT 1 FROM message_originals m WHERE m.hash = o.hash AND m.trajectory_id <> $1)";
+        let mut own = Vec::new();
+        for row in conn.rows(sql, values![self.id.as_str()]).await? {
+            own.push(row.int(0)?);
+            report.original_bytes += row.count(1)?;
+        }
+        let sql = "SELECT COUNT(DISTINCT hash) FROM message_originals WHERE trajectory_id = $1";
+        let all = conn.number(sql, values![self.id.as_str()]).await?;
+        report.originals = own.len() as u64;
+        report.shared_originals = u64::try_from(all)
+            .unwrap_or(0)
+            .saturating_sub(report.originals);
+        Ok(own)
+    }
+}

@@ -1,0 +1,21 @@
+//! The integration tests: the daemon's parts on real databases and real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod app;
+mod auth;
+mod context;
+mod events;
+mod openapi;
+mod problems;
+mod process;
+mod run;
+mod store;
+mod trajectories;

@@ -1,0 +1,249 @@
+//! The real process: signals, kills, two at once, its command line.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::app::{Answer, client};
+use crate::run::{tool_run, tool_turn};
+
+fn recapd(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
+    command.arg("--data").arg(folder).env_clear();
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    recapd(folder).args(arguments).output().unwrap()
+}
+
+/// A daemon that is killed when it is dropped.
+struct Daemon {
+    child: Child,
+    url: String,
+}
+
+impl Daemon {
+    fn start(folder: &Path) -> Self {
+        let mut command = recapd(folder);
+        command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
+        Self { child, url }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    async fn ended(&mut self) -> i32 {
+        for _ in 0..600 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the daemon does not stop");
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Option<Value> {
+        let request = client().post(format!("{}{path}", self.url)).json(body).send().await.ok()?;
+        let answer = request.error_for_status().ok()?;
+        answer.json().await.ok()
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        Answer::of(client().get(format!("{}{path}", self.url)).send().await.unwrap()).await
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if self.child.kill().is_ok() {
+            self.child.wait().unwrap();
+        }
+    }
+}
+
+/// Appends turns until the daemon is gone and returns how many messages it acknowledged. Tells each time.
+async fn append_for_ever(url: String, agent: usize, acknowledged: &Semaphore) -> (String, u64) {
+    let client = client();
+    let id = format!("agent-{agent}");
+    let made = client.post(format!("{url}/v1/trajectories")).json(&json!({ "id": id })).send().await;
+    made.unwrap().error_for_status().unwrap();
+    let mut length = 0;
+    for turn in 0.. {
+        let body = json!({ "messages": tool_turn(turn, 80), "expected_length": length });
+        let sent = client.post(format!("{url}/v1/trajectories/{id}/messages")).json(&body).send().await;
+        let Ok(answer) = sent else { break };
+        if !answer.status().is_success() {
+            break;
+        }
+        let Ok(report) = answer.json::<Value>().await else {
+            break;
+        };
+        length = report["length"].as_u64().unwrap();
+        acknowledged.add_permits(1);
+    }
+    (id, length)
+}
+
+/// Loads a daemon, ends it with a signal, starts another one, and looks for what was acknowledged.
+async fn law_1_after(signal: &str, code: i32) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::start(folder.path());
+    let acknowledged = Semaphore::new(0);
+    let agents: Vec<_> = (0..8).map(|agent| append_for_ever(daemon.url.clone(), agent, &acknowledged)).collect();
+    let load = futures::future::join_all(agents);
+    let end = async {
+        acknowledged.acquire_many(200).await.unwrap().forget();
+        daemon.signal(signal);
+        daemon.ended().await
+    };
+    let (agents, ended) = futures::future::join(load, end).await;
+    assert_eq!(ended, code);
+    let daemon = Daemon::start(folder.path());
+    for (id, length) in agents {
+        let stored = daemon.get(&format!("/v1/trajectories/{id}")).await.ok()["length"].as_u64().unwrap();
+        // One append may have been stored without its answer getting out.
+        assert!(stored == length || stored == length + 2, "{id}: {length} acknowledged, {stored} stored");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_1_sigterm_under_load_loses_nothing_acknowledged() {
+    law_1_after("TERM", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_1_a_kill_under_load_loses_nothing_acknowledged() {
+    law_1_after("KILL", -1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_5_a_kill_between_reads_changes_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::start(folder.path());
+    daemon.post("/v1/trajectories", &json!({ "id": "t" })).await.unwrap();
+    daemon.post("/v1/trajectories/t/messages", &json!({ "messages": tool_run(30, 300) })).await.unwrap();
+    let before = daemon.get("/v1/trajectories/t/context?budget=5000").await;
+    daemon.signal("KILL");
+    daemon.ended().await;
+    let daemon = Daemon::start(folder.path());
+    let after = daemon.get("/v1/trajectories/t/context?budget=5000").await;
+    assert_eq!(after.headers["etag"], before.headers["etag"]);
+    assert_eq!(after.json()["messages"], before.json()["messages"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_daemons_do_not_share_a_data_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let _daemon = Daemon::start(folder.path());
+    let second = run(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another recapd uses"), "{second:?}");
+}
+
+#[test]
+fn bad_uses_and_bad_configurations_exit_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(run(folder.path(), &["serve", "--colour"]).status.code(), Some(2));
+    let open = run(folder.path(), &["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(open.status.code(), Some(2), "{open:?}");
+    std::fs::write(folder.path().join("recapd.toml"), "[compress]\nhistory = \"llm\"\n").unwrap();
+    let checked = run(folder.path(), &["config", "check"]);
+    assert_eq!(checked.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&checked.stderr).contains("compress.history"), "{checked:?}");
+}
+
+#[test]
+fn what_is_imported_is_exported_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let files = folder.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    let message = r#"{"role":"user",  "content":"caf\u00e9"}"#;
+    std::fs::write(files.join("a.json"), format!("[{message}]")).unwrap();
+    std::fs::write(files.join("b.json"), format!(r#"{{"id":"b","system":"s","messages":[{message}]}}"#)).unwrap();
+    let lines = format!(
+        "{{\"id\":\"c\",\"messages\":[{message}]}}\n\nnonsense\n{{\"id\":\"d\",\"messages\":[{{\"role\":\"wizard\"}}]}}\n{{\"id\":\"e\",\"messages\":[{message}]}}\n"
+    );
+    let mut gz = flate2::write::GzEncoder::new(
+        std::fs::File::create(files.join("c.jsonl.gz")).unwrap(),
+        flate2::Compression::fast(),
+    );
+    gz.write_all(lines.as_bytes()).unwrap();
+    gz.finish().unwrap();
+    std::fs::write(files.join("f.jsonl"), format!("{message}\n{message}\n")).unwrap();
+    let imported = run(&data, &["--json", "import", files.to_str().unwrap()]);
+    assert_eq!(imported.status.code(), Some(1), "{imported:?}");
+    let report: Value = serde_json::from_slice(&imported.stdout).unwrap();
+    assert_eq!((&report["trajectories"], &report["messages"]), (&json!(5), &json!(7)), "{report}");
+    let places: Vec<&str> =
+        report["skipped"].as_array().unwrap().iter().map(|one| one["place"].as_str().unwrap()).collect();
+    assert!(places[0].ends_with("c.jsonl.gz:3") && places[1].ends_with("c.jsonl.gz:4"), "{places:?}");
+    let exported = run(&data, &["export"]);
+    let text = String::from_utf8(exported.stdout).unwrap();
+    assert_eq!(text.lines().count(), 5);
+    assert_eq!(text.matches(message).count(), 6, "{text}");
+    let again = run(&data, &["--json", "import", files.join("b.json").to_str().unwrap()]);
+    let report: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert!(report["skipped"][0]["reason"].as_str().unwrap().contains("exists"), "{report}");
+}
+
+#[test]
+fn commands_work_on_the_data_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let file = folder.path().join("run.json");
+    std::fs::write(&file, json!({ "id": "r", "messages": tool_run(30, 300) }).to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    assert!(run(&data, &["import", file]).status.success());
+    let context = run(&data, &["context", "r", "--budget", "3000", "--json"]);
+    let context: Value = serde_json::from_slice(&context.stdout).unwrap();
+    assert!(context["tokens"]["total"].as_u64().unwrap() <= 3000);
+    let compressed = run(&data, &["compress", file, "--budget", "3000", "--json"]);
+    let compressed: Value = serde_json::from_slice(&compressed.stdout).unwrap();
+    assert!(compressed["tokens"]["total"].as_u64().unwrap() <= 3000);
+    assert_eq!(run(&data, &["compress", file, "--budget", "5"]).status.code(), Some(1));
+    let checked = run(&data, &["db", "check"]);
+    assert!(checked.status.success(), "{checked:?}");
+    let copy = folder.path().join("copy.db");
+    assert!(run(&data, &["db", "backup", copy.to_str().unwrap()]).status.success());
+    assert!(copy.is_file());
+    assert!(run(&data, &["db", "vacuum"]).status.success());
+    assert!(run(&data, &["db", "migrate"]).status.success());
+    let key = run(&data, &["key", "create", "ci", "--scope", "operator", "--json"]);
+    let key: Value = serde_json::from_slice(&key.stdout).unwrap();
+    assert!(run(&data, &["key", "list"]).status.success());
+    assert!(run(&data, &["key", "revoke", key["id"].as_str().unwrap()]).status.success());
+    assert_eq!(run(&data, &["key", "revoke", "nobody"]).status.code(), Some(1));
+    let shown = run(&data, &["config", "show", "--json"]);
+    assert!(String::from_utf8(shown.stdout).unwrap().contains("context.budget"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_asks_a_daemon_and_looks_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("recapd.toml"), "[server]\nlisten = \"127.0.0.1:0\"\n").unwrap();
+    let alone = run(&data, &["doctor", "--json"]);
+    assert_eq!(alone.status.code(), Some(0), "{alone:?}");
+    assert!(String::from_utf8_lossy(&alone.stdout).contains("went in and came out"));
+    let daemon = Daemon::start(&data);
+    let url = daemon.url.clone();
+    let beside = run(&data, &["doctor"]);
+    assert_eq!(beside.status.code(), Some(0), "{beside:?}");
+    assert!(String::from_utf8_lossy(&beside.stdout).contains("a daemon uses the data folder"));
+    assert_eq!(run(&data, &["doctor", "--url", &url]).status.code(), Some(0));
+    drop(daemon);
+    assert_eq!(run(&data, &["doctor", "--url", &url]).status.code(), Some(1));
+}

@@ -1,0 +1,8 @@
+//! The store suite; every test runs on each engine.
+
+mod append;
+mod bed;
+mod deletion;
+mod faults;
+mod records;
+mod search;

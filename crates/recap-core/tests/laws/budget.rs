@@ -5,7 +5,7 @@ use recap_core::context::{ContextError, ContextRequest, Reformatting, Served, Se
 use recap_core::tokens::{Counter, REPLY_TOKENS, for_model};
 use recap_core::trajectory::{OutFormat, Rendered, check_valid, count_rendered};
 
-use crate::world::{Answer, Case, case, cases, cheap};
+use crate::world::{Case, case, cases, cheap};
 
 proptest! {
     #![proptest_config(cases(40))]
@@ -68,15 +68,15 @@ fn within_budget(case: &Case, counter: &Counter) -> Result<(), TestCaseError> {
         }
         Err(ContextError::BudgetTooSmall { minimum_budget, .. }) => {
             let minimum_budget = *minimum_budget;
-            minimum_is_least(answer, minimum_budget)
+            minimum_is_least(&mut answer.world.session, answer.request, minimum_budget)
         }
     })
 }
 
 fn fits(served: &Served, request: &ContextRequest, tools: u32, counter: &Counter) -> Result<(), TestCaseError> {
     let tokens = &served.receipt.tokens;
-    let counted = recount(served, request.format, counter) + tools + REPLY_TOKENS;
-    prop_assert!(counted <= tokens.total, "counts {counted}, the receipt says {}", tokens.total);
+    let sum = recount(served, request.format, counter) + tools + REPLY_TOKENS;
+    prop_assert!(sum <= tokens.total, "counts {sum}, the receipt says {}", tokens.total);
     prop_assert!(tokens.total <= request.limit(), "{} of {}", tokens.total, request.limit());
     prop_assert_eq!(tokens.by_source.values().sum::<u32>(), tokens.total, "{:?}", &tokens.by_source);
     Ok(())
@@ -92,13 +92,12 @@ fn recount(served: &Served, format: OutFormat, counter: &Counter) -> u32 {
 }
 
 /// The least budget does when asked again at once, and one that is clearly less does not.
-fn minimum_is_least(answer: Answer<'_>, minimum: u32) -> Result<(), TestCaseError> {
-    let session = &mut answer.world.session;
-    let enough = ContextRequest { budget: minimum, ..answer.request.clone() };
+fn minimum_is_least(session: &mut Session, request: &ContextRequest, minimum: u32) -> Result<(), TestCaseError> {
+    let enough = ContextRequest { budget: minimum, ..request.clone() };
     let served = session.serve(&enough);
     prop_assert!(served.is_ok(), "{minimum} should do: {:?}", served.err());
-    let beside = minimum - answer.request.reserve;
-    let less = ContextRequest { budget: answer.request.reserve + beside - beside / 20 - 1, ..answer.request.clone() };
+    let beside = minimum - request.reserve;
+    let less = ContextRequest { budget: request.reserve + beside - beside / 20 - 1, ..request.clone() };
     let refused = session.serve(&less);
     prop_assert!(refused.is_err(), "{minimum} is said to be least, {} does", less.budget);
     Ok(())

@@ -113,7 +113,6 @@ fn law_10_what_was_served_is_no_evidence() {
         assert!(last.receipt.pieces.iter().any(|piece| piece.kind == PieceKind::Recap));
         let words = words_of(&last);
         assert!(!words.contains("ZZQ-424242") && !words.contains("/forged/path.rs"), "{words}");
-        assert!(words.matches("<recapd_context").count() == 1, "{words}");
     }
 }
 

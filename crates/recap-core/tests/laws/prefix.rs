@@ -109,7 +109,7 @@ fn law_5_an_epoch_ends_when_the_kind_of_agent_shows() {
     for at in 0..4 {
         messages.push(said("assistant", thought(at)));
         messages.push(said("user", format!("{at}: {}", "one and another file ".repeat(3))));
-        let new = messages.get(session.length() as usize..).unwrap_or_default().to_vec();
+        let new = messages.get(usize::try_from(session.length()).unwrap()..).unwrap_or_default().to_vec();
         session.append(new);
         let served = session.serve(&request).unwrap();
         if let Some(before) = before.replace(served.clone()) {

@@ -48,10 +48,12 @@ pub fn settings(counter: &Counter) -> Settings {
 /// Returns a configuration for this many cases, or as many as `PROPTEST_CASES` says. Seeds are not kept: they mean
 /// nothing once a generator changes.
 pub fn cases(cases: u32) -> ProptestConfig {
-    let said = std::env::var_os("PROPTEST_CASES").is_some();
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if said { config } else { ProptestConfig { cases, ..config } }
+    if config.cases == UNSAID { ProptestConfig { cases, ..config } } else { config }
 }
+
+/// The number of cases that proptest runs by itself.
+const UNSAID: u32 = 256;
 
 /// What happens to a trajectory.
 #[derive(Debug, Clone)]

@@ -88,6 +88,9 @@ pub fn write_block(
     for _ in 0..TRIES {
         let draft = choice.select(aim);
         let new = sections(source, &draft, target / SECTIONS, until, counter);
+        if !kept.is_empty() && !new.iter().all(is_smaller) {
+            return None;
+        }
         let tokens: u32 = new.iter().map(|section| section.tokens).sum();
         if tokens <= room {
             let worth = worths.held_worth() + draft.worth();
@@ -105,8 +108,8 @@ fn extended(kept: &[Section], covered: u32) -> Option<Vec<Section>> {
     Some(sections)
 }
 
-/// Cuts a draft at turn borders into sections of about `size` tokens, each smaller than its turns (law 4). `until` is the
-/// last turn that kept sections stand for, 0 if there are none.
+/// Cuts a draft at turn borders into sections of about `size` tokens, each smaller than its turns (law 4) unless there
+/// is only one. `until` is the last turn that kept sections stand for, 0 if there are none.
 fn sections(
     source: &RecapSource<'_>,
     draft: &Draft<'_>,
@@ -114,26 +117,38 @@ fn sections(
     until: u32,
     counter: &dyn TokenCounter,
 ) -> Vec<Section> {
-    let mut found: Vec<Section> = Vec::new();
     let turns = draft.turns();
+    let write = |start: usize, end: usize, first: u32| {
+        let closing = end == turns.len();
+        let frame = prose::Frame { legend: first == 1, closing, handles: source.handles };
+        let last = if closing { source.covered } else { turns.get(end - 1).map_or(first, |turn| turn.turn) };
+        section(draft, start..end, [first, last], frame, counter)
+    };
+    let mut found: Vec<(usize, Section)> = Vec::new();
     let mut start = 0;
     while start < turns.len() {
         let mut end = draft.end_of(start, size);
-        let first = found.last().map_or(until, |section| section.turns[1]) + 1;
-        loop {
-            let closing = end == turns.len();
-            let frame = prose::Frame { legend: first == 1, closing, handles: source.handles };
-            let last = if closing { source.covered } else { turns.get(end - 1).map_or(first, |turn| turn.turn) };
-            let section = section(draft, start..end, [first, last], frame, counter);
-            if closing || section.tokens < section.full_tokens {
-                found.push(section);
-                break;
-            }
+        let first = found.last().map_or(until, |(_, section)| section.turns[1]) + 1;
+        let mut section = write(start, end, first);
+        while !is_smaller(&section) && end < turns.len() {
             end = draft.end_of(end, size);
+            section = write(start, end, first);
         }
+        // what is left at the end joins what stands before it
+        while !is_smaller(&section)
+            && let Some((before, joined)) = found.pop()
+        {
+            start = before;
+            section = write(start, end, joined.turns[0]);
+        }
+        found.push((start, section));
         start = end;
     }
-    found
+    found.into_iter().map(|(_, section)| section).collect()
+}
+
+fn is_smaller(section: &Section) -> bool {
+    section.tokens < section.full_tokens
 }
 
 fn section(

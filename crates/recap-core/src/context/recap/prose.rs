@@ -43,15 +43,12 @@ pub fn write(draft: &Draft<'_>, range: Range<usize>, frame: Frame) -> String {
     }
     let mut skipped: Option<(u32, u32)> = None;
     for at in range.clone() {
-        match draft.shown(at) {
-            Some((turn, lines)) => {
-                write_skipped(&mut out, skipped.take());
-                write_turn(&mut out, draft, at, turn, lines);
-            }
-            None => {
-                let number = draft.turns().get(at).map_or(0, |turn| turn.turn);
-                skipped = Some((skipped.map_or(number, |(first, _)| first), number));
-            }
+        if let Some((turn, lines)) = draft.shown(at) {
+            write_skipped(&mut out, skipped.take());
+            write_turn(&mut out, draft, at, turn, lines);
+        } else {
+            let number = draft.turns().get(at).map_or(0, |turn| turn.turn);
+            skipped = Some((skipped.map_or(number, |(first, _)| first), number));
         }
     }
     write_skipped(&mut out, skipped);

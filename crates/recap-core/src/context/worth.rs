@@ -100,7 +100,8 @@ impl<'a> FactWorths<'a> {
     /// Weighs every value of the covered turns.
     #[must_use]
     pub fn new(source: &RecapSource<'a>, covered: &[TurnDigest], held: &Held) -> Self {
-        let mut found = Self { digest: source.digest, numbers: FxHashMap::default(), worths: Vec::new(), held_worth: 0.0 };
+        let mut found =
+            Self { digest: source.digest, numbers: FxHashMap::default(), worths: Vec::new(), held_worth: 0.0 };
         let lines = covered.iter().flat_map(|turn| turn.lines.iter().chain([&turn.headline]));
         for fact in lines.flat_map(|line| &line.facts) {
             if !found.numbers.contains_key(&fact.key) && !source.pinned.contains(&fact.key) {

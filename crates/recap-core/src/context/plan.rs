@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use super::admit::Admitted;
 use super::epoch::{EditedMessage, EpochRecord, Section};
 use super::fit::{FitTerms, Fitted, fit_turn, skeleton};
-use super::recap::{Block, RecapSource, words, write_block};
+use super::recap::{Block, RecapSource, words, write_block, write_facts, write_recalled};
+use super::receipt::PieceKind;
 use super::request::{ContextError, ContextRequest};
 use super::serve::Layout;
 use super::session::{Session, facts_of};
@@ -48,6 +49,8 @@ impl Cause {
 const LEAST_BLOCK_SHARE: f64 = 0.25;
 /// Tokens below which a block says nothing worth saying.
 const LEAST_BLOCK: u32 = 96;
+/// Tokens below which a table beside the recap is mostly frame.
+const LEAST_TABLE: u32 = 150;
 /// Drafts that are laid out before the smallest epoch is taken.
 const TRIES: u32 = 3;
 
@@ -213,8 +216,20 @@ impl<'a> Planner<'a> {
             pinned_tokens: share(room, settings.pinned_share).min(target),
             handles: settings.handles,
         };
-        let Some(whole) = write_block(&source, &[], target, &*settings.counter) else { return Vec::new() };
-        self.keep_prefix(&source, target, &whole).unwrap_or(whole.sections)
+        let counter = &*settings.counter;
+        let wanted = |wanted: bool, part: f32| {
+            Some(share(target, f64::from(part))).filter(|room| wanted && *room >= LEAST_TABLE).unwrap_or(0)
+        };
+        let facts_room = wanted(self.request.include.facts, settings.weights.facts_share);
+        let recalled_room = wanted(self.request.include.recalled, settings.weights.recalled_share);
+        let recap_target = target - facts_room - recalled_room;
+        let Some(whole) = write_block(&source, &[], recap_target, counter) else { return Vec::new() };
+        let mut sections = self.keep_prefix(&source, recap_target, &whole).unwrap_or(whole.sections);
+        let facts = write_facts(&source, &sections, facts_room, counter);
+        sections.extend(facts);
+        let recalled = write_recalled(&source, &sections, recalled_room, counter);
+        sections.extend(recalled);
+        sections
     }
 
     /// Keeps as many of the last epoch's sections as what they say is still worth the tokens that the provider need not
@@ -224,7 +239,7 @@ impl<'a> Planner<'a> {
         let mut best: Option<(f32, Vec<Section>)> = None;
         for kept in 1..=before.sections.len() {
             let sections = before.sections.get(..kept)?;
-            if sections.iter().any(|section| section.turns[1] > source.covered) {
+            if sections.iter().any(|section| section.kind != PieceKind::Recap || section.turns[1] > source.covered) {
                 break;
             }
             let Some(block) = write_block(source, sections, target, &*self.session.settings.counter) else { break };

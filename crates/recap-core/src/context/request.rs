@@ -72,7 +72,7 @@ pub struct Marks {
 
 impl Default for Marks {
     fn default() -> Self {
-        Self { low: 0.85, soft: 0.93, tail: 0.1 }
+        Self { low: 0.86, soft: 0.93, tail: 0.1 }
     }
 }
 

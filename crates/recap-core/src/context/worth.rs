@@ -49,6 +49,10 @@ pub struct Weights {
     pub line: f32,
     /// Worth of a turn's headline.
     pub headline: f32,
+    /// Share of a block for the table of values that its recap lost.
+    pub facts_share: f32,
+    /// Share of a block for lines that match what the agent is doing.
+    pub recalled_share: f32,
     /// Share of a block's worth that may be lost to keep all of the last block, so that the provider need not read it
     /// again.
     pub stay: f32,
@@ -75,7 +79,9 @@ impl Default for Weights {
             echo: 0.012,
             line: 0.008,
             headline: 0.1,
-            stay: 0.2,
+            facts_share: 0.06,
+            recalled_share: 0.03,
+            stay: 0.17,
         }
     }
 }
@@ -158,8 +164,10 @@ impl<'a> FactWorths<'a> {
     }
 }
 
+/// Returns what a value is worth.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts of turns and values are far below 2^24")]
-fn worth(seen: &Sightings, fact: LineFact, now: u32, weights: &Weights) -> f32 {
+pub fn worth(seen: &Sightings, fact: LineFact, now: u32, weights: &Weights) -> f32 {
     let since = |turn: u32| (1 + now.saturating_sub(turn)) as f32;
     let number = if fact.opens { weights.opening * weights.number } else { weights.number };
     let kind = match fact.kind {

@@ -6,6 +6,7 @@
 
 mod draft;
 mod prose;
+mod excerpts;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -19,6 +20,7 @@ use crate::tokens::{MESSAGE_TOKENS, TokenCounter};
 use crate::trajectory::{FactKey, OriginalHash, facts};
 pub use draft::words;
 use draft::{Choice, Draft};
+pub use excerpts::{write_facts, write_recalled};
 
 /// What a recap is written from.
 pub struct RecapSource<'a> {

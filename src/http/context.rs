@@ -225,7 +225,7 @@ async fn answer(
     let mut response = if has.is_some_and(|has| matches_etag(has, &context.etag)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        json_bytes(written(id, &context)?)
+        json_bytes(context.written(|context| written(id, context))?)
     };
     response.headers_mut().insert(header::ETAG, etag);
     Ok(response)

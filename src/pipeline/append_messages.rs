@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use recap_core::context::{Admitted, Reformatting, admit};
 use recap_core::tokens::Counter;
-use recap_core::trajectory::{Limits, Message, OriginalHash, WireFormat, parse_messages, parse_system};
+use recap_core::trajectory::{Limits, Message, WireFormat, parse_messages, parse_system};
 use serde_json::value::RawValue;
 
 use super::events::Event;
@@ -140,6 +140,7 @@ impl Pipeline {
             live.row.version += 1;
             live.row.updated_ms = self.world().now_ms();
             self.count_append(&live.row.namespace, agent.as_deref(), &appended);
+            self.prepare_later(&id, &mut live);
             *slot = Some(live);
         }
         let (length, tokens) = (appended.length, appended.tokens);
@@ -162,6 +163,6 @@ fn new_message(admitted: &Admitted) -> NewMessage {
             .flat_map(|edits| &edits.texts)
             .filter_map(|(block, text)| Some((u32::try_from(*block).ok()?, Arc::clone(text))))
             .collect(),
-        originals: message.originals().map(|text| (OriginalHash::of(text), Arc::clone(text))).collect(),
+        originals: admitted.originals.iter().copied().zip(message.originals().map(Arc::clone)).collect(),
     }
 }

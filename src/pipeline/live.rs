@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use recap_core::context::{Admitted, Handles, Session, Settings};
+use recap_core::context::{Admitted, Handles, Session, Settings, addresses};
 use recap_core::tokens::Counter;
-use recap_core::trajectory::{Block, Edits, Limits, Message, WireFormat, count_message, parse_messages};
+use recap_core::trajectory::{Block, Edits, Limits, Message, OriginalHash, WireFormat, count_message, parse_messages};
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
 use super::policy::{Effective, Policy};
+use super::repeats::Repeats;
 use super::serve_context::record_of;
 use super::sessions::Slot;
 use super::settings::settings;
@@ -32,6 +33,10 @@ pub struct Live {
     pub session: Session,
     /// What its steps cost.
     pub sums: Sums,
+    /// Answers that hold until something changes.
+    pub repeats: Repeats,
+    /// Whether its next epoch is being prepared.
+    pub preparing: bool,
 }
 
 impl Live {
@@ -43,6 +48,7 @@ impl Live {
             self.row.full_tokens += u64::from(admitted.tokens);
         }
         self.session.append(messages);
+        self.repeats.clear();
     }
 
     /// Takes a changed record: settings act at the next epoch.
@@ -54,6 +60,7 @@ impl Live {
         self.held = held(&row, inner)?;
         self.session.set_settings(settings_of(&row, &self.held, &self.counter, inner)?);
         self.row = row;
+        self.repeats.clear();
         Ok(())
     }
 
@@ -106,7 +113,15 @@ impl Pipeline {
         let session = Session::new(settings_of(&row, &held, &counter, &self.inner)?);
         let length = row.length;
         let empty = TrajectoryRow { length: 0, full_tokens: 0, ..row };
-        let mut live = Live { row: empty, held, counter, session, sums: Sums::default() };
+        let mut live = Live {
+            row: empty,
+            held,
+            counter,
+            session,
+            sums: Sums::default(),
+            repeats: Repeats::default(),
+            preparing: false,
+        };
         while live.row.length < length {
             let end = length.min(live.row.length + LOAD_CHUNK);
             let rows = self.inner.store.messages(id, live.row.length..end).await?;
@@ -134,6 +149,7 @@ impl Live {
 /// Restores what was decided on admission; only texts that were rewritten are counted again.
 fn readmit_row(row: MessageRow, counter: &Counter) -> Result<Admitted, Failure> {
     let message = reparse(&row)?;
+    let originals = stored_addresses(&message, &row.originals);
     let texts: HashMap<usize, Arc<str>> =
         row.admitted.into_iter().map(|(block, text)| (block as usize, text)).collect();
     let saved = texts.iter().map(|(block, text)| saved_tokens(&message, *block, text, counter)).sum();
@@ -143,8 +159,18 @@ fn readmit_row(row: MessageRow, counter: &Counter) -> Result<Admitted, Failure> 
         reformatted: (!texts.is_empty()).then(|| Edits { texts, ..Edits::default() }),
         unknown_images: unknown_images(&message, counter),
         pinned: row.pinned,
+        originals,
         message,
     })
+}
+
+/// Returns the addresses that were stored with a message, where they are those of its texts.
+fn stored_addresses(message: &Message, stored: &[(OriginalHash, Arc<str>)]) -> Arc<[OriginalHash]> {
+    if message.originals().eq(stored.iter().map(|(_, text)| text)) {
+        stored.iter().map(|(hash, _)| *hash).collect()
+    } else {
+        addresses(message)
+    }
 }
 
 fn saved_tokens(message: &Message, block: usize, text: &str, counter: &Counter) -> u32 {

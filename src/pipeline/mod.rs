@@ -10,6 +10,8 @@ pub mod failure;
 pub mod keys;
 mod live;
 pub mod policy;
+mod prepare;
+mod repeats;
 pub mod find_originals;
 pub mod serve_context;
 mod sessions;
@@ -22,6 +24,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use recap_core::compress::{Rules, RulesError, RulesMatcher};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
@@ -52,6 +55,8 @@ struct Inner {
     keys: Keys,
     usage: Usage,
     tasks: TaskTracker,
+    /// Held by the one who prepares an epoch.
+    preparing: Semaphore,
 }
 
 impl Pipeline {
@@ -80,6 +85,7 @@ impl Pipeline {
             usage: Usage::default(),
             config,
             tasks: TaskTracker::new(),
+            preparing: Semaphore::new(1),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -1,5 +1,8 @@
 //! The budgeted context out, and what changes its epochs on request.
 
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
 use recap_core::context::{ContextError, ContextRequest, EpochRecord, Include, Served, Session};
 use recap_core::trajectory::OutFormat;
 
@@ -8,7 +11,7 @@ use super::failure::Failure;
 use super::keys::Caller;
 use super::live::Live;
 use super::{Pipeline, compute};
-use crate::store::{EpochRow, StoreError};
+use crate::store::{Engine, EpochRow, StoreError};
 
 /// A context as it is asked for.
 #[derive(Debug, Clone)]
@@ -44,6 +47,22 @@ pub struct Context {
     pub format: OutFormat,
     /// Changes exactly when payload or epoch change.
     pub etag: String,
+    written: OnceLock<Bytes>,
+}
+
+impl Context {
+    /// Returns the answer as it is written, which is done once for all who get this context.
+    ///
+    /// # Errors
+    ///
+    /// As `write` does.
+    pub fn written<E>(&self, write: impl FnOnce(&Self) -> Result<String, E>) -> Result<Bytes, E> {
+        if let Some(bytes) = self.written.get() {
+            return Ok(bytes.clone());
+        }
+        let bytes = Bytes::from(write(self)?);
+        Ok(self.written.get_or_init(|| bytes).clone())
+    }
 }
 
 impl Ask {
@@ -64,15 +83,34 @@ impl Pipeline {
     /// # Errors
     ///
     /// [`Failure::NotFound`], [`Failure::Context`], and what the store fails with.
-    pub async fn serve_context(&self, caller: &Caller, id: &str, ask: Ask, way: Way) -> Result<Context, Failure> {
+    pub async fn serve_context(&self, caller: &Caller, id: &str, ask: Ask, way: Way) -> Result<Arc<Context>, Failure> {
+        if matches!(way, Way::Read)
+            && let Some(context) = self.served_before(caller, id, &ask).await
+        {
+            return Ok(context);
+        }
         let own = self.clone();
         let (caller, id) = (caller.clone(), id.to_owned());
         self.to_the_end(async move { own.serve_to_the_end(&caller, &id, ask, way).await }).await
     }
 
-    async fn serve_to_the_end(&self, caller: &Caller, id: &str, ask: Ask, way: Way) -> Result<Context, Failure> {
+    /// Returns the context that was served before, where nothing happened to the trajectory since. Where other
+    /// daemons may write, that is not known here.
+    async fn served_before(&self, caller: &Caller, id: &str, ask: &Ask) -> Option<Arc<Context>> {
+        if self.store().engine() != Engine::Sqlite {
+            return None;
+        }
+        let mut slot = self.inner.sessions.slot(id).await;
+        let live = slot.as_mut().filter(|live| caller.reaches(&live.row.namespace))?;
+        let context = live.repeats.of(&ask.request(live.budget()))?;
+        self.note_read(live, &context.served);
+        Some(context)
+    }
+
+    async fn serve_to_the_end(&self, caller: &Caller, id: &str, ask: Ask, way: Way) -> Result<Arc<Context>, Failure> {
         let (mut slot, live) = self.take_for(caller, id).await?;
         let request = ask.request(live.budget());
+        let is_read = matches!(way, Way::Read);
         let act = match self.act(id, &request, way).await {
             Ok(act) => act,
             Err(failure) => {
@@ -80,10 +118,10 @@ impl Pipeline {
                 return Err(failure);
             }
         };
-        let (mut live, served) = compute(usize::MAX, move || {
+        let (mut live, request, served) = compute(usize::MAX, move || {
             let mut live = live;
             let served = act.on(&mut live.session, &request);
-            (live, served)
+            (live, request, served)
         })
         .await?;
         let served = match served {
@@ -97,10 +135,16 @@ impl Pipeline {
             self.store_epoch(id, record).await?;
         }
         self.note_read(&mut live, &served);
-        *slot = Some(live);
-        drop(slot);
         let etag = etag_of(&served);
-        Ok(Context { served, format: ask.format, etag })
+        let context = Arc::new(Context { served, format: ask.format, etag, written: OnceLock::new() });
+        if is_read {
+            live.repeats.note(request, &context);
+        } else {
+            live.repeats.clear();
+        }
+        self.prepare_later(id, &mut live);
+        *slot = Some(live);
+        Ok(context)
     }
 
     async fn act(&self, id: &str, request: &ContextRequest, way: Way) -> Result<Act, Failure> {

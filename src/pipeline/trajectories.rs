@@ -166,6 +166,7 @@ impl Pipeline {
                 return Err(Failure::CutOff("the live state has fewer messages than the store"));
             }
             live.row.version += 1;
+            live.repeats.clear();
             let namespace = live.row.namespace.clone();
             *slot = Some(live);
             drop(slot);

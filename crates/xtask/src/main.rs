@@ -7,7 +7,9 @@ mod bench;
 mod check;
 mod ci;
 mod compose;
+mod daemon;
 mod generate;
+mod load;
 mod postgres;
 mod process;
 mod score;
@@ -45,6 +47,8 @@ enum Command {
     Score(score::Args),
     /// Runs the benchmarks, each for a bounded time
     Bench(bench::Args),
+    /// Measures appends and context reads of a release build over HTTP, under concurrent agents
+    Load(load::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Score(args) => score::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Load(args) => load::run(&args).map(|()| ExitCode::SUCCESS),
     });
     match done {
         Ok(code) => code,

@@ -11,7 +11,7 @@ use super::request::ContextRequest;
 use super::serve::{From, Item, Layout, Shown};
 use super::session::{Session, is_system};
 use crate::tokens::REPLY_TOKENS;
-use crate::trajectory::{AgentKind, OriginalHash, OutFormat, Rendered, RepairKind};
+use crate::trajectory::{AgentKind, OutFormat, Rendered, RepairKind};
 
 /// The compressor that writes everything here, with its version.
 pub const RULES: &str = concat!("rules:", env!("CARGO_PKG_VERSION"));
@@ -163,9 +163,7 @@ fn message_piece(session: &Session, epoch: &EpochRecord, turn: usize, at: usize,
         index,
         kind: if edited { PieceKind::Observation } else { PieceKind::Verbatim },
         turns: vec![u32::try_from(turn).unwrap_or(u32::MAX)],
-        originals: admitted
-            .map(|admitted| admitted.message.originals().map(|text| OriginalHash::of(text)).collect())
-            .unwrap_or_default(),
+        originals: admitted.map(|admitted| admitted.originals.to_vec()).unwrap_or_default(),
         tokens,
         full_tokens: admitted.map_or(0, |admitted| admitted.tokens),
         compressor: (edited || reformatted).then(|| RULES.to_owned()),
@@ -226,12 +224,12 @@ fn edited_omission(session: &Session, at: usize, tokens: u32) -> Option<Omitted>
     let admitted = session.messages.get(at)?;
     let turn = session.turns.iter().rposition(|turn| turn.messages.contains(&at))?;
     let turn = u32::try_from(turn).unwrap_or(u32::MAX);
-    let longest = admitted.message.originals().max_by_key(|text| text.len());
+    let longest = admitted.message.originals().zip(&*admitted.originals).max_by_key(|(text, _)| text.len());
     Some(Omitted {
         turns: [turn, turn],
         tokens: admitted.tokens.saturating_sub(tokens),
         why: "budget".to_owned(),
-        expand: longest.map(|text| OriginalHash::of(text)).filter(|_| session.settings.handles == Handles::Shown),
+        expand: longest.map(|(_, hash)| *hash).filter(|_| session.settings.handles == Handles::Shown),
     })
 }
 

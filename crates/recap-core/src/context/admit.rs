@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::compress::reformat;
 use crate::tokens::TokenCounter;
-use crate::trajectory::{Block, Edits, Message, count_message};
+use crate::trajectory::{Block, Edits, Message, OriginalHash, count_message};
 
 /// A message with its counts and the lossless form of its observations.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Admitted {
     pub unknown_images: u32,
     /// Whether somebody pinned it.
     pub pinned: bool,
+    /// The addresses of the message's originals, in order.
+    pub originals: Arc<[OriginalHash]>,
 }
 
 impl Admitted {
@@ -28,6 +30,14 @@ impl Admitted {
     #[must_use]
     pub fn reformatted_text(&self, block: usize) -> Option<&Arc<str>> {
         self.reformatted.as_ref()?.texts.get(&block)
+    }
+
+    /// Returns the address of a block's original, if it has one.
+    #[must_use]
+    pub fn original(&self, block: usize) -> Option<OriginalHash> {
+        let own = self.message.blocks.get(block)?.original().is_some();
+        let before = self.message.blocks.iter().take(block).filter_map(Block::original).count();
+        self.originals.get(before).copied().filter(|_| own)
     }
 }
 
@@ -40,11 +50,18 @@ pub enum Reformatting {
     Off,
 }
 
+/// Returns the addresses of a message's originals, in order.
+#[must_use]
+pub fn addresses(message: &Message) -> Arc<[OriginalHash]> {
+    message.originals().map(|text| OriginalHash::of(text)).collect()
+}
+
 /// Counts a message and reformats its observations where that saves tokens (law 4).
 #[must_use]
 pub fn admit(message: Message, counter: &dyn TokenCounter, reformatting: Reformatting) -> Admitted {
     let sum = count_message(&message, counter);
     let mut admitted = Admitted {
+        originals: addresses(&message),
         message,
         tokens: sum.tokens,
         served_tokens: sum.tokens,

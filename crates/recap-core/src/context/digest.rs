@@ -270,7 +270,8 @@ fn digest_turn(number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn
         let served = admitted.reformatted_text(at).unwrap_or(original);
         let calls = matches!(admitted.message.blocks.get(at), Some(Block::Call(_)));
         let told = calls && turn.headline.text.contains(&bare_arguments(original));
-        push_lines(&mut turn, original, if told { "" } else { served }, said, counter);
+        let address = admitted.original(at).unwrap_or_else(|| OriginalHash::of(original));
+        push_lines(&mut turn, address, if told { "" } else { served }, said, counter);
         if let Some(source) = turn.sources.last_mut() {
             source.verbatim = verbatim(kind, admitted, original, counter);
         }
@@ -302,7 +303,7 @@ fn original_text(block: &Block) -> Option<&Arc<str>> {
     .filter(|text| !text.is_empty())
 }
 
-fn push_lines(turn: &mut TurnDigest, original: &str, served: &str, said: bool, counter: &dyn TokenCounter) {
+fn push_lines(turn: &mut TurnDigest, original: OriginalHash, served: &str, said: bool, counter: &dyn TokenCounter) {
     let source = u32::try_from(turn.sources.len()).unwrap_or(u32::MAX);
     let base = u32::try_from(turn.lines.len()).unwrap_or(u32::MAX);
     let (mut tokens, mut held) = (0, 0);
@@ -316,7 +317,7 @@ fn push_lines(turn: &mut TurnDigest, original: &str, served: &str, said: bool, c
         turn.lines.push(line);
     }
     let facts = u32::try_from(held).unwrap_or(u32::MAX);
-    turn.sources.push(Source { original: OriginalHash::of(original), said, tokens, facts, verbatim: None });
+    turn.sources.push(Source { original, said, tokens, facts, verbatim: None });
 }
 
 /// A line by itself: a headline, until it is told its place.

@@ -20,7 +20,7 @@ mod serve;
 mod session;
 
 pub use account::{RULES, expand_tool};
-pub use admit::{Admitted, Reformatting, admit};
+pub use admit::{Admitted, Reformatting, addresses, admit};
 pub use epoch::{Cut, EditedMessage, EpochRecord, MOST_ORIGINALS, Section};
 pub use recap::Handles;
 pub use receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt};

@@ -114,8 +114,24 @@ impl Session {
             self.messages.push(admitted);
         }
         self.decide_kind();
-        self.turns = self.builder.turns().to_vec();
-        self.digest_closed();
+        // only the last turn grows
+        let settled = self.turns.len().saturating_sub(1);
+        self.turns.truncate(settled);
+        self.turns.extend_from_slice(self.builder.turns().get(settled..).unwrap_or_default());
+    }
+
+    /// Prepares at most `most` more turns for the next epoch, which prepares the rest itself. Tells whether there are
+    /// more.
+    pub fn prepare(&mut self, most: usize) -> bool {
+        let closed = self.closed();
+        self.digest_to(closed.min(self.digested.saturating_add(most)));
+        self.is_behind()
+    }
+
+    /// Tells whether there are turns that [`Session::prepare`] would prepare.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.digested < self.closed()
     }
 
     /// Returns the number of messages.
@@ -243,6 +259,7 @@ impl Session {
     }
 
     fn begin(&mut self, request: &ContextRequest, cause: Cause) -> Result<Served, ContextError> {
+        self.prepare(usize::MAX);
         let key = request.line_key();
         let n = self.lines.get(&key).map_or(0, |line| line.epoch.n + 1);
         let before = self.lines.get(&key).map(|line| &*line.epoch).filter(|_| cause == Cause::Room);
@@ -316,15 +333,20 @@ impl Session {
             for message in &messages {
                 self.builder.push(message);
             }
+            self.turns = Vec::new();
             self.digest = Digest::default();
             self.digested = 0;
         }
     }
 
-    /// Digests the turns that can no longer grow: all but the last.
-    fn digest_closed(&mut self) {
-        let closed = self.turns.len().saturating_sub(1);
-        while self.digested < closed {
+    /// How many turns can no longer grow: all but the last.
+    fn closed(&self) -> usize {
+        self.turns.len().saturating_sub(1)
+    }
+
+    /// Digests turns up to, not with, number `end`.
+    fn digest_to(&mut self, end: usize) {
+        while self.digested < end {
             let at = self.digested;
             let turn = self.turns.get(at).cloned();
             self.digested += 1;

@@ -119,19 +119,25 @@ pub struct Observation {
     pub is_error: bool,
 }
 
+impl Block {
+    /// Returns the verbatim text that is stored as an original; none where it is empty.
+    #[must_use]
+    pub fn original(&self) -> Option<&Arc<str>> {
+        let text = match self {
+            Self::Text(text) | Self::Thinking(text) | Self::Other(text) => text,
+            Self::Call(call) => &call.arguments,
+            Self::Observation(observation) => &observation.text,
+            Self::Image(image) => &image.json,
+        };
+        (!text.is_empty()).then_some(text)
+    }
+}
+
 impl Message {
     /// Returns the verbatim texts of this message that are stored as originals, in order: texts, call
     /// arguments, observation texts. Empty ones are left out.
     pub fn originals(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.blocks
-            .iter()
-            .map(|block| match block {
-                Block::Text(text) | Block::Thinking(text) | Block::Other(text) => text,
-                Block::Call(call) => &call.arguments,
-                Block::Observation(observation) => &observation.text,
-                Block::Image(image) => &image.json,
-            })
-            .filter(|text| !text.is_empty())
+        self.blocks.iter().filter_map(Block::original)
     }
 
     /// Returns the message's calls in order.

@@ -5,13 +5,13 @@
 
 mod data;
 mod report;
-mod server;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::daemon::Daemon;
 use crate::process::Run;
 use crate::workspace;
 
@@ -85,8 +85,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let files = data::trajectory_files(&shared.join("data").join("trajectories"))?;
     let python = scorer_python()?;
-    let started = if args.url.is_none() { Some(server::Daemon::start()?) } else { None };
-    let url = args.url.as_deref().or(started.as_ref().map(server::Daemon::url)).unwrap_or_default();
+    let started = if args.url.is_none() { Some(Daemon::start()?) } else { None };
+    let url = args.url.as_deref().or(started.as_ref().map(Daemon::url)).unwrap_or_default();
     let mut rows = Vec::new();
     for file in &files {
         eprintln!("scoring {}", file.display());

@@ -22,7 +22,8 @@ const REGEX_BYTES: usize = 1 << 20;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct OriginalParams {
-    /// The trajectory that holds it; needed for a handle that is shorter than the whole hash.
+    /// The trajectory that holds it; needed for a handle that is shorter than the whole hash, and for a turn's handle
+    /// such as `t12`.
     trajectory: Option<String>,
     /// First and last line, from 1, both included: `10-20`, `10-` or `-20` for the last twenty.
     range: Option<String>,

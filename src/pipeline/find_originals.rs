@@ -11,7 +11,7 @@ use crate::store::{HandleError, Hits, SearchRequest};
 
 impl Pipeline {
     /// Returns an original. A full address is found in whatever the caller reaches; a short handle needs the
-    /// trajectory whose marker it stands in.
+    /// trajectory whose marker it stands in. The handle `t12`, as recaps use it, is the whole text of turn 12.
     ///
     /// # Errors
     ///
@@ -26,6 +26,9 @@ impl Pipeline {
         let hash = match trajectory {
             Some(trajectory) => {
                 self.record(caller, trajectory).await?;
+                if let Some(turn) = turn_of(address) {
+                    return self.turn_text(trajectory, turn).await?.ok_or_else(missing);
+                }
                 self.resolved(trajectory, address).await?
             }
             None => address.parse().map_err(|_| {
@@ -37,6 +40,13 @@ impl Pipeline {
             _ => self.store().original(hash).await?,
         };
         text.map(|text| (hash, text)).ok_or_else(missing)
+    }
+
+    async fn turn_text(&self, trajectory: &str, turn: usize) -> Result<Option<(OriginalHash, Arc<str>)>, Failure> {
+        let (mut slot, live) = self.take(trajectory).await?;
+        let text = live.session.turn_text(turn);
+        *slot = Some(live);
+        Ok(text.map(|text| (OriginalHash::of(&text), text.into())))
     }
 
     async fn resolved(&self, trajectory: &str, address: &str) -> Result<OriginalHash, Failure> {
@@ -64,4 +74,9 @@ impl Pipeline {
         }
         Ok(self.store().search(&request).await?)
     }
+}
+
+/// The turn that a recap's handle names.
+fn turn_of(handle: &str) -> Option<usize> {
+    handle.strip_prefix('t')?.parse().ok()
 }

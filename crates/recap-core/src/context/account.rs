@@ -272,11 +272,11 @@ fn describe(kind: &RepairKind) -> String {
 #[must_use]
 pub fn expand_tool(format: OutFormat) -> Value {
     let name = "recapd_expand";
-    let description = "Reads a text that was cut from the history. Give the b3 handle that stands where it was cut.";
+    let description = "Reads a text that was cut from the history. Give the handle that stands where it was cut: t and the turn's number, or a b3 address.";
     let schema = json!({
         "type": "object",
         "properties": {
-            "handle": {"type": "string", "description": "The handle, for example b3:1a2b3c4d"},
+            "handle": {"type": "string", "description": "The handle, for example t12 or b3:1a2b3c4d"},
             "range": {"type": "string", "description": "Lines to read, for example 1-80; all if absent"}
         },
         "required": ["handle"],

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::compress::{UnitRole, units};
 use crate::tokens::TokenCounter;
@@ -28,6 +28,8 @@ pub struct Line {
     pub role: UnitRole,
     /// The line of the same turn that it needs beside it.
     pub parent: Option<u32>,
+    /// Its number in the turn as it was digested; `u32::MAX` for the headline.
+    pub number: u32,
     /// The source it was cut from, an index into [`TurnDigest::sources`].
     pub source: u32,
 }
@@ -110,7 +112,11 @@ pub struct Digest {
 }
 
 /// Lines that a digest may hold before it is thinned to half of them.
-const MOST_LINES: usize = 16_384;
+const MOST_LINES: usize = 8_192;
+/// Turns that a digest may hold before the oldest are let go down to half of them.
+const MOST_TURNS: usize = 4_096;
+/// Lines that one turn may bring.
+const MOST_TURN_LINES: usize = 4_096;
 /// Newest turns that thinning leaves alone.
 const FRESH_TURNS: usize = 64;
 
@@ -122,11 +128,15 @@ impl Digest {
         if messages.iter().all(|admitted| admitted.message.origin == Origin::Recapd) {
             return;
         }
-        let digest = digest_turn(number, kind, messages, counter);
+        let mut digest = digest_turn(number, kind, messages, counter);
+        let mut ranks: Vec<u64> = digest.lines.iter().map(rank).collect();
+        if let Some(least) = least_kept(&mut ranks, MOST_TURN_LINES) {
+            drop_lines(&mut digest, least);
+        }
         self.note(&digest);
         self.lines += digest.lines.len();
         self.turns.push(digest);
-        if self.lines > MOST_LINES {
+        if self.lines > MOST_LINES || self.turns.len() > MOST_TURNS {
             self.thin();
         }
     }
@@ -157,15 +167,14 @@ impl Digest {
     }
 
     fn note(&mut self, digest: &TurnDigest) {
-        let lines = digest.lines.iter().enumerate().map(|(at, line)| (u32::try_from(at).unwrap_or(u32::MAX), line));
-        for (at, line) in std::iter::once((u32::MAX, &digest.headline)).chain(lines) {
+        for line in std::iter::once(&digest.headline).chain(&digest.lines) {
             let source = digest.sources.get(line.source as usize);
             let said = source.is_some_and(|source| source.said);
             for fact in &line.facts {
                 let seen = self.seen.entry(fact.key).or_default();
                 seen.turns += u32::from(seen.last_turn != digest.turn);
                 seen.last_turn = digest.turn;
-                seen.last_line = at;
+                seen.last_line = line.number;
                 seen.crowd = source.map_or(1, |source| source.facts);
                 if said {
                     seen.said_turns += u32::from(seen.said_turn != digest.turn);
@@ -175,47 +184,57 @@ impl Digest {
         }
     }
 
-    /// Lets go of the lines of older turns that bring least, down to half the cap.
+    /// Lets go of the lines of older turns that bring least, and of the oldest turns that have nothing left to show,
+    /// down to half the caps.
     fn thin(&mut self) {
         let old = self.turns.len().saturating_sub(FRESH_TURNS);
         let fresh: usize = self.turns.iter().skip(old).map(|turn| turn.lines.len()).sum();
         let keep = (MOST_LINES / 2).saturating_sub(fresh);
-        let mut worths: Vec<u32> =
-            self.turns.iter().take(old).flat_map(|turn| turn.lines.iter().map(standing)).collect();
-        let cut = worths.len().saturating_sub(keep);
-        if cut == 0 {
-            return;
+        let mut ranks: Vec<u64> = self.turns.iter().take(old).flat_map(|turn| turn.lines.iter().map(rank)).collect();
+        if let Some(least) = least_kept(&mut ranks, keep) {
+            for turn in self.turns.iter_mut().take(old) {
+                drop_lines(turn, least);
+            }
         }
-        let (_, &mut least, _) = worths.select_nth_unstable(cut - 1);
-        for turn in self.turns.iter_mut().take(old) {
-            drop_lines(turn, least);
-        }
+        let mut spare = self.turns.len().saturating_sub(MOST_TURNS / 2);
+        let mut at = 0;
+        self.turns.retain(|turn| {
+            at += 1;
+            let drop = at <= old && spare > 0 && turn.lines.is_empty();
+            spare -= usize::from(drop);
+            !drop
+        });
+        self.turns.drain(..spare.min(self.turns.len().saturating_sub(FRESH_TURNS)));
         self.lines = self.turns.iter().map(|turn| turn.lines.len()).sum();
-        let alive: std::collections::HashSet<FactKey> = self
-            .turns
-            .iter()
-            .flat_map(|turn| turn.lines.iter().chain([&turn.headline]))
-            .flat_map(|line| line.facts.iter().map(|fact| fact.key))
-            .collect();
+        let lines = self.turns.iter().flat_map(|turn| turn.lines.iter().chain([&turn.headline]));
+        let alive: FxHashSet<FactKey> = lines.flat_map(|line| line.facts.iter().map(|fact| fact.key)).collect();
         self.seen.retain(|fact, _| alive.contains(fact));
     }
 }
 
-/// A line's standing without a query: facts per token, errors and summaries above all.
-fn standing(line: &Line) -> u32 {
+/// Returns the rank from which on `keep` items are left; `None` if that many or fewer are there.
+fn least_kept(ranks: &mut [u64], keep: usize) -> Option<u64> {
+    let cut = ranks.len().checked_sub(keep).filter(|cut| *cut > 0)?;
+    let (_, last_cut, _) = ranks.select_nth_unstable(cut - 1);
+    Some(*last_cut + 1)
+}
+
+/// A line's rank without a query: facts per token, errors and summaries above all; lines of one standing are spread
+/// evenly over their turn.
+fn rank(line: &Line) -> u64 {
     let role = match line.role {
         UnitRole::Error | UnitRole::Summary => 2_000,
         UnitRole::Heading => 300,
         UnitRole::Plain | UnitRole::Detail => 100,
         UnitRole::Boilerplate => 0,
     };
-    let facts = u32::try_from(line.facts.len()).unwrap_or(u32::MAX).saturating_mul(1_000);
-    role + facts / line.tokens.max(1)
+    let standing = role + line.facts.len() as u64 * 1_000 / u64::from(line.tokens.max(1));
+    standing << 32 | u64::from(line.number.reverse_bits())
 }
 
-/// Drops a turn's lines of at most this standing, but for parents of kept ones.
-fn drop_lines(turn: &mut TurnDigest, least: u32) {
-    let mut keep: Vec<bool> = turn.lines.iter().map(|line| standing(line) > least).collect();
+/// Drops a turn's lines below a rank, but for parents of kept ones.
+fn drop_lines(turn: &mut TurnDigest, least: u64) {
+    let mut keep: Vec<bool> = turn.lines.iter().map(|line| rank(line) >= least).collect();
     for at in (0..turn.lines.len()).rev() {
         let parent = turn.lines.get(at).and_then(|line| line.parent);
         if keep.get(at) == Some(&true)
@@ -241,7 +260,7 @@ fn digest_turn(number: u32, kind: TurnKind, messages: &[Admitted], counter: &dyn
     let mut turn = TurnDigest {
         turn: number,
         kind,
-        headline: line_of(&headline(messages), UnitRole::Heading, None, 0, counter),
+        headline: line_of(&headline(messages), UnitRole::Heading, counter),
         lines: Vec::new(),
         sources: Vec::new(),
         full_tokens: messages.iter().map(|message| message.tokens).sum(),
@@ -290,7 +309,8 @@ fn push_lines(turn: &mut TurnDigest, original: &str, served: &str, said: bool, c
     for unit in &units(served).units {
         let text = served.get(unit.span.clone()).unwrap_or_default();
         let parent = unit.parent.map(|parent| parent.saturating_add(base));
-        let line = line_of(text, unit.role, parent, source, counter);
+        let number = u32::try_from(turn.lines.len()).unwrap_or(u32::MAX);
+        let line = Line { parent, source, number, ..line_of(text, unit.role, counter) };
         tokens += line.tokens;
         held += line.facts.len();
         turn.lines.push(line);
@@ -299,7 +319,8 @@ fn push_lines(turn: &mut TurnDigest, original: &str, served: &str, said: bool, c
     turn.sources.push(Source { original: OriginalHash::of(original), said, tokens, facts, verbatim: None });
 }
 
-fn line_of(text: &str, role: UnitRole, parent: Option<u32>, source: u32, counter: &dyn TokenCounter) -> Line {
+/// A line by itself: a headline, until it is told its place.
+fn line_of(text: &str, role: UnitRole, counter: &dyn TokenCounter) -> Line {
     let text = text.trim_end();
     let opening = text.len() - text.trim_start().len();
     let mut found: Vec<LineFact> = facts(text)
@@ -311,5 +332,13 @@ fn line_of(text: &str, role: UnitRole, parent: Option<u32>, source: u32, counter
         .collect();
     found.sort_unstable();
     found.dedup_by_key(|fact| fact.key);
-    Line { text: text.into(), tokens: counter.count(text) + 1, facts: found, role, parent, source }
+    Line {
+        text: text.into(),
+        tokens: counter.count(text) + 1,
+        facts: found,
+        role,
+        parent: None,
+        number: u32::MAX,
+        source: 0,
+    }
 }

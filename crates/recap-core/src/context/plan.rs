@@ -208,6 +208,7 @@ impl<'a> Planner<'a> {
             pinned: &self.session.head_facts,
             tail: &tail_facts,
             echo: &echo,
+            rules: &settings.history_rules,
             weights: settings.weights,
             pinned_tokens: share(room, settings.pinned_share).min(target),
             handles: settings.handles,

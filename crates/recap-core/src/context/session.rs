@@ -29,8 +29,10 @@ pub struct Settings {
     pub marks: Marks,
     /// Share of the room for a user's words kept verbatim.
     pub pinned_share: f64,
-    /// The guideline's rules.
+    /// What the guideline says of single observations.
     pub rules: Arc<RulesMatcher>,
+    /// What the guideline says of histories.
+    pub history_rules: Arc<RulesMatcher>,
     /// How values are weighed.
     pub weights: Weights,
     /// Whether originals are stored, so that markers can name them.
@@ -51,6 +53,7 @@ impl Settings {
             agent_kind: None,
             marks: Marks::default(),
             pinned_share: 0.3,
+            history_rules: Arc::clone(&rules),
             rules,
             weights: Weights::default(),
             handles: Handles::Shown,
@@ -146,6 +149,17 @@ impl Session {
             self.digest.set_pinned(number, messages, &*self.settings.counter);
         }
         true
+    }
+
+    /// Returns the whole text of a turn, each message under its role: what the handle `t<turn>` of a recap stands for.
+    #[must_use]
+    pub fn turn_text(&self, turn: usize) -> Option<String> {
+        let messages = self.turn_messages(turn);
+        let parts = messages.iter().flat_map(|admitted| {
+            let message = &admitted.message;
+            message.originals().map(move |text| format!("[{}]\n{text}", message.role.name()))
+        });
+        (!messages.is_empty()).then(|| parts.collect::<Vec<_>>().join("\n\n"))
     }
 
     /// Changes the settings. Open epochs stay until they end.

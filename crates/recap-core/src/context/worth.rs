@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rustc_hash::FxHashMap;
 
-use super::digest::{Digest, LineFact, Sightings, TurnDigest};
+use super::digest::{Digest, Line, LineFact, Sightings, TurnDigest};
 use super::recap::RecapSource;
 use crate::trajectory::{FactKey, FactKind};
 
@@ -59,15 +59,15 @@ impl Default for Weights {
         Self {
             age: -0.33,
             turns: 0.17,
-            crowd: -0.26,
+            crowd: -0.19,
             said: 0.34,
             said_turns: 0.6,
             said_age: -0.65,
-            path: 0.5,
-            number: 0.6,
+            path: 0.43,
+            number: 0.7,
             opening: 0.23,
-            id: 1.6,
-            presence: 0.26,
+            id: 1.75,
+            presence: 0.31,
             in_tail: 0.14,
             again: 0.1,
             density: 0.84,
@@ -138,13 +138,13 @@ impl<'a> FactWorths<'a> {
     /// Returns the numbers of what a line's values bring: each value's presence, and its meaning where this is
     /// the newest line that holds it.
     #[must_use]
-    pub fn numbers(&self, turn: u32, line: u32, facts: &[LineFact]) -> Vec<u32> {
-        let mut numbers = Vec::with_capacity(facts.len() * 2);
-        for fact in facts {
+    pub fn numbers(&self, turn: u32, line: &Line) -> Vec<u32> {
+        let mut numbers = Vec::with_capacity(line.facts.len() * 2);
+        for fact in &line.facts {
             let Some(&number) = self.numbers.get(&fact.key) else { continue };
             let seen = self.digest.sightings(fact.key);
             numbers.push(number);
-            if seen.last_turn == turn && seen.last_line == line {
+            if seen.last_turn == turn && seen.last_line == line.number {
                 numbers.push(number + 1);
             }
         }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use super::RecapSource;
-use crate::compress::UnitRole;
 use crate::compress::select::{Item, Weighing, select};
+use crate::compress::{UnitRole, Verdict};
 use crate::context::digest::{TurnDigest, Verbatim};
 use crate::context::epoch::Cut;
 use crate::context::worth::FactWorths;
@@ -13,6 +13,10 @@ use crate::context::worth::FactWorths;
 /// Tokens of a turn's heading beside its headline, and of its marker.
 const TURN_TOKENS: u32 = 4;
 const MARKER_TOKENS: u32 = 3;
+
+/// Worth of a line that the guideline keeps, and of one that it drops, beside any sum of facts.
+const ALWAYS: f32 = 1e6;
+const NEVER: f32 = -1e6;
 
 /// What a recap may hold, weighed once for drafts of any length.
 pub struct Choice<'a> {
@@ -85,23 +89,25 @@ impl<'a> Choice<'a> {
         self.items.push(Item {
             tokens: turn.headline.tokens + TURN_TOKENS + MARKER_TOKENS,
             worth: weights.headline,
-            facts: self.worths.numbers(turn.turn, u32::MAX, &turn.headline.facts),
+            facts: self.worths.numbers(turn.turn, &turn.headline),
             parent: None,
         });
         self.origins.push(Origin::Headline(at));
-        for (number, line) in (0u32..).zip(&turn.lines) {
-            let worth = match line.role {
-                UnitRole::Boilerplate => 0.0,
-                UnitRole::Error | UnitRole::Summary => weights.line + weights.error,
+        for (number, line) in turn.lines.iter().enumerate() {
+            let worth = match (source.rules.verdict(&line.text), line.role) {
+                (Verdict::Drop, _) => NEVER,
+                (Verdict::Keep, _) => ALWAYS,
+                (_, UnitRole::Boilerplate) => 0.0,
+                (_, UnitRole::Error | UnitRole::Summary) => weights.line + weights.error,
                 _ => weights.line + weights.echo * echoes(&line.text, source.echo),
             };
             self.items.push(Item {
                 tokens: line.tokens,
                 worth,
-                facts: self.worths.numbers(turn.turn, number, &line.facts),
+                facts: self.worths.numbers(turn.turn, line),
                 parent: Some(line.parent.map_or(headline, |parent| headline + 1 + parent)),
             });
-            self.origins.push(Origin::Line(at, number as usize));
+            self.origins.push(Origin::Line(at, number));
         }
     }
 

@@ -14,6 +14,7 @@ use super::digest::{Digest, TurnDigest};
 use super::epoch::{MOST_ORIGINALS, Section};
 use super::receipt::PieceKind;
 use super::worth::{FactWorths, Held, Weights};
+use crate::compress::RulesMatcher;
 use crate::tokens::{MESSAGE_TOKENS, TokenCounter};
 use crate::trajectory::{FactKey, OriginalHash, facts};
 pub use draft::words;
@@ -33,6 +34,8 @@ pub struct RecapSource<'a> {
     pub tail: &'a HashSet<FactKey>,
     /// Lower-case words of the newest turn and the query.
     pub echo: &'a HashSet<String>,
+    /// What the guideline keeps and drops.
+    pub rules: &'a RulesMatcher,
     /// How values are weighed.
     pub weights: Weights,
     /// Most tokens of user's words kept verbatim.

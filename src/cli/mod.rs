@@ -13,6 +13,7 @@ mod import;
 mod key;
 mod openapi;
 mod output;
+mod reference;
 mod serve;
 mod setting;
 
@@ -54,6 +55,9 @@ enum Command {
     Config(config::Config),
     /// Print the `OpenAPI` document
     Openapi(openapi::Openapi),
+    /// Print the reference of all commands
+    #[command(hide = true)]
+    Reference(reference::Reference),
 }
 
 /// How a command ended.
@@ -97,6 +101,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Doctor(command) => command.run(setting).await,
         Command::Config(command) => command.run(setting),
         Command::Openapi(openapi::Openapi) => openapi::Openapi::run(setting),
+        Command::Reference(reference::Reference) => reference::Reference::run(setting),
     }
 }
 

@@ -14,7 +14,8 @@ struct Generated {
 }
 
 /// Every generated file.
-const GENERATED: &[Generated] = &[];
+const GENERATED: &[Generated] =
+    &[Generated { path: "openapi.json", args: &["openapi"] }, Generated { path: "docs/cli.md", args: &["reference"] }];
 
 /// What `cargo xtask generate` takes.
 #[derive(clap::Args)]

@@ -30,11 +30,10 @@ const SURFACES: u8 = 3;
 
 /// The daemon's folders. A folder imports from lower ranks; of its own rank only surfaces and use cases know
 /// each other. `app`, `lifecycle` and the crate's root put the parts together: surfaces know them too.
-const DAEMON: [(&str, u8); 15] = [
+const DAEMON: [(&str, u8); 14] = [
     ("config", FOUNDATION),
     ("telemetry", FOUNDATION),
-    ("clock", FOUNDATION),
-    ("ids", FOUNDATION),
+    ("world", FOUNDATION),
     ("store", WORLD),
     ("llm", WORLD),
     ("pipeline", USE_CASES),

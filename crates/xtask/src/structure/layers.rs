@@ -30,11 +30,10 @@ const SURFACES: u8 = 3;
 
 /// The daemon's folders. A folder imports from lower ranks; of its own rank only surfaces and use cases know
 /// each other. `app`, `lifecycle` and the crate's root put the parts together: surfaces know them too.
-const DAEMON: [(&str, u8); 15] = [
+const DAEMON: [(&str, u8); 14] = [
     ("config", FOUNDATION),
     ("telemetry", FOUNDATION),
-    ("clock", FOUNDATION),
-    ("ids", FOUNDATION),
+    ("world", FOUNDATION),
     ("store", WORLD),
     ("llm", WORLD),
     ("pipeline", USE_CASES),
@@ -225,7 +224,7 @@ mod tests {
 
     #[test]
     fn groups_are_read_over_lines_and_depths() {
-        let text = "use crate::{\n    config::{A, B},\n    http::{\n        self, C,\n    },\n    ids,\n};";
+        let text = "use crate::{\n    config::{A, B},\n    http::{\n        self, C,\n    },\n    world,\n};";
         assert_eq!(check("src/store/mod.rs", text), ["src/store/mod.rs:3: `store` may not import `http`"]);
     }
 

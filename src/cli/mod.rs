@@ -13,6 +13,7 @@ mod import;
 mod key;
 mod openapi;
 mod output;
+mod replay;
 mod serve;
 mod setting;
 
@@ -40,6 +41,8 @@ enum Command {
     Import(import::Import),
     /// Write trajectories as JSONL, their messages as they were sent
     Export(export::Export),
+    /// Replay recorded trajectories at given budgets and measure what the contexts cost and keep
+    Replay(replay::Replay),
     /// Print the context that an agent would be served
     Context(context::Context),
     /// Compress messages from a file or standard input; nothing is stored
@@ -90,6 +93,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Serve(command) => command.run(setting).await,
         Command::Import(command) => command.run(setting).await,
         Command::Export(command) => command.run(setting).await,
+        Command::Replay(command) => command.run(setting),
         Command::Context(command) => command.run(setting).await,
         Command::Compress(command) => command.run(setting).await,
         Command::Key(command) => command.run(setting).await,

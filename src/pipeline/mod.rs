@@ -11,6 +11,7 @@ pub mod keys;
 mod live;
 pub mod policy;
 pub mod find_originals;
+pub mod rehearse;
 pub mod serve_context;
 mod sessions;
 mod settings;

@@ -13,6 +13,7 @@ mod import;
 mod key;
 mod openapi;
 mod output;
+mod quickstart;
 mod replay;
 mod serve;
 mod setting;
@@ -37,6 +38,8 @@ pub struct Cli {
 enum Command {
     /// Run the daemon
     Serve(serve::Serve),
+    /// See recapd at work: a daemon, and a small agent that explores this folder
+    Quickstart(quickstart::Quickstart),
     /// Store recorded conversations: files and folders of JSON, JSONL or JSONL.gz
     Import(import::Import),
     /// Write trajectories as JSONL, their messages as they were sent
@@ -91,6 +94,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
     let setting = &cli.setting;
     match cli.command {
         Command::Serve(command) => command.run(setting).await,
+        Command::Quickstart(command) => Box::pin(command.run(setting)).await,
         Command::Import(command) => command.run(setting).await,
         Command::Export(command) => command.run(setting).await,
         Command::Replay(command) => command.run(setting),

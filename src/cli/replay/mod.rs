@@ -23,6 +23,9 @@ use crate::pipeline::counters::Counters;
 use report::Row;
 use rounds::{Budget, Round, Server};
 
+/// Unreadable trajectories of one file that are told one by one.
+const MOST_TOLD: usize = 20;
+
 /// Replay recorded trajectories at given budgets and measure what the contexts cost and keep.
 ///
 /// For each assistant message, the messages before it are appended and the context is served, by the same code
@@ -132,7 +135,9 @@ impl Replay {
                 Ok(recorded) => recorded,
                 Err(reason) => {
                     tally.unreadable += 1;
-                    bar.suspend(|| output::complain(&format!("{place}: {reason}")));
+                    if tally.unreadable <= MOST_TOLD {
+                        bar.suspend(|| output::complain(&format!("{place}: {reason}")));
+                    }
                     continue;
                 }
             };
@@ -148,6 +153,10 @@ impl Replay {
             }
             tally.replayed += 1;
             bar.set_message(format!("{}: {} trajectories", file.name(), tally.replayed));
+        }
+        if tally.unreadable > MOST_TOLD {
+            let more = tally.unreadable - MOST_TOLD;
+            bar.suspend(|| output::complain(&format!("{}: and {more} more", file.name())));
         }
         Ok(tally)
     }

@@ -131,7 +131,7 @@ impl Agent {
     /// Plans to read files that no search led to.
     fn read_on(&mut self) {
         let paths: Vec<String> = self.unread.drain(..self.unread.len().min(2)).collect();
-        let say = format!("I have not seen {} yet; it is among the largest.", paths.join(" and "));
+        let say = format!("Not read yet, and among the largest: {}.", paths.join(" and "));
         let read = |path| Ask::Read { path, first: 1, last: WINDOW_LINES };
         self.intend(&say, paths.into_iter().map(read).collect());
     }

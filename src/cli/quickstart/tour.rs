@@ -119,12 +119,12 @@ impl Tour {
         let head = [json!({ "role": "system", "content": SYSTEM }), json!({ "role": "user", "content": TASK })];
         self.append(&id, &head).await?;
         self.show.table_head()?;
-        let (mut answer, _) = self.read(&id, 0, Vec::new(), Vec::new()).await?;
+        let mut answer = self.read(&id, 0, Vec::new(), Vec::new()).await?;
         for n in 1..=self.turns {
             let Some(step) = self.agent.next() else { break };
             let own = self.act(&id, n, &step).await?;
             let calls = step.asks.iter().map(ToString::to_string).collect();
-            (answer, _) = self.read(&id, n, calls, own).await?;
+            answer = self.read(&id, n, calls, own).await?;
         }
         let report = self.agent.report();
         self.append(&id, &[json!({ "role": "assistant", "content": report })]).await?;
@@ -175,13 +175,7 @@ impl Tour {
     }
 
     /// Reads the context as the agent's model would get it now.
-    async fn read(
-        &mut self,
-        id: &str,
-        turn: u32,
-        calls: Vec<String>,
-        own: Vec<bool>,
-    ) -> anyhow::Result<(Value, Receipt)> {
+    async fn read(&mut self, id: &str, turn: u32, calls: Vec<String>, own: Vec<bool>) -> anyhow::Result<Value> {
         let path = format!("/v1/trajectories/{id}/context?format=openai&budget={}", self.budget);
         let text = self.daemon.get(&path).await?;
         let receipt: Receipt = serde_json::from_str(&text)?;
@@ -200,12 +194,13 @@ impl Tour {
         };
         self.totals.add(&row);
         self.show.turn(&row)?;
-        Ok((serde_json::from_str(&text)?, receipt))
+        Ok(serde_json::from_str(&text)?)
     }
 
     /// Reads an original that is not served, and holds it against what the command gave.
     async fn expand(&self, id: &str, answer: &Value) -> anyhow::Result<Option<Expanded>> {
-        let receipt: Receipt = serde_json::from_value(answer.clone())?;
+        let mut receipt: Receipt = serde_json::from_value(answer.clone())?;
+        receipt.omitted.sort_by_key(|omitted| std::cmp::Reverse(omitted.tokens));
         let omitted = receipt.omitted.iter().filter_map(|omitted| omitted.expand.as_ref());
         let stood_for = receipt.pieces.iter().flat_map(|piece| piece.originals.iter());
         for address in omitted.chain(stood_for.filter(|_| !receipt.omitted.is_empty())) {

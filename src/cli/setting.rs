@@ -40,6 +40,7 @@ pub struct Local {
 
 impl Setting {
     /// Returns the data folder.
+    #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(|| PathBuf::from("recapd-data"))
     }

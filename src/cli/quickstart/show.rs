@@ -29,6 +29,7 @@ pub struct Show {
     pub budget: u32,
 }
 
+#[derive(Clone, Copy)]
 enum Ink {
     Bold,
     Dim,
@@ -94,12 +95,12 @@ impl Show {
         if turn.own.contains(&true) {
             call = format!("*{call}");
         }
-        let epoch = if turn.begins && turn.turn > 0 { format!("new {}", turn.epoch) } else { turn.epoch.to_string() };
+        let epoch = if turn.begins && turn.step > 0 { format!("new {}", turn.epoch) } else { turn.epoch.to_string() };
         let epoch = format!("{epoch:>6}");
-        let epoch = if turn.begins && turn.turn > 0 { self.ink(Ink::Yellow, &epoch) } else { epoch };
+        let epoch = if turn.begins && turn.step > 0 { self.ink(Ink::Yellow, &epoch) } else { epoch };
         Ok(say(&format!(
             "{:>4}  {:<CALL_WIDTH$} {:>7} {} {epoch}  {} {:>6}",
-            turn.turn,
+            turn.step,
             clipped(&call, CALL_WIDTH),
             counted(turn.full),
             self.ink(Ink::Green, &format!("{:>7}", counted(turn.served))),

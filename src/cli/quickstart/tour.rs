@@ -17,7 +17,7 @@ const SYSTEM: &str = "You are a careful engineer who explores a project with rea
 #[derive(Debug, Serialize)]
 pub struct Turn {
     /// From 0, which is system prompt and task.
-    pub turn: u32,
+    pub step: u32,
     /// The commands.
     pub calls: Vec<String>,
     /// Whether each was done here, for lack of a program.
@@ -182,7 +182,7 @@ impl Tour {
         let (tokens, kept) = (&receipt.tokens, receipt.prefix.stable_tokens);
         ensure!(tokens.total <= self.budget, "{} tokens were served for a budget of {}", tokens.total, self.budget);
         let row = Turn {
-            turn,
+            step: turn,
             calls,
             own,
             full: tokens.full,

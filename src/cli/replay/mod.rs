@@ -31,7 +31,7 @@ const MOST_TOLD: usize = 20;
 /// For each assistant message, the messages before it are appended and the context is served, by the same code
 /// and settings as the daemon's; nothing is stored. A value that the message uses and that only older messages
 /// hold should stand in that context. Takes what `import` takes, in OpenAI's format. Sizes are tokens of
-/// o200k_base; tool schemas count neither in full nor in served contexts.
+/// `o200k_base`; tool schemas count neither in full nor in served contexts.
 #[derive(Debug, Args)]
 pub struct Replay {
     /// Files, or folders that are searched for .json, .jsonl and .gz of both

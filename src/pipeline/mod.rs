@@ -7,6 +7,7 @@ pub mod compress_once;
 pub mod counters;
 pub mod events;
 pub mod failure;
+pub mod guidelines;
 pub mod keys;
 mod live;
 pub mod policy;
@@ -21,7 +22,6 @@ pub mod usage;
 use std::future::Future;
 use std::sync::Arc;
 
-use recap_core::compress::{Rules, RulesError, RulesMatcher};
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
@@ -31,6 +31,7 @@ use crate::world::World;
 use counters::Counters;
 use events::Events;
 use failure::Failure;
+use guidelines::{GuidelineFaults, Guidelines};
 use keys::Keys;
 use sessions::Sessions;
 use usage::Usage;
@@ -46,7 +47,7 @@ struct Inner {
     config: Arc<Config>,
     world: World,
     counters: Counters,
-    rules: Arc<RulesMatcher>,
+    guidelines: Guidelines,
     sessions: Sessions,
     events: Events,
     keys: Keys,
@@ -59,21 +60,21 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// [`RulesError`] where the rules cannot be made ready.
+    /// [`GuidelineFaults`] where guidelines cannot be used.
     pub fn new(
         store: Store,
         config: Arc<Config>,
         world: World,
         counters: Counters,
         keys: Keys,
-    ) -> Result<Self, RulesError> {
+    ) -> Result<Self, GuidelineFaults> {
         let sessions = Sessions::new(config.limits.cache_sessions);
         let events = Events::new(config.limits.sse_buffer);
         let inner = Inner {
             store,
             world,
             counters,
-            rules: Arc::new(RulesMatcher::new(&Rules::default())?),
+            guidelines: Guidelines::load(&config.guidelines)?,
             sessions,
             events,
             keys,
@@ -106,6 +107,12 @@ impl Pipeline {
     #[must_use]
     pub fn events(&self) -> &Events {
         &self.inner.events
+    }
+
+    /// Returns the guideline sets.
+    #[must_use]
+    pub fn guidelines(&self) -> &Guidelines {
+        &self.inner.guidelines
     }
 
     /// Returns the keys.

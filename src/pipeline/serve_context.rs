@@ -86,7 +86,7 @@ impl Pipeline {
             (live, served)
         })
         .await?;
-        let served = match served {
+        let mut served = match served {
             Ok(served) => served,
             Err(error) => {
                 *slot = Some(live);
@@ -95,6 +95,9 @@ impl Pipeline {
         };
         if let Some(record) = &served.new_epoch {
             self.store_epoch(id, record).await?;
+        }
+        if self.guidelines().get(live.row.guideline_set.as_deref()).is_none() {
+            served.receipt.warnings.push("guideline_set_missing".to_owned());
         }
         self.note_read(&mut live, &served);
         *slot = Some(live);

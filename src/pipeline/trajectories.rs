@@ -35,6 +35,7 @@ impl Pipeline {
             return Err(Failure::Namespace(new.namespace));
         }
         self.check_policy(new.policy.as_ref())?;
+        self.guidelines().asked(new.guideline_set.as_deref())?;
         new.created_ms = self.world().now_ms();
         let id = new.id.clone();
         self.store().create_trajectory(new).await.map_err(|error| Failure::of_change(error, &id))?;

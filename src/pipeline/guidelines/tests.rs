@@ -83,7 +83,7 @@ fn every_fault_is_named_with_its_place() {
     let root = dir.path().display();
     for words in [
         format!("{root}/coding/history.md: line 4, column 1: unknown field `kep`"),
-        format!("{root}/coding/observation.md: line 3, column 5: keep[0]: the pattern `/(/`"),
+        format!("{root}/coding/observation.md: line 3, column 3: keep: the pattern `/(/`"),
         format!("{root}/default/history.md: line 1: the front matter is not closed"),
         format!("{root}/ours/histroy.md: a set holds"),
         format!("{root}/Ours: the name of a set"),

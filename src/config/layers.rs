@@ -12,7 +12,8 @@ use super::sections::Config;
 use super::validate::validate;
 use super::{DEFAULTS, show};
 
-const SECTIONS: [&str; 9] = ["server", "storage", "limits", "auth", "context", "compress", "guidelines", "tokens", "log"];
+const SECTIONS: [&str; 9] =
+    ["server", "storage", "limits", "auth", "context", "compress", "guidelines", "tokens", "log"];
 
 /// What the command line says.
 #[derive(Debug, Clone, Default)]

@@ -42,7 +42,8 @@ pub fn settings(
 
 /// Names code, settings and guidelines that make an epoch (law 12): epochs of another maker end.
 fn maker(held: &Effective, set: &GuidelineSet) -> String {
-    let mut settings = format!("{:?} {:?} {:?} {:?}", held.low_mark, held.soft_mark, held.tail_share, held.pinned_share);
+    let mut settings =
+        format!("{:?} {:?} {:?} {:?}", held.low_mark, held.soft_mark, held.tail_share, held.pinned_share);
     for guideline in [&set.observation, &set.history] {
         settings.push_str(&format!(" {} {}", guideline.label, guideline.hash));
     }

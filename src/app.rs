@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use recap_core::compress::RulesError;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::pipeline::Pipeline;
 use crate::pipeline::counters::{Counters, TokenizerError};
+use crate::pipeline::guidelines::GuidelineFaults;
 use crate::pipeline::keys::Keys;
 use crate::store::{Store, StoreError, StoreUrl};
 use crate::telemetry::{self, TelemetryError};
@@ -68,9 +68,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The rules cannot be made ready.
+    /// Guidelines cannot be used.
     #[error(transparent)]
-    Rules(#[from] RulesError),
+    Guidelines(#[from] GuidelineFaults),
     /// Metrics cannot start.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),

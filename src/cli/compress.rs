@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use recap_core::compress::{Rules, RulesMatcher};
 use recap_core::context::{ContextRequest, Include};
 
 use super::client::Remote;
@@ -16,6 +15,7 @@ use crate::http::context_answer;
 use crate::pipeline::append_messages::Incoming;
 use crate::pipeline::compress_once::{Compress as Work, compress_here};
 use crate::pipeline::counters::Counters;
+use crate::pipeline::guidelines::Guidelines;
 
 /// Compress messages to a budget; nothing is stored.
 ///
@@ -34,6 +34,9 @@ pub struct Compress {
     /// The model whose tokenizer counts; the file's where it names one
     #[arg(long)]
     model: Option<String>,
+    /// The guideline set that steers; the default one where it is left out
+    #[arg(long, alias = "guideline-set", value_name = "NAME")]
+    guidelines_set: Option<String>,
     /// What the agent is about to do
     #[arg(long)]
     query: Option<String>,
@@ -53,7 +56,7 @@ impl Compress {
         let answer = if let Some(daemon) = self.remote.daemon()? {
             let body = serde_json::json!({ "messages": conversation.messages, "system": conversation.system,
                     "tools": conversation.tools, "budget": self.budget, "format": self.format.out(),
-                    "model": self.model.or(conversation.model), "query": self.query });
+                    "model": self.model.or(conversation.model), "guideline_set": self.guidelines_set, "query": self.query });
             daemon.post("/v1/compress", body.to_string()).await?
         } else {
             let config = setting.load(&[])?.config;
@@ -72,11 +75,12 @@ impl Compress {
                 },
                 tools: conversation.tools.map(|tools| tools.get().to_owned()),
                 model: self.model.or(conversation.model),
+                guideline_set: self.guidelines_set,
                 request,
             };
             let counters = Counters::load(&config.tokens)?;
-            let rules = std::sync::Arc::new(RulesMatcher::new(&Rules::default())?);
-            let served = compress_here(&config, &counters, &rules, &work)?;
+            let guidelines = Guidelines::load(&config.guidelines)?;
+            let served = compress_here(&config, &counters, &guidelines, &work)?;
             context_answer(None, &served, self.format.out())?
         };
         print(&answer, setting)?;

@@ -5,6 +5,8 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
 use super::{Done, Setting, output};
+use crate::config::{ConfigFault, LoadError};
+use crate::pipeline::guidelines::Guidelines;
 
 /// Check and show the configuration.
 #[derive(Debug, Args)]
@@ -29,6 +31,12 @@ impl Config {
     /// Every fault of the configuration.
     pub fn run(self, setting: &Setting) -> anyhow::Result<Done> {
         let layered = setting.load(&[])?;
+        if matches!(self.action, Action::Check) {
+            Guidelines::load(&layered.config.guidelines).map_err(|faults| {
+                let fault = |one: &_| ConfigFault { key: "guidelines.dir".to_owned(), detail: format!("{one}") };
+                LoadError::Faults(faults.0.iter().map(fault).collect())
+            })?;
+        }
         match self.action {
             Action::Check if setting.json => output::say_json(&serde_json::json!({ "ok": true }))?,
             Action::Check => output::say("the configuration is sound")?,

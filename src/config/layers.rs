@@ -12,7 +12,8 @@ use super::sections::Config;
 use super::validate::validate;
 use super::{DEFAULTS, show};
 
-const SECTIONS: [&str; 8] = ["server", "storage", "limits", "auth", "context", "compress", "tokens", "log"];
+const SECTIONS: [&str; 9] =
+    ["server", "storage", "limits", "auth", "context", "compress", "guidelines", "tokens", "log"];
 
 /// What the command line says.
 #[derive(Debug, Clone, Default)]
@@ -136,6 +137,7 @@ fn sections(tree: &Map<String, Value>, faults: &mut Vec<ConfigFault>) -> Option<
     let auth = section(tree, "auth", faults);
     let context = section(tree, "context", faults);
     let compress = section(tree, "compress", faults);
+    let guidelines = section(tree, "guidelines", faults);
     let tokens = section(tree, "tokens", faults);
     let log = section(tree, "log", faults);
     Some(Config {
@@ -145,6 +147,7 @@ fn sections(tree: &Map<String, Value>, faults: &mut Vec<ConfigFault>) -> Option<
         auth: auth?,
         context: context?,
         compress: compress?,
+        guidelines: guidelines?,
         tokens: tokens?,
         log: log?,
     })

@@ -8,7 +8,9 @@ mod tests;
 mod validate;
 
 pub use layers::{ConfigFault, Flags, Layered, LoadError, load};
-pub use sections::{Auth, Compress, Compressor, Config, Context, Limits, Log, LogFormat, Server, Storage, Tokens};
+pub use sections::{
+    Auth, Compress, Compressor, Config, Context, Guidelines, Limits, Log, LogFormat, Server, Storage, Tokens,
+};
 pub use show::Shown;
 
 /// The embedded defaults, which are the documented example file.

@@ -23,6 +23,8 @@ pub struct Config {
     pub context: Context,
     /// `[compress]`
     pub compress: Compress,
+    /// `[guidelines]`
+    pub guidelines: Guidelines,
     /// `[tokens]`
     pub tokens: Tokens,
     /// `[log]`
@@ -148,6 +150,14 @@ impl Compressor {
             Self::Off => "off",
         }
     }
+}
+
+/// `[guidelines]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guidelines {
+    /// A folder with `<set>/<kind>.md`, over the shipped ones.
+    pub dir: Option<PathBuf>,
 }
 
 /// `[tokens]`

@@ -21,7 +21,7 @@ fn the_example_file_is_complete_and_valid() {
     let uncommented: String = DEFAULTS
         .lines()
         .map(|line| if line.starts_with('#') && !line.starts_with("# ") { line.trim_start_matches('#') } else { line })
-        .filter(|line| !line.contains("_file ="))
+        .filter(|line| !line.contains("_file =") && !line.starts_with("dir ="))
         .fold(String::new(), |text, line| text + line + "\n");
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("recapd.toml"), uncommented).unwrap();
@@ -54,12 +54,13 @@ fn later_layers_win_and_origins_are_told() {
 #[test]
 fn every_fault_is_reported_at_once_with_its_key() {
     let keys = faults(&[
-        ("RECAPD_CONTEXT__LOW_MARK", "0.9"),
+        ("RECAPD_CONTEXT__LOW_MARK", "0.95"),
         ("RECAPD_COMPRESS__HISTORY", "llm"),
         ("RECAPD_LIMITS__MAX_DEPTH", "1000"),
         ("RECAPD_AUTH__KEY_FILE", "/nonexistent"),
+        ("RECAPD_GUIDELINES__DIR", "/nonexistent"),
     ]);
-    assert_eq!(keys, ["limits.max_depth", "context.low_mark", "compress.history", "auth.key_file"]);
+    assert_eq!(keys, ["limits.max_depth", "context.low_mark", "compress.history", "auth.key_file", "guidelines.dir"]);
     let keys =
         faults(&[("RECAPD_CONTEXT__BUGDET", "1"), ("RECAPD_LLM__MODEL", "x"), ("RECAPD_LIMITS__MAX_DEPTH", "deep")]);
     assert_eq!(keys.len(), 3, "{keys:?}");

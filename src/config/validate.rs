@@ -90,6 +90,9 @@ fn files(config: &Config, faults: &mut Faults) {
             "is set together with storage.database_url_file",
         );
     }
+    if let Some(dir) = &config.guidelines.dir {
+        faults.unless(dir.is_dir(), "guidelines.dir", format!("{} is no folder", dir.display()));
+    }
     for (model, file) in &config.tokens.tokenizers {
         faults.unless(file.is_file(), &format!("tokens.tokenizers.{model}"), format!("{} is no file", file.display()));
     }

@@ -41,7 +41,7 @@ pub struct CompressMessages {
     format: Option<OutFormat>,
     /// The model whose tokenizer counts.
     model: Option<String>,
-    /// The guideline set that compresses.
+    /// The guideline set that compresses; `default` where it is left out.
     guideline_set: Option<String>,
     /// What the agent is about to do.
     query: Option<String>,
@@ -75,14 +75,12 @@ pub async fn compress_messages(
         incoming: Incoming { format: wire, messages: body.messages, system: body.system },
         tools: body.tools.map(tools_text).transpose()?.flatten(),
         model: body.model,
+        guideline_set: body.guideline_set,
         request,
     };
     let mut served = app.pipeline().compress_once(compress).await?;
     if body.wait {
         served.receipt.warnings.push("no_model".to_owned());
-    }
-    if body.guideline_set.is_some() {
-        served.receipt.warnings.push("no_guidelines".to_owned());
     }
     Ok(json_bytes(answer_text(None, &served, format).map_err(unwritten)?))
 }

@@ -71,6 +71,8 @@ pub struct Info {
     features: Vec<&'static str>,
     /// Its compressors.
     compressors: Vec<CompressorInfo>,
+    /// The guideline sets.
+    guidelines: Vec<GuidelineSetInfo>,
     /// The database.
     engine: &'static str,
 }
@@ -84,16 +86,33 @@ pub struct CompressorInfo {
     ready: bool,
 }
 
-/// Tells version, features and compressors.
+/// A guideline set.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GuidelineSetInfo {
+    /// Its name.
+    set: String,
+    /// The hash of the guideline for single tool results.
+    observation: String,
+    /// The hash of the guideline for past turns.
+    history: String,
+}
+
+/// Tells version, features, compressors and guideline sets.
 #[utoipa::path(get, path = "/v1/info", tag = "operations", operation_id = "get_info",
     responses((status = 200, body = Info), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
 pub async fn get_info(State(app): State<App>, _: Caller) -> Body<Info> {
+    let guidelines = app.pipeline().guidelines().all().map(|(name, set)| GuidelineSetInfo {
+        set: name.to_owned(),
+        observation: set.observation.hash.to_string(),
+        history: set.history.hash.to_string(),
+    });
     Body(Info {
         name: "recapd",
         version: env!("CARGO_PKG_VERSION"),
         api: "v1",
         features: vec!["trajectories", "context", "compress", "originals", "search", "events", "keys"],
         compressors: vec![CompressorInfo { name: "rules", ready: true }],
+        guidelines: guidelines.collect(),
         engine: app.pipeline().store().engine().name(),
     })
 }

@@ -38,7 +38,7 @@ pub struct CreateTrajectory {
     tools: Option<Box<RawValue>>,
     /// Most tokens of a served context.
     budget: Option<u32>,
-    /// The guideline set that compresses it.
+    /// The guideline set that compresses it; `default` where it is left out. `GET /v1/info` lists the sets.
     guideline_set: Option<String>,
     /// The playbook that it is served with.
     playbook: Option<String>,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use recap_core::compress::RulesMatcher;
 use recap_core::context::{ContextRequest, Handles, Served, Session, admit};
 
 use super::append_messages::{Incoming, limits};
 use super::counters::Counters;
 use super::failure::Failure;
+use super::guidelines::Guidelines;
 use super::policy::Policy;
 use super::settings::settings;
 use super::{Pipeline, compute};
@@ -21,6 +21,8 @@ pub struct Compress {
     pub tools: Option<String>,
     /// The model whose tokenizer counts.
     pub model: Option<String>,
+    /// The guideline set that steers; the default one where it is not told.
+    pub guideline_set: Option<String>,
     /// What is asked for.
     pub request: ContextRequest,
 }
@@ -33,7 +35,7 @@ impl Pipeline {
     /// [`Failure::Invalid`], [`Failure::Context`].
     pub async fn compress_once(&self, compress: Compress) -> Result<Served, Failure> {
         let inner = Arc::clone(&self.inner);
-        compute(usize::MAX, move || compress_here(&inner.config, &inner.counters, &inner.rules, &compress)).await?
+        compute(usize::MAX, move || compress_here(&inner.config, &inner.counters, &inner.guidelines, &compress)).await?
     }
 }
 
@@ -45,14 +47,15 @@ impl Pipeline {
 pub fn compress_here(
     config: &Config,
     counters: &Counters,
-    rules: &Arc<RulesMatcher>,
+    guidelines: &Guidelines,
     compress: &Compress,
 ) -> Result<Served, Failure> {
     let counter = counters.of(compress.model.as_deref());
+    let set = guidelines.asked(compress.guideline_set.as_deref())?;
     let held = Policy::default().over(config);
     let messages = compress.incoming.parse(&limits(config)).map_err(Failure::Invalid)?;
     let admitted = messages.into_iter().map(|message| admit(message, counter.as_ref(), held.reformatting)).collect();
-    let settings = settings(rules, counter, &held, compress.tools.as_deref(), Handles::Hidden)?;
+    let settings = settings(set, counter, &held, compress.tools.as_deref(), Handles::Hidden)?;
     let mut session = Session::new(settings);
     session.append(admitted);
     let mut served = session.serve(&compress.request)?;

@@ -9,6 +9,7 @@ use recap_core::trajectory::{Block, Edits, Limits, Message, OriginalHash, WireFo
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
+use super::guidelines::GuidelineSet;
 use super::policy::{Effective, Policy};
 use super::repeats::Repeats;
 use super::serve_context::record_of;
@@ -83,7 +84,16 @@ fn held(row: &TrajectoryRow, inner: &Inner) -> Result<Effective, Failure> {
 
 fn settings_of(row: &TrajectoryRow, held: &Effective, counter: &Counter, inner: &Inner) -> Result<Settings, Failure> {
     let tools = row.tools.as_deref();
-    settings(&inner.rules, counter.clone(), held, tools, Handles::Shown)
+    settings(set_of(row, inner), counter.clone(), held, tools, Handles::Shown)
+}
+
+/// Returns the set that a record names, or the default one where it is not there any more.
+fn set_of<'a>(row: &TrajectoryRow, inner: &'a Inner) -> &'a GuidelineSet {
+    inner.guidelines.get(row.guideline_set.as_deref()).unwrap_or_else(|| {
+        tracing::warn!(trajectory = row.id, set = row.guideline_set, "no such guideline set: the default one steers");
+        metrics::counter!("recapd_guideline_sets_missing_total").increment(1);
+        inner.guidelines.default_set()
+    })
 }
 
 impl Pipeline {

@@ -7,6 +7,7 @@ pub mod compress_once;
 pub mod counters;
 pub mod events;
 pub mod failure;
+pub mod guidelines;
 pub mod keys;
 mod live;
 pub mod policy;
@@ -24,7 +25,6 @@ pub mod usage;
 use std::future::Future;
 use std::sync::Arc;
 
-use recap_core::compress::{Rules, RulesError, RulesMatcher};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +35,7 @@ use crate::world::World;
 use counters::Counters;
 use events::Events;
 use failure::Failure;
+use guidelines::{GuidelineFaults, Guidelines};
 use keys::Keys;
 use sessions::Sessions;
 use usage::Usage;
@@ -50,7 +51,7 @@ struct Inner {
     config: Arc<Config>,
     world: World,
     counters: Counters,
-    rules: Arc<RulesMatcher>,
+    guidelines: Guidelines,
     sessions: Sessions,
     events: Events,
     keys: Keys,
@@ -65,21 +66,21 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// [`RulesError`] where the rules cannot be made ready.
+    /// [`GuidelineFaults`] where guidelines cannot be used.
     pub fn new(
         store: Store,
         config: Arc<Config>,
         world: World,
         counters: Counters,
         keys: Keys,
-    ) -> Result<Self, RulesError> {
+    ) -> Result<Self, GuidelineFaults> {
         let sessions = Sessions::new(config.limits.cache_sessions);
         let events = Events::new(config.limits.sse_buffer);
         let inner = Inner {
             store,
             world,
             counters,
-            rules: Arc::new(RulesMatcher::new(&Rules::default())?),
+            guidelines: Guidelines::load(&config.guidelines)?,
             sessions,
             events,
             keys,
@@ -113,6 +114,12 @@ impl Pipeline {
     #[must_use]
     pub fn events(&self) -> &Events {
         &self.inner.events
+    }
+
+    /// Returns the guideline sets.
+    #[must_use]
+    pub fn guidelines(&self) -> &Guidelines {
+        &self.inner.guidelines
     }
 
     /// Returns the keys.

@@ -1,8 +1,5 @@
 //! A recorded trajectory served in this process, as the daemon serves it, with nothing stored.
 
-use std::sync::Arc;
-
-use recap_core::compress::RulesMatcher;
 use recap_core::context::{ContextRequest, Handles, Reformatting, Served, Session, admit};
 use recap_core::tokens::Counter;
 use recap_core::trajectory::Limits;
@@ -10,6 +7,7 @@ use recap_core::trajectory::Limits;
 use super::append_messages::{Incoming, limits};
 use super::counters::Counters;
 use super::failure::Failure;
+use super::guidelines::GuidelineSet;
 use super::policy::Policy;
 use super::settings::settings;
 use crate::config::Config;
@@ -31,12 +29,12 @@ impl Rehearsal {
     pub fn new(
         config: &Config,
         counters: &Counters,
-        rules: &Arc<RulesMatcher>,
+        guideline: &GuidelineSet,
         model: Option<&str>,
     ) -> Result<Self, Failure> {
         let counter = counters.of(model);
         let held = Policy::default().over(config);
-        let settings = settings(rules, Counter::clone(&counter), &held, None, Handles::Shown)?;
+        let settings = settings(guideline, Counter::clone(&counter), &held, None, Handles::Shown)?;
         let session = Session::new(settings);
         Ok(Self { session, counter, reformatting: held.reformatting, limits: limits(config) })
     }

@@ -124,7 +124,7 @@ impl Pipeline {
             (live, request, served)
         })
         .await?;
-        let served = match served {
+        let mut served = match served {
             Ok(served) => served,
             Err(error) => {
                 *slot = Some(live);
@@ -133,6 +133,9 @@ impl Pipeline {
         };
         if let Some(record) = &served.new_epoch {
             self.store_epoch(id, record).await?;
+        }
+        if self.guidelines().get(live.row.guideline_set.as_deref()).is_none() {
+            served.receipt.warnings.push("guideline_set_missing".to_owned());
         }
         self.note_read(&mut live, &served);
         let etag = etag_of(&served);

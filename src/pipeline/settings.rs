@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use recap_core::compress::RulesMatcher;
 use recap_core::context::{Handles, Marks, RULES, Settings};
 use recap_core::tokens::{Counter, count_tools};
 use recap_core::trajectory::AgentKind;
 use serde_json::Value;
 
 use super::failure::Failure;
+use super::guidelines::GuidelineSet;
 use super::policy::{Effective, ObservationsRole};
 use crate::store::StoreError;
 
-/// Returns the core's settings under a policy.
+/// Returns the core's settings under a policy and guidelines.
 ///
 /// # Errors
 ///
 /// [`StoreError::Unreadable`] where the tools are no list.
 pub fn settings(
-    rules: &Arc<RulesMatcher>,
+    set: &GuidelineSet,
     counter: Counter,
     held: &Effective,
     tools: Option<&str>,
@@ -33,14 +33,20 @@ pub fn settings(
         marks: Marks { low: held.low_mark, soft: held.soft_mark, tail: held.tail_share },
         pinned_share: held.pinned_share,
         handles,
-        maker: maker(held),
-        ..Settings::new(counter, Arc::clone(rules))
+        maker: maker(held, set),
+        history_rules: Arc::clone(&set.history.rules),
+        guideline: Some(set.history.label.clone()),
+        ..Settings::new(counter, Arc::clone(&set.observation.rules))
     })
 }
 
-/// Names code and settings that make an epoch (law 12): epochs of another maker end.
-fn maker(held: &Effective) -> String {
-    let settings = format!("{:?} {:?} {:?} {:?}", held.low_mark, held.soft_mark, held.tail_share, held.pinned_share);
+/// Names code, settings and guidelines that make an epoch (law 12): epochs of another maker end.
+fn maker(held: &Effective, set: &GuidelineSet) -> String {
+    let mut settings =
+        format!("{:?} {:?} {:?} {:?}", held.low_mark, held.soft_mark, held.tail_share, held.pinned_share);
+    for guideline in [&set.observation, &set.history] {
+        settings.push_str(&format!(" {} {}", guideline.label, guideline.hash));
+    }
     let hash = blake3::hash(settings.as_bytes()).to_hex();
     format!("{RULES}+{}", hash.get(..12).unwrap_or_default())
 }
@@ -56,9 +62,10 @@ mod tests {
 
     use std::collections::HashMap;
 
-    use recap_core::compress::Rules;
+    use recap_core::compress::{Rules, RulesMatcher};
     use recap_core::tokens::for_model;
 
+    use super::super::guidelines::Guidelines;
     use super::super::policy::Policy;
     use super::*;
     use crate::config::{Flags, load};
@@ -69,8 +76,24 @@ mod tests {
         let rules = Arc::new(RulesMatcher::new(&Rules::default()).unwrap());
         let core = Settings::new(for_model(None), Arc::clone(&rules));
         let held = Policy::default().over(&config);
-        let own = settings(&rules, for_model(None), &held, None, Handles::Shown).unwrap();
+        let guidelines = Guidelines::load(&config.guidelines).unwrap();
+        let own = settings(guidelines.default_set(), for_model(None), &held, None, Handles::Shown).unwrap();
         assert_eq!(own.marks, core.marks);
         assert!((own.pinned_share - core.pinned_share).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn law_12_another_guideline_is_another_maker() {
+        let config = load(&Flags::default(), HashMap::new()).unwrap().config;
+        let held = Policy::default().over(&config);
+        let set = Guidelines::load(&config.guidelines).unwrap().default_set().clone();
+        let before = maker(&held, &set);
+        for kind in 0..2 {
+            let mut other = set.clone();
+            let changed = if kind == 0 { &mut other.observation } else { &mut other.history };
+            changed.hash = recap_core::trajectory::OriginalHash::of("another");
+            assert_ne!(maker(&held, &other), before);
+        }
+        assert_eq!(maker(&held, &set.clone()), before);
     }
 }

@@ -36,6 +36,7 @@ impl Pipeline {
         }
         self.check_policy(new.policy.as_ref())?;
         new.created_ms = self.world().now_ms();
+        self.guidelines().asked(new.guideline_set.as_deref())?;
         let id = new.id.clone();
         self.store().create_trajectory(new).await.map_err(|error| Failure::of_change(error, &id))?;
         self.store().trajectory(&id).await?.ok_or_else(|| Failure::no_trajectory(&id))

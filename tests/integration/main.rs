@@ -13,6 +13,7 @@ mod app;
 mod auth;
 mod context;
 mod events;
+mod guidelines;
 mod openapi;
 mod problems;
 mod process;

@@ -262,3 +262,19 @@ async fn doctor_asks_a_daemon_and_looks_here() {
     drop(daemon);
     assert_eq!(run(&data, &["doctor", "--url", &url]).status.code(), Some(1));
 }
+
+#[test]
+fn a_wrong_guideline_stops_the_check_and_the_start_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let sets = folder.path().join("sets");
+    std::fs::create_dir_all(sets.join("coding")).unwrap();
+    std::fs::write(sets.join("coding/history.md"), "---\nkeep: [a]\nkep: [b]\n---\n").unwrap();
+    let place = format!("guidelines.dir: {}/coding/history.md: line 3, column 1: unknown field `kep`", sets.display());
+    for (arguments, code) in [(&["config", "check"][..], 2), (&["serve", "--listen", "127.0.0.1:0"], 1)] {
+        let mut command = recapd(folder.path());
+        let ended = command.env("RECAPD_GUIDELINES__DIR", &sets).args(arguments).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert!(said.contains(&place), "{said}");
+    }
+}

@@ -6,12 +6,10 @@ mod rounds;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use recap_core::compress::{Rules, RulesMatcher};
 use recap_core::trajectory::WireFormat;
 use recap_core::tuning::{MessageCache, Recorded};
 use serde_json::{Value, json};
@@ -20,6 +18,7 @@ use super::import::files::{self, Source};
 use super::import::shapes::Conversation;
 use super::{BadUse, Done, Setting, output};
 use crate::pipeline::counters::Counters;
+use crate::pipeline::guidelines::Guidelines;
 use report::Row;
 use rounds::{Budget, Round, Server};
 
@@ -79,8 +78,9 @@ impl Replay {
         let budgets = self.budgets()?;
         let config = setting.load(&[])?.config;
         let counters = Counters::load(&config.tokens)?;
-        let rules = Arc::new(RulesMatcher::new(&Rules::default())?);
-        let server = Server { config: &config, counters: &counters, rules: &rules, model: &self.model };
+        let guidelines = Guidelines::load(&config.guidelines)?;
+        let guideline = guidelines.default_set();
+        let server = Server { config: &config, counters: &counters, guideline, model: &self.model };
         let files = files::found(&self.paths)?;
         let bar = ProgressBar::new(files.iter().map(|file| file.bytes).sum());
         let style = "{bar:32} {bytes}/{total_bytes} {msg} {eta}";

@@ -1,9 +1,7 @@
 //! Trajectories replayed at one budget, one after the other.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use recap_core::compress::RulesMatcher;
 use recap_core::context::{ContextError, ContextRequest, Include};
 use recap_core::trajectory::{OutFormat, WireFormat};
 use recap_core::tuning::{self, MessageCache, Recorded, ServedContext, TrajectoryScore};
@@ -15,6 +13,7 @@ use crate::config::Config;
 use crate::pipeline::append_messages::Incoming;
 use crate::pipeline::counters::Counters;
 use crate::pipeline::failure::Failure;
+use crate::pipeline::guidelines::GuidelineSet;
 use crate::pipeline::rehearse::Rehearsal;
 
 /// The budget of a round.
@@ -47,8 +46,8 @@ pub struct Server<'a> {
     pub config: &'a Config,
     /// The tokenizers.
     pub counters: &'a Counters,
-    /// The guideline's rules.
-    pub rules: &'a Arc<RulesMatcher>,
+    /// The guidelines.
+    pub guideline: &'a GuidelineSet,
     /// The model whose tokenizer counts.
     pub model: &'a str,
 }
@@ -86,9 +85,9 @@ impl Round {
         cache: &mut MessageCache,
         server: &Server<'_>,
     ) -> anyhow::Result<()> {
-        let Server { config, counters, rules, model } = server;
+        let Server { config, counters, guideline, model } = server;
         let at = self.budget;
-        let mut rehearsal = Rehearsal::new(config, counters, rules, Some(model))?;
+        let mut rehearsal = Rehearsal::new(config, counters, guideline, Some(model))?;
         let mut rest = messages;
         let serve = |sent: &[Value], budget: i64| -> anyhow::Result<ServedContext> {
             let (new, later) = rest.split_at_checked(sent.len()).unwrap_or((rest, &[]));

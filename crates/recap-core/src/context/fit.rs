@@ -160,7 +160,7 @@ fn parts_of<'a>(turn: &'a [Admitted], counter: &dyn TokenCounter) -> Vec<Part<'a
     parts
 }
 
-/// Cuts the long strings of an arguments object; what is no JSON object is cut and wrapped as a JSON string member.
+/// Cuts the long strings of an arguments object; what is no JSON was none before and is cut as text.
 fn cut_arguments(arguments: &str, counter: &dyn TokenCounter) -> String {
     match serde_json::from_str::<Value>(arguments) {
         Ok(mut value) => {

@@ -129,8 +129,8 @@ impl Layout {
     }
 
     /// The identity of every item, by which prefixes are compared.
-    fn shown(&self, epoch: &EpochRecord) -> Shown {
-        let items = self.items.iter().map(|item| (identity(epoch, item.from), item.tokens)).collect();
+    pub(super) fn shown(&self, session: &Session, epoch: &EpochRecord) -> Shown {
+        let items = self.items.iter().map(|item| (identity(session, epoch, item.from), item.tokens)).collect();
         Shown { items }
     }
 }
@@ -186,8 +186,7 @@ fn item_edits(session: &Session, epoch: &EpochRecord, from: From) -> Option<Edit
         return None;
     };
     let edited = epoch.edits.get(&at);
-    let strip = epoch.covered > 0 && turn > 0 && turn < epoch.began_at as usize;
-    let thinks = strip && session.messages.get(at).is_some_and(|admitted| admitted.message.thinks());
+    let thinks = strips_thinking(session, epoch, turn, at);
     if edited.is_none() && !thinks {
         return None;
     }
@@ -199,12 +198,18 @@ fn item_edits(session: &Session, epoch: &EpochRecord, from: From) -> Option<Edit
     Some(edits)
 }
 
-fn identity(epoch: &EpochRecord, from: From) -> u64 {
+/// Whether a message loses reasoning blocks: those from before an epoch that changed what stood before them.
+fn strips_thinking(session: &Session, epoch: &EpochRecord, turn: usize, at: usize) -> bool {
+    let before = epoch.covered > 0 && turn > 0 && turn < epoch.began_at as usize;
+    before && session.messages.get(at).is_some_and(|admitted| admitted.message.thinks())
+}
+
+fn identity(session: &Session, epoch: &EpochRecord, from: From) -> u64 {
     let mut hasher = FxHasher::default();
     match from {
         From::Message(turn, at) => {
             at.hash(&mut hasher);
-            (epoch.covered > 0 && turn < epoch.began_at as usize).hash(&mut hasher);
+            strips_thinking(session, epoch, turn, at).hash(&mut hasher);
             if let Some(edited) = epoch.edits.get(&at) {
                 edited.texts.hash(&mut hasher);
             }
@@ -224,7 +229,7 @@ pub fn render(
     before: &Shown,
 ) -> (Served, Shown) {
     let rendered = layout.render(session, epoch, request.format);
-    let shown = layout.shown(epoch);
+    let shown = layout.shown(session, epoch);
     let receipt = account(session, epoch, layout, request, &rendered, (before, &shown));
     let expand_tool = (!receipt.omitted.is_empty()).then(|| expand_tool(request.format));
     let (messages, text) = match request.format {

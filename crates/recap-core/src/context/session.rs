@@ -276,11 +276,21 @@ impl Session {
         request: &ContextRequest,
         stored: Option<EpochRecord>,
     ) -> Served {
-        let before = self.lines.remove(key).map(|line| line.shown).unwrap_or_default();
+        let line = self.lines.remove(key);
+        let before = line.map(|line| self.shown_before(&line, &epoch, request)).unwrap_or_default();
         let (mut served, shown) = render(self, &epoch, layout, request, &before);
         self.lines.insert(key.to_owned(), Line { epoch, shown, ended: None });
         served.new_epoch = stored;
         served
+    }
+
+    /// What was served last on a line. After a restart that is not known: then it is what its epoch would serve now, so
+    /// that a change of epoch is announced all the same.
+    fn shown_before(&self, line: &Line, next: &EpochRecord, request: &ContextRequest) -> Shown {
+        if line.shown.items.is_empty() && line.epoch.n < next.n {
+            return Layout::of(self, &line.epoch, request).shown(self, &line.epoch);
+        }
+        line.shown.clone()
     }
 
     /// The last turn that can be served: an exchange whose results have not all come is left out.

@@ -106,7 +106,8 @@ fn write_errors(out: &mut String, turns: &[TurnDigest]) {
         .collect();
     let shown = met.get(met.len().saturating_sub(MOST_ERRORS)..).unwrap_or_default();
     if !shown.is_empty() {
-        let _infallible = writeln!(out, "Errors met in turns {}.", shown.join(", "));
+        let turns = if shown.len() == 1 { "turn" } else { "turns" };
+        let _infallible = writeln!(out, "Errors met in {turns} {}.", shown.join(", "));
     }
 }
 

@@ -31,7 +31,15 @@ impl Daemon {
     /// Fails when the build does, or when the daemon is not ready after a minute, with the end of its log.
     pub fn start() -> Result<Self> {
         Run::cargo(["build", "--release", "--package", "recapd", "--all-features"])?.show()?;
-        let program = workspace::target_dir()?.join("release").join("recapd");
+        Self::start_program(workspace::target_dir()?.join("release").join("recapd"))
+    }
+
+    /// Starts a recapd that is built already.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is not ready after a minute, with the end of its log.
+    pub fn start_program(program: PathBuf) -> Result<Self> {
         let data = tempfile::Builder::new().prefix("recapd-measure-").tempdir().context("no temporary folder")?;
         let mut daemon = Self { server: None, data, program, url: String::new() };
         daemon.serve()?;

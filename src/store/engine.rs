@@ -135,7 +135,8 @@ impl Conn {
     /// Inserts rows given as a flat list of `columns` values each, many at a time, and returns what the
     /// statement's end (`ON CONFLICT … RETURNING …`, may be empty) returns.
     ///
-    /// Chunks are powers of two, so that few distinct statements need preparing.
+    /// Each count of rows is a statement of its own: prepared ones stay, as many as [`MAX_ROWS`] for each kind of
+    /// insert, which is well below what a connection keeps.
     pub(super) async fn insert_rows(
         &mut self,
         start: &'static str,
@@ -147,7 +148,7 @@ impl Conn {
         let mut left = values.len() / columns.max(1);
         let mut values = values.into_iter();
         while left > 0 {
-            let rows = MAX_ROWS.min(1 << left.ilog2());
+            let rows = MAX_ROWS.min(left);
             let chunk: Vec<Value> = values.by_ref().take(rows * columns).collect();
             let sql = with_tuples(&format!("{start} VALUES "), columns, rows, &format!(" {end}"));
             returned.extend(self.rows_of(AssertSqlSafe(sql.into()), chunk).await?);

@@ -31,7 +31,15 @@ impl Daemon {
     /// Fails when the build does, or when the daemon is not ready after a minute, with the end of its log.
     pub fn start() -> Result<Self> {
         Run::cargo(["build", "--release", "--package", "recapd", "--all-features"])?.show()?;
-        let program = workspace::target_dir()?.join("release").join("recapd");
+        Self::start_program(workspace::target_dir()?.join("release").join("recapd"))
+    }
+
+    /// Starts a recapd that is built already.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it is not ready after a minute, with the end of its log.
+    pub fn start_program(program: PathBuf) -> Result<Self> {
         let data = tempfile::Builder::new().prefix("recapd-measure-").tempdir().context("no temporary folder")?;
         let mut daemon = Self { server: None, data, program, url: String::new() };
         daemon.serve()?;
@@ -57,7 +65,7 @@ impl Daemon {
         let data = self.data.path();
         let run = Run::new(&self.program, ["serve", "--listen", "127.0.0.1:0", "--data"])?.arg(data.join("data"));
         let mut server = run.without_env("RECAPD_").serve(&data.join("log"), "TERM")?;
-        self.url = server.wait_for_line(READY, PATIENCE)?.trim().to_owned();
+        server.wait_for_line(READY, PATIENCE)?.trim().clone_into(&mut self.url);
         self.server = Some(server);
         Ok(())
     }

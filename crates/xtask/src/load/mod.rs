@@ -7,6 +7,7 @@ mod agent;
 mod http;
 mod table;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
@@ -43,6 +44,9 @@ pub struct Args {
     /// Budget of the contexts, in tokens
     #[arg(long, default_value_t = 8_000)]
     budget: u32,
+    /// Measures this recapd instead of building one
+    #[arg(long)]
+    program: Option<PathBuf>,
     /// Prints the rows as one JSON array
     #[arg(long)]
     json: bool,
@@ -54,7 +58,10 @@ pub struct Args {
 ///
 /// Fails when the daemon does, or refuses a request.
 pub fn run(args: &Args) -> Result<()> {
-    let mut daemon = Daemon::start()?;
+    let mut daemon = match &args.program {
+        Some(program) => Daemon::start_program(program.clone())?,
+        None => Daemon::start()?,
+    };
     let mut rows = Vec::new();
     let load = Load { args, url: daemon.url().to_owned() };
     rows.push(load.appends()?);

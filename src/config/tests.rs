@@ -54,7 +54,7 @@ fn later_layers_win_and_origins_are_told() {
 #[test]
 fn every_fault_is_reported_at_once_with_its_key() {
     let keys = faults(&[
-        ("RECAPD_CONTEXT__LOW_MARK", "0.9"),
+        ("RECAPD_CONTEXT__LOW_MARK", "0.95"),
         ("RECAPD_COMPRESS__HISTORY", "llm"),
         ("RECAPD_LIMITS__MAX_DEPTH", "1000"),
         ("RECAPD_AUTH__KEY_FILE", "/nonexistent"),

@@ -56,7 +56,7 @@ impl Db {
 /// Fails where there is none yet: opening would make one.
 pub async fn open_beside(setting: &Setting) -> anyhow::Result<Store> {
     let config = setting.load(&[])?.config;
-    let url = store_url(&config, &setting.data)?;
+    let url = store_url(&config, &setting.data_dir())?;
     if let StoreUrl::Sqlite(path) = &url {
         anyhow::ensure!(path.is_file(), "there is no database at {}", path.display());
     }

@@ -80,8 +80,8 @@ async fn here(setting: &Setting) -> Vec<Finding> {
     let config = layered.config;
     let mut findings = vec![
         Finding::of("configuration", Ok(format!("{} values are sound", layered.shown.len()))),
-        folder(&setting.data),
-        space(&setting.data),
+        folder(&setting.data_dir()),
+        space(&setting.data_dir()),
     ];
     let port = port(&config).await;
     match setting.open_with(config).await {

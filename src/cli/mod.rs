@@ -14,6 +14,8 @@ mod key;
 mod openapi;
 mod output;
 mod reference;
+mod quickstart;
+mod replay;
 mod serve;
 mod setting;
 
@@ -37,10 +39,14 @@ pub struct Cli {
 enum Command {
     /// Run the daemon
     Serve(serve::Serve),
+    /// See recapd at work: a daemon, and a small agent that explores this folder
+    Quickstart(quickstart::Quickstart),
     /// Store recorded conversations: files and folders of JSON, JSONL or JSONL.gz
     Import(import::Import),
     /// Write trajectories as JSONL, their messages as they were sent
     Export(export::Export),
+    /// Replay recorded trajectories at given budgets and measure what the contexts cost and keep
+    Replay(replay::Replay),
     /// Print the context that an agent would be served
     Context(context::Context),
     /// Compress messages from a file or standard input; nothing is stored
@@ -92,8 +98,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
     let setting = &cli.setting;
     match cli.command {
         Command::Serve(command) => command.run(setting).await,
+        Command::Quickstart(command) => Box::pin(command.run(setting)).await,
         Command::Import(command) => command.run(setting).await,
         Command::Export(command) => command.run(setting).await,
+        Command::Replay(command) => command.run(setting),
         Command::Context(command) => command.run(setting).await,
         Command::Compress(command) => command.run(setting).await,
         Command::Key(command) => command.run(setting).await,

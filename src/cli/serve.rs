@@ -33,7 +33,7 @@ impl Serve {
         let stop = lifecycle::stop_on_signals()?;
         // Metrics must be there before the first counter is.
         telemetry::metrics_recorder()?;
-        let data = open_data(&config, &setting.data).await?;
+        let data = open_data(&config, &setting.data_dir()).await?;
         let listener = lifecycle::bind(config.server.listen).await?;
         let address = listener.local_addr()?;
         let app = App::start(config, data, World::real()).await?;

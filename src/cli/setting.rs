@@ -17,9 +17,9 @@ use crate::world::World;
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Setting {
-    /// The data folder
-    #[arg(long, global = true, env = "RECAPD_DATA_DIR", default_value = "recapd-data", value_name = "DIR")]
-    pub data: PathBuf,
+    /// The data folder; recapd-data where it is left out
+    #[arg(long, global = true, env = "RECAPD_DATA_DIR", value_name = "DIR")]
+    pub data: Option<PathBuf>,
     /// The configuration file; recapd.toml in the data folder where it is left out
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -39,13 +39,19 @@ pub struct Local {
 }
 
 impl Setting {
+    /// Returns the data folder.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| PathBuf::from("recapd-data"))
+    }
+
     /// Reads the configuration; `overrides` are flags of the command.
     ///
     /// # Errors
     ///
     /// [`config::LoadError`]
     pub fn load(&self, overrides: &[(&str, Option<String>)]) -> Result<Layered, config::LoadError> {
-        let mut flags = Flags { file: self.config.clone(), data_dir: Some(self.data.clone()), ..Flags::default() };
+        let mut flags = Flags { file: self.config.clone(), data_dir: Some(self.data_dir()), ..Flags::default() };
         let own = [("storage.database_url", self.database_url.clone())];
         for (key, value) in overrides.iter().chain(&own) {
             if let Some(value) = value {
@@ -73,7 +79,7 @@ impl Setting {
     pub async fn open_with(&self, config: Config) -> anyhow::Result<Local> {
         let log = config::Log { filter: "warn".to_owned(), ..config.log.clone() };
         telemetry::start_logs(&log)?;
-        let data = open_data(&config, &self.data).await?;
+        let data = open_data(&config, &self.data_dir()).await?;
         let world = World::real();
         let keys = Keys::new(data.store.clone(), world.clone(), None);
         let counters = Counters::load(&config.tokens)?;

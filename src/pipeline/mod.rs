@@ -13,6 +13,7 @@ pub mod policy;
 mod prepare;
 mod repeats;
 pub mod find_originals;
+pub mod rehearse;
 pub mod serve_context;
 mod sessions;
 mod settings;

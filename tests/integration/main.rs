@@ -16,6 +16,8 @@ mod events;
 mod openapi;
 mod problems;
 mod process;
+mod quickstart;
+mod replay;
 mod run;
 mod store;
 mod trajectories;

@@ -95,6 +95,11 @@ fn is_lines(path: &Path) -> bool {
 }
 
 impl Source {
+    /// Returns its name without its folders.
+    pub fn name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// Reads the conversations, or why one cannot be read, with their places.
     pub fn conversations(&self, bar: &ProgressBar) -> Box<dyn Iterator<Item = Found> + Send> {
         let reader = match self.open(bar) {

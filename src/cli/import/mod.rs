@@ -1,7 +1,7 @@
 //! `recapd import`
 
-mod files;
-mod shapes;
+pub mod files;
+pub mod shapes;
 mod target;
 
 use std::path::PathBuf;

@@ -311,7 +311,7 @@ fn push_lines(turn: &mut TurnDigest, original: OriginalHash, served: &str, said:
         let text = served.get(unit.span.clone()).unwrap_or_default();
         let parent = unit.parent.map(|parent| parent.saturating_add(base));
         let number = u32::try_from(turn.lines.len()).unwrap_or(u32::MAX);
-        let line = Line { parent, source, number, ..line_of(text, unit.role, counter) };
+        let line = Line { parent, number, source, ..line_of(text, unit.role, counter) };
         tokens += line.tokens;
         held += line.facts.len();
         turn.lines.push(line);

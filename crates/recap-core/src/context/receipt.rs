@@ -93,7 +93,7 @@ pub struct TokenReceipt {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stated_error: Option<f64>,
     /// Pictures whose tokens are not known and not counted.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unknown_images: u32,
     /// Tokens of the whole trajectory, uncompressed.
     pub full: u32,

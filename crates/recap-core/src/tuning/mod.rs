@@ -13,7 +13,7 @@ mod validity;
 mod values;
 
 pub use recorded::{RecordError, Recorded};
-pub use replay::{InvalidContext, Lost, Measure, Replay, ServedContext, TrajectoryScore, replay};
+pub use replay::{InvalidContext, Lost, Measure, Replay, ServedContext, TrajectoryScore, replay, replay_at};
 pub use summary::Summary;
 pub use text::MessageCache;
 pub use validity::invalid;

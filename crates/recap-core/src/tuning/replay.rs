@@ -117,26 +117,36 @@ pub struct TrajectoryScore {
     pub invalid_contexts: Vec<InvalidContext>,
 }
 
-/// Replays a trajectory: for each assistant message, hands the messages before it that were not handed over yet
-/// and the budget (tokens, system prompt included) to `serve`, and checks the context that it returns.
+/// Replays a trajectory at the budget that a rule gives it.
 ///
 /// # Errors
-/// The first error of `serve`.
+/// As [`replay_at`].
 pub fn replay<E>(
     recorded: &Recorded,
     rule: Replay,
     cache: &mut MessageCache,
-    mut serve: impl FnMut(&[Value], i64) -> Result<ServedContext, E>,
+    serve: impl FnMut(&[Value], i64) -> Result<ServedContext, E>,
 ) -> Result<TrajectoryScore, E> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
     let share = (rule.fraction * recorded.full_peak() as f64) as i64;
     let floor = i64::from(rule.floor);
-    let mut score = TrajectoryScore {
-        budget: recorded.system_tokens + share.max(floor),
-        floored: share < floor,
-        full_peak: recorded.full_peak(),
-        ..TrajectoryScore::default()
-    };
+    let score = replay_at(recorded, recorded.system_tokens + share.max(floor), cache, serve)?;
+    Ok(TrajectoryScore { floored: share < floor, ..score })
+}
+
+/// Replays a trajectory at a budget (tokens, system prompt included): for each assistant message, hands the
+/// messages before it that were not handed over yet and the budget to `serve`, and checks the context that it
+/// returns.
+///
+/// # Errors
+/// The first error of `serve`.
+pub fn replay_at<E>(
+    recorded: &Recorded,
+    budget: i64,
+    cache: &mut MessageCache,
+    mut serve: impl FnMut(&[Value], i64) -> Result<ServedContext, E>,
+) -> Result<TrajectoryScore, E> {
+    let mut score = TrajectoryScore { budget, full_peak: recorded.full_peak(), ..TrajectoryScore::default() };
     let mut sent = 0;
     let mut served = Served::default();
     let mut full_before = 0;

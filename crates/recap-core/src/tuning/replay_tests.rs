@@ -131,6 +131,26 @@ fn refused_contexts_may_exceed_the_budget() {
 }
 
 #[test]
+fn an_absolute_budget_is_the_one_asked_for() {
+    let recorded = Recorded::new(trajectory()).unwrap();
+    let serve = |budget: i64| {
+        let mut all = Vec::new();
+        move |sent: &[Value], asked: i64| {
+            assert_eq!(asked, budget);
+            all.extend_from_slice(sent);
+            Ok::<_, ()>(ServedContext { messages: all.clone(), refused: false })
+        }
+    };
+    let score = replay_at(&recorded, 40, &mut MessageCache::default(), serve(40)).unwrap();
+    assert_eq!((score.budget, score.floored, score.over), (40, false, 2));
+    let system = size(&trajectory()[0]);
+    let by_rule =
+        replay(&recorded, Replay { fraction: 0.0, floor: 9 }, &mut MessageCache::default(), serve(system + 9));
+    let at = replay_at(&recorded, system + 9, &mut MessageCache::default(), serve(system + 9));
+    assert_eq!(by_rule.unwrap(), TrajectoryScore { floored: true, ..at.unwrap() });
+}
+
+#[test]
 fn errors_of_the_server_end_the_replay() {
     let recorded = Recorded::new(trajectory()).unwrap();
     let failed = replay(&recorded, RULE, &mut MessageCache::default(), |_, _| Err::<ServedContext, _>("down"));

@@ -1,0 +1,64 @@
+//! A recorded trajectory served in this process, as the daemon serves it, with nothing stored.
+
+use std::sync::Arc;
+
+use recap_core::compress::RulesMatcher;
+use recap_core::context::{ContextRequest, Handles, Reformatting, Served, Session, admit};
+use recap_core::tokens::Counter;
+use recap_core::trajectory::Limits;
+
+use super::append_messages::{Incoming, limits};
+use super::counters::Counters;
+use super::failure::Failure;
+use super::policy::Policy;
+use super::settings::settings;
+use crate::config::Config;
+
+/// A trajectory's session under the configuration's settings.
+pub struct Rehearsal {
+    session: Session,
+    counter: Counter,
+    reformatting: Reformatting,
+    limits: Limits,
+}
+
+impl Rehearsal {
+    /// Begins a trajectory without messages and without tools.
+    ///
+    /// # Errors
+    ///
+    /// None that a configuration which was checked leads to.
+    pub fn new(
+        config: &Config,
+        counters: &Counters,
+        rules: &Arc<RulesMatcher>,
+        model: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let counter = counters.of(model);
+        let held = Policy::default().over(config);
+        let settings = settings(rules, Counter::clone(&counter), &held, None, Handles::Shown)?;
+        let session = Session::new(settings);
+        Ok(Self { session, counter, reformatting: held.reformatting, limits: limits(config) })
+    }
+
+    /// Admits messages and takes them.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Invalid`] with every fault; then none is taken.
+    pub fn append(&mut self, incoming: &Incoming) -> Result<(), Failure> {
+        let messages = incoming.parse(&self.limits).map_err(Failure::Invalid)?;
+        let admitted = messages.into_iter().map(|message| admit(message, self.counter.as_ref(), self.reformatting));
+        self.session.append(admitted.collect());
+        Ok(())
+    }
+
+    /// Serves a context.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Context`]
+    pub fn serve(&mut self, request: &ContextRequest) -> Result<Served, Failure> {
+        Ok(self.session.serve(request)?)
+    }
+}

@@ -177,7 +177,7 @@ impl Pipeline {
 
     fn note_read(&self, live: &mut Live, served: &Served) {
         let tokens = &served.receipt.tokens;
-        live.sums.read(served.receipt.length, tokens.total);
+        live.sums.read(served.receipt.length, tokens);
         self.count_read(&live.row.namespace, live.row.agent.as_deref(), tokens.total, tokens.full);
     }
 }

@@ -1,10 +1,13 @@
 //! What a trajectory's steps cost, in full and as served (ACON, metrics of the paper's section on evaluation).
 
+use recap_core::context::TokenReceipt;
+use recap_core::tokens::REPLY_TOKENS;
 use recap_core::trajectory::Role;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Sums over the steps of one side. A step is one assistant message; its input is what stood before it.
+/// Sums over the steps of one side. A step is one assistant message; its input is the messages before it, without tool
+/// schemas and the reply's priming.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Tally {
     /// Largest input, system prompt apart.
@@ -58,9 +61,12 @@ impl Sums {
         self.before += tokens;
     }
 
-    /// Notes that a context of `tokens` was served after `length` messages.
-    pub fn read(&mut self, length: u64, tokens: u32) {
-        self.last_read = Some((length, u64::from(tokens)));
+    /// Notes that a context was served after `length` messages. Of its tokens those of messages count, as they
+    /// do in full: tool schemas and the reply's priming do not.
+    pub fn read(&mut self, length: u64, tokens: &TokenReceipt) {
+        let tools = tokens.by_source.get("tools").copied().unwrap_or(0);
+        let messages = tokens.total.saturating_sub(tools.saturating_add(REPLY_TOKENS));
+        self.last_read = Some((length, u64::from(messages)));
     }
 
     fn step(&mut self, n: u64, output: u64) {

@@ -224,6 +224,23 @@ async fn anthropic_messages_go_in_and_come_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn steps_served_whole_cost_what_they_cost_in_full() {
+    let app = TestApp::start().await;
+    let tools = json!([{ "type": "function", "function": { "name": "read", "description": "Reads a file." } }]);
+    let policy = json!({ "compress": { "observation": "off" } });
+    let path = app.trajectory(&json!({ "tools": tools, "policy": policy })).await;
+    app.append(&path, &[json!({ "role": "system", "content": "Be brief." })]).await;
+    app.append(&path, &[json!({ "role": "user", "content": "Read the files." })]).await;
+    for turn in 1..5 {
+        app.get(&format!("{path}/context?budget=100000")).await.ok();
+        app.append(&path, &tool_turn(turn, 40)).await;
+    }
+    let metrics = &app.get(&path).await.ok()["metrics"];
+    assert_eq!(metrics["full"]["steps"], 4);
+    assert_eq!(metrics["served"], metrics["full"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn steps_are_summed_in_full_and_as_served() {
     let app = TestApp::start().await;
     let path = app.trajectory(&json!({})).await;

@@ -1,6 +1,7 @@
 //! `recapd export`
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Stdout, Write};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -50,6 +51,42 @@ struct Exported {
     messages: Vec<Box<RawValue>>,
 }
 
+/// Where an export goes.
+enum Out {
+    Stdout(Stdout),
+    Plain(BufWriter<File>),
+    Packed(GzEncoder<BufWriter<File>>),
+}
+
+impl Out {
+    /// Writes what is left, the end of a compressed file included: dropping it would hide a failure.
+    fn finish(self) -> std::io::Result<()> {
+        match self {
+            Self::Stdout(mut out) => out.flush(),
+            Self::Plain(mut out) => out.flush(),
+            Self::Packed(out) => out.finish()?.flush(),
+        }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Stdout(out) => out.write(bytes),
+            Self::Plain(out) => out.write(bytes),
+            Self::Packed(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Stdout(out) => out.flush(),
+            Self::Plain(out) => out.flush(),
+            Self::Packed(out) => out.flush(),
+        }
+    }
+}
+
 impl Export {
     /// Exports.
     ///
@@ -59,9 +96,8 @@ impl Export {
     pub async fn run(self, setting: &Setting) -> anyhow::Result<Done> {
         let local = setting.open().await?;
         let mut out = self.opened()?;
-        let count = self.write_all(&local.pipeline, out.as_mut()).await?;
-        out.flush()?;
-        drop(out);
+        let count = self.write_all(&local.pipeline, &mut out).await?;
+        out.finish().context("the export cannot be written to its end")?;
         local.close().await?;
         if self.out.is_some() && setting.json {
             output::say_json(&serde_json::json!({ "trajectories": count }))?;
@@ -71,20 +107,20 @@ impl Export {
         Ok(Done::Well)
     }
 
-    fn opened(&self) -> anyhow::Result<Box<dyn Write>> {
+    fn opened(&self) -> anyhow::Result<Out> {
         let Some(path) = &self.out else {
-            return Ok(Box::new(std::io::stdout()));
+            return Ok(Out::Stdout(std::io::stdout()));
         };
-        let file = std::fs::File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
-        let file = std::io::BufWriter::new(file);
+        let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+        let file = BufWriter::new(file);
         Ok(if path.extension().is_some_and(|end| end == "gz") {
-            Box::new(GzEncoder::new(file, Compression::default()))
+            Out::Packed(GzEncoder::new(file, Compression::default()))
         } else {
-            Box::new(file)
+            Out::Plain(file)
         })
     }
 
-    async fn write_all(&self, pipeline: &Pipeline, out: &mut dyn Write) -> anyhow::Result<u64> {
+    async fn write_all(&self, pipeline: &Pipeline, out: &mut Out) -> anyhow::Result<u64> {
         let caller = Caller::local();
         let mut count = 0;
         for id in &self.ids {
@@ -115,7 +151,7 @@ impl Export {
     }
 }
 
-async fn write_one(pipeline: &Pipeline, row: TrajectoryRow, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn write_one(pipeline: &Pipeline, row: TrajectoryRow, out: &mut Out) -> anyhow::Result<()> {
     let mut messages = Vec::new();
     while (messages.len() as u64) < row.length {
         let rows = pipeline

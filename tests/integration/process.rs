@@ -1,6 +1,6 @@
 //! The real process: signals, kills, two at once, its command line.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -193,9 +193,24 @@ fn what_is_imported_is_exported_byte_for_byte() {
     let text = String::from_utf8(exported.stdout).unwrap();
     assert_eq!(text.lines().count(), 5);
     assert_eq!(text.matches(message).count(), 6, "{text}");
+    let packed = folder.path().join("out.jsonl.gz");
+    assert!(run(&data, &["export", "--out", packed.to_str().unwrap()]).status.success());
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(&packed).unwrap()).read_to_string(&mut unpacked).unwrap();
+    assert_eq!(unpacked, text);
     let again = run(&data, &["--json", "import", files.join("b.json").to_str().unwrap()]);
     let report: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert!(report["skipped"][0]["reason"].as_str().unwrap().contains("exists"), "{report}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_export_to_a_full_disk_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = folder.path().join("full.gz");
+    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+    let exported = run(&folder.path().join("data"), &["export", "--out", full.to_str().unwrap()]);
+    assert_eq!(exported.status.code(), Some(1), "{exported:?}");
 }
 
 #[test]

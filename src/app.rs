@@ -89,7 +89,6 @@ struct Inner {
     streams: Arc<Semaphore>,
     stopping: CancellationToken,
     tasks: TaskTracker,
-    keys_needed: bool,
     // Held for as long as the data folder is used.
     _lock: Option<std::fs::File>,
 }
@@ -171,7 +170,7 @@ impl App {
         let fixed = config.auth.key_file.as_deref().map(|path| secret_of("auth.key_file", path)).transpose()?;
         let counters = Counters::load(&config.tokens)?;
         let keys = Keys::new(data.store.clone(), world.clone(), fixed.as_ref());
-        if config.auth.keys_required && fixed.is_none() && keys.list().await?.is_empty() {
+        if config.auth.keys_required && !keys.any().await? {
             return Err(StartError::NoKey);
         }
         let inner = Inner {
@@ -180,7 +179,6 @@ impl App {
             streams: Arc::new(Semaphore::new(config.limits.sse_clients)),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            keys_needed: config.auth.keys_required || fixed.is_some(),
             pipeline: Pipeline::new(data.store, Arc::new(config), world, counters, keys)?,
             _lock: data.lock,
         };
@@ -247,10 +245,14 @@ impl App {
         &self.inner.stopping
     }
 
-    /// Tells whether requests on loopback need a key, too.
-    #[must_use]
-    pub fn keys_needed(&self) -> bool {
-        self.inner.keys_needed
+    /// Tells whether requests on loopback need a key, too: where the configuration asks for it, and for as long
+    /// as there is any key.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store does.
+    pub async fn keys_needed(&self) -> Result<bool, StoreError> {
+        Ok(self.config().auth.keys_required || self.pipeline().keys().any().await?)
     }
 
     /// Finishes what is in work and closes the store.

@@ -91,7 +91,7 @@ pub struct Limits {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
-    /// Ask for keys on loopback, too.
+    /// Ask for keys on loopback, too, even where there is none yet.
     pub keys_required: bool,
     /// A file with one static key.
     pub key_file: Option<PathBuf>,

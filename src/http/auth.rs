@@ -44,7 +44,9 @@ async fn caller_of(app: &App, said: Said) -> Result<Caller, Problem> {
             .await
             .map_err(super::errors::of_store)?
             .ok_or_else(|| Problem::new(Code::KeyNeeded, "the key is unknown or was revoked")),
-        None if app.keys_needed() => Err(Problem::new(Code::KeyNeeded, "the request carries no key")),
+        None if app.keys_needed().await.map_err(super::errors::of_store)? => {
+            Err(Problem::new(Code::KeyNeeded, "the request carries no key"))
+        }
         None if said.local_host => Ok(Caller::local()),
         None => Err(Problem::new(Code::ForeignHost, "the Host header names no loopback address")),
     }

@@ -101,6 +101,8 @@ pub struct Keys {
     world: World,
     fixed: Option<[u8; 32]>,
     known: Cache<[u8; 32], Option<Caller>>,
+    // one entry: whether the store holds any key
+    stored: Cache<(), bool>,
 }
 
 impl Keys {
@@ -108,7 +110,31 @@ impl Keys {
     #[must_use]
     pub fn new(store: Store, world: World, fixed: Option<&SecretString>) -> Self {
         let fixed = fixed.map(|key| hash_of(key.expose_secret()));
-        Self { store, world, fixed, known: Cache::builder().max_capacity(10_000).time_to_live(BELIEVED).build() }
+        Self {
+            store,
+            world,
+            fixed,
+            known: Cache::builder().max_capacity(10_000).time_to_live(BELIEVED).build(),
+            stored: Cache::builder().max_capacity(1).time_to_live(BELIEVED).build(),
+        }
+    }
+
+    /// Tells whether there is any key. One that this process makes or revokes counts at once; one of another
+    /// daemon on the same database within seconds.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store does.
+    pub async fn any(&self) -> Result<bool, StoreError> {
+        if self.fixed.is_some() {
+            return Ok(true);
+        }
+        if let Some(any) = self.stored.get(&()).await {
+            return Ok(any);
+        }
+        let any = !self.list().await?.is_empty();
+        self.stored.insert((), any).await;
+        Ok(any)
     }
 
     /// Returns who sends a key; `None` if it is no key.
@@ -166,6 +192,7 @@ impl Keys {
         };
         self.store.add_key(row.clone()).await?;
         self.known.invalidate(&row.hash).await;
+        self.stored.insert((), true).await;
         Ok(NewKey { row, secret: secret.into() })
     }
 
@@ -186,6 +213,7 @@ impl Keys {
     pub async fn revoke(&self, id: &str) -> Result<bool, StoreError> {
         let was = self.store.delete_key(id).await?;
         self.known.invalidate_all();
+        self.stored.invalidate(&()).await;
         Ok(was)
     }
 }

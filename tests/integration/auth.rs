@@ -110,3 +110,19 @@ async fn without_keys_the_host_must_be_local() {
     let answer = app.send(Method::GET, "/v1/trajectories", None, &[("host", "evil.example")]).await;
     assert_eq!(answer.problem(421)["type"], "/problems/foreign-host");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_key_ends_keyless_access_until_it_is_revoked() {
+    let mut app = TestApp::start().await;
+    let made = app.post("/v1/keys", &json!({ "name": "first", "scope": "admin" })).await.ok();
+    app.get("/v1/trajectories").await.problem(401);
+    app.key = Some(made["key"].as_str().unwrap().to_owned());
+    app.get("/v1/trajectories").await.ok();
+    app.key = None;
+    let mut app = app.restart().await;
+    app.get("/v1/trajectories").await.problem(401);
+    app.key = Some(made["key"].as_str().unwrap().to_owned());
+    assert_eq!(app.delete(&format!("/v1/keys/{}", made["id"].as_str().unwrap())).await.status, 204);
+    app.key = None;
+    app.get("/v1/trajectories").await.ok();
+}

@@ -21,7 +21,7 @@ pub async fn frame(State(app): State<App>, request: Request, next: Next) -> Resp
     let id = request_id(&app, &request);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
+    let route = route_of(&request).to_owned();
     let span = tracing::info_span!("request", %method, path, id);
     let started = Instant::now();
     let answered = AssertUnwindSafe(gated(&app, request, next)).catch_unwind().instrument(span.clone()).await;
@@ -40,7 +40,7 @@ pub async fn frame(State(app): State<App>, request: Request, next: Next) -> Resp
 }
 
 async fn gated(app: &App, request: Request, next: Next) -> Response {
-    if is_exempt(request.uri().path()) {
+    if is_exempt(route_of(&request)) {
         return next.run(request).await;
     }
     let Ok(_permit) = app.gate().try_acquire() else {
@@ -55,9 +55,14 @@ async fn gated(app: &App, request: Request, next: Next) -> Response {
     })
 }
 
+/// Returns the pattern of the route that a request matches; `-` for none.
+fn route_of(request: &Request) -> &str {
+    request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str)
+}
+
 /// Event streams last; health is asked for when all else is full.
-fn is_exempt(path: &str) -> bool {
-    path.ends_with("/events") || path == "/healthz" || path == "/readyz"
+fn is_exempt(route: &str) -> bool {
+    matches!(route, "/v1/trajectories/{id}/events" | "/healthz" | "/readyz")
 }
 
 /// Returns the id of a request: the client's, or a new one.

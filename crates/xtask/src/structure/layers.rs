@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn groups_are_read_over_lines_and_depths() {
-        let text = "use crate::{\n    config::{A, B},\n    http::{\n        self, C,\n    },\n    ids,\n};";
+        let text = "use crate::{\n    config::{A, B},\n    http::{\n        self, C,\n    },\n    world,\n};";
         assert_eq!(check("src/store/mod.rs", text), ["src/store/mod.rs:3: `store` may not import `http`"]);
     }
 

@@ -10,7 +10,7 @@ use super::counters::Counters;
 use super::failure::Failure;
 use super::policy::Policy;
 use super::settings::settings;
-use super::{Pipeline, compute};
+use super::{Pipeline, checks, compute};
 use crate::config::Config;
 
 /// What is to be compressed.
@@ -48,6 +48,7 @@ pub fn compress_here(
     rules: &Arc<RulesMatcher>,
     compress: &Compress,
 ) -> Result<Served, Failure> {
+    checks::tools(compress.tools.as_deref())?;
     let counter = counters.of(compress.model.as_deref());
     let held = Policy::default().over(config);
     let messages = compress.incoming.parse(&limits(config)).map_err(Failure::Invalid)?;

@@ -60,7 +60,7 @@ async fn requests_that_lead_nowhere() {
         "a wrong policy",
         &app.post(
             "/v1/trajectories",
-            &json!({ "policy": { "context": { "low_mark": 0.9 }, "compress": { "history": "llm" } } }),
+            &json!({ "policy": { "context": { "low_mark": 0.95 }, "compress": { "history": "llm" } } }),
         )
         .await,
         422,

@@ -289,12 +289,16 @@ async fn doctor_asks_a_daemon_and_looks_here() {
     let alone = run(&data, &["doctor", "--json"]);
     assert_eq!(alone.status.code(), Some(0), "{alone:?}");
     assert!(String::from_utf8_lossy(&alone.stdout).contains("went in and came out"));
+    assert!(!data.join("recapd.db").exists(), "doctor made a database");
+    let nowhere = folder.path().join("nowhere");
+    assert!(run(&nowhere, &["doctor", "--json"]).status.code().is_some() && !nowhere.exists());
     let daemon = Daemon::start(&data);
     let url = daemon.url.clone();
     let beside = run(&data, &["doctor"]);
     assert_eq!(beside.status.code(), Some(0), "{beside:?}");
     assert!(String::from_utf8_lossy(&beside.stdout).contains("a daemon uses the data folder"));
     assert_eq!(run(&data, &["doctor", "--url", &url]).status.code(), Some(0));
+    assert!(daemon.get("/v1/audit").await.ok()["audit"].as_array().unwrap().is_empty());
     drop(daemon);
     assert_eq!(run(&data, &["doctor", "--url", &url]).status.code(), Some(1));
 }

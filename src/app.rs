@@ -144,6 +144,25 @@ pub async fn open_data(config: &Config, data_dir: &Path) -> Result<Data, StartEr
     Ok(Data { store, lock })
 }
 
+/// Tells whether a process uses the data folder. Changes nothing.
+///
+/// # Errors
+///
+/// [`StartError::DataFolder`]
+pub fn is_in_use(data_dir: &Path) -> Result<bool, StartError> {
+    let failed = |source| StartError::DataFolder { path: data_dir.to_owned(), source };
+    let file = match std::fs::File::options().write(true).open(data_dir.join(LOCK_FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(failed(error)),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(false),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(true),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 fn lock_folder(folder: &Path) -> Result<std::fs::File, StartError> {
     let failed = |source| StartError::DataFolder { path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;

@@ -1,8 +1,8 @@
 //! A running daemon, asked by commands that take `--url`.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
-use reqwest::{Client, Method, Response};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
 /// Where a running daemon is.
@@ -14,6 +14,30 @@ pub struct Remote {
     /// The key for it
     #[arg(long, env = "RECAPD_KEY", hide_env_values = true, value_name = "KEY")]
     pub key: Option<String>,
+}
+
+/// What a daemon answers where that is no success.
+#[derive(Debug, thiserror::Error)]
+#[error("{status}: {detail}")]
+pub struct Refused {
+    /// The answer's status.
+    pub status: StatusCode,
+    /// The problem's detail, or the status in words.
+    detail: String,
+}
+
+impl Refused {
+    /// Tells whether another request may well succeed: what this one holds was refused, not its sender.
+    #[must_use]
+    pub fn is_about_content(&self) -> bool {
+        matches!(
+            self.status,
+            StatusCode::BAD_REQUEST
+                | StatusCode::CONFLICT
+                | StatusCode::PAYLOAD_TOO_LARGE
+                | StatusCode::UNPROCESSABLE_ENTITY
+        )
+    }
 }
 
 /// A client of a daemon.
@@ -57,6 +81,15 @@ impl Daemon {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    /// Deletes what is at a path.
+    ///
+    /// # Errors
+    ///
+    /// Says what the daemon answered where that is no success.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<String> {
+        self.ask(Method::DELETE, path, None).await
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Option<String>) -> anyhow::Result<String> {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if let Some(key) = &self.key {
@@ -77,8 +110,7 @@ async fn read(response: Response) -> anyhow::Result<String> {
         return Ok(text);
     }
     let problem: Value = serde_json::from_str(&text).unwrap_or_default();
-    match problem.get("detail").and_then(Value::as_str) {
-        Some(detail) => bail!("{status}: {detail}"),
-        None => bail!("{status}"),
-    }
+    let detail = problem.get("detail").and_then(Value::as_str).or(status.canonical_reason());
+    let detail = detail.unwrap_or("no reason is given").to_owned();
+    Err(Refused { status, detail }.into())
 }

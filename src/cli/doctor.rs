@@ -1,7 +1,10 @@
 //! `recapd doctor`
 
+use std::cmp::Ordering;
 use std::path::Path;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Args;
 use recap_core::context::Include;
 use recap_core::trajectory::{OutFormat, WireFormat};
@@ -9,19 +12,21 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::client::Remote;
-use super::setting::Local;
 use super::{Done, Setting, output};
-use crate::app::StartError;
+use crate::app::{DATABASE_FILE, is_in_use, store_url};
 use crate::config::Config;
+use crate::pipeline::Pipeline;
 use crate::pipeline::append_messages::{Append, Incoming};
-use crate::pipeline::keys::Caller;
+use crate::pipeline::counters::Counters;
+use crate::pipeline::keys::{Caller, Keys};
 use crate::pipeline::serve_context::{Ask, Way};
-use crate::store::NewTrajectory;
+use crate::store::{NewTrajectory, Store, StoreUrl};
+use crate::world::World;
 
 const LEAST_FREE_BYTES: u64 = 1 << 30;
 
 /// Look for what keeps recapd from working: configuration, data folder, disk, port, database, and a trajectory
-/// that goes in and comes out again. With --url, ask a running daemon whether it is ready (exit code 1 if not).
+/// that goes in and comes out again, in a database of its own. Changes nothing. With --url, ask a running daemon whether it is ready (exit code 1 if not).
 #[derive(Debug, Args)]
 pub struct Doctor {
     #[command(flatten)]
@@ -78,37 +83,33 @@ async fn here(setting: &Setting) -> Vec<Finding> {
         Err(error) => return vec![Finding::of("configuration", Err(error.to_string()))],
     };
     let config = layered.config;
-    let mut findings = vec![
-        Finding::of("configuration", Ok(format!("{} values are sound", layered.shown.len()))),
-        folder(&setting.data_dir()),
-        space(&setting.data_dir()),
-    ];
-    let port = port(&config).await;
-    match setting.open_with(config).await {
-        Ok(local) => {
-            findings.push(port);
-            findings.extend(store(&local).await);
-            let closed = local.close().await;
-            findings.push(Finding::of("stop", closed.map(|()| "clean".to_owned()).map_err(|error| error.to_string())));
-        }
-        Err(error) if matches!(error.downcast_ref(), Some(StartError::InUse(_))) => {
-            findings.push(Finding {
-                what: "database",
-                verdict: Verdict::Warning,
-                said: "a daemon uses the data folder; ask it with --url".to_owned(),
-            });
-        }
-        Err(error) => findings.push(Finding::of("database", Err(format!("{error:#}")))),
+    let data = setting.data_dir();
+    let mut findings =
+        vec![Finding::of("configuration", Ok(format!("{} values are sound", layered.shown.len()))), folder(&data)];
+    if data.is_dir() {
+        findings.push(space(&data));
     }
+    match is_in_use(&data) {
+        Ok(true) => findings.push(Finding {
+            what: "daemon",
+            verdict: Verdict::Warning,
+            said: "a daemon uses the data folder; ask it with --url".to_owned(),
+        }),
+        Ok(false) => findings.push(port(&config).await),
+        Err(error) => findings.push(Finding::of("daemon", Err(error.to_string()))),
+    }
+    findings.extend(database(&config, &data).await);
+    findings.push(Finding::of("self-test", self_test(config).await.map_err(|error| format!("{error:#}"))));
     findings
 }
 
 fn folder(path: &Path) -> Finding {
-    let tried = std::fs::create_dir_all(path).and_then(|()| {
-        let probe = path.join(".recapd-doctor");
-        std::fs::write(&probe, b"x")?;
-        std::fs::remove_file(&probe)
-    });
+    if !path.exists() {
+        let said = format!("{} is not there yet; the first start makes it", path.display());
+        return Finding::of("data folder", Ok(said));
+    }
+    let probe = path.join(".recapd-doctor");
+    let tried = std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(&probe));
     let said = tried.map(|()| format!("{} can be written", path.display()));
     let finding = Finding::of("data folder", said.map_err(|error| format!("{}: {error}", path.display())));
     if finding.verdict == Verdict::Ok && is_open_to_all(path) {
@@ -152,43 +153,82 @@ async fn port(config: &Config) -> Finding {
     Finding::of("port", said.map_err(|error| error.to_string()))
 }
 
-async fn store(local: &Local) -> Vec<Finding> {
-    let store = local.pipeline.store();
-    let health = store.health().await;
-    let health = health
-        .map(|health| format!("{} {}, schema {}", health.engine.name(), health.engine_version, health.schema_version));
-    let check = match store.check().await {
-        Ok(report) if report.is_sound() => Ok(format!("{} messages are whole", report.messages)),
-        Ok(report) => Err(format!("{} problems; see `recapd db check`", report.problem_count)),
-        Err(error) => Err(error.to_string()),
+/// Looks at the database as it is: nothing is migrated, no row is written.
+async fn database(config: &Config, data: &Path) -> Vec<Finding> {
+    let url = match store_url(config, data) {
+        Ok(url) => url,
+        Err(error) => return vec![Finding::of("database", Err(error.to_string()))],
     };
-    vec![
-        Finding::of("database", health.map_err(|error| error.to_string())),
-        Finding::of("contents", check),
-        Finding::of("self-test", self_test(local).await.map_err(|error| format!("{error:#}"))),
-    ]
+    if let StoreUrl::Sqlite(path) = &url
+        && !path.exists()
+    {
+        let said = format!("{} is not there yet; the first start makes it", path.display());
+        return vec![Finding::of("database", Ok(said))];
+    }
+    let store = match Store::open(&url).await {
+        Ok(store) => store,
+        Err(error) => return vec![Finding::of("database", Err(error.to_string()))],
+    };
+    let findings = contents(&store).await;
+    store.close().await;
+    findings
 }
 
-/// A trajectory goes in, its context comes out, and it is erased.
-async fn self_test(local: &Local) -> anyhow::Result<String> {
-    let caller = Caller::local();
-    let pipeline = &local.pipeline;
-    let new = NewTrajectory { namespace: "doctor".to_owned(), ..NewTrajectory::default() };
-    let id = pipeline.create_trajectory(&caller, new).await?.id;
-    let tried = round_trip(local, &id).await;
-    pipeline.delete_trajectory(&caller, &id).await?;
+async fn contents(store: &Store) -> Vec<Finding> {
+    let health = match store.health().await {
+        Ok(health) => health,
+        Err(error) => return vec![Finding::of("database", Err(error.to_string()))],
+    };
+    let (is, latest) = (health.schema_version, health.latest_schema_version);
+    let said = format!("{} {}, schema {is}", health.engine.name(), health.engine_version);
+    let (verdict, said) = match is.cmp(&latest) {
+        Ordering::Equal => (Verdict::Ok, said),
+        Ordering::Less => (Verdict::Warning, format!("{said}; the next start brings it to {latest}")),
+        Ordering::Greater => (Verdict::Failed, format!("{said} is newer than this recapd, which knows {latest}")),
+    };
+    let mut findings = vec![Finding { what: "database", verdict, said }];
+    if is == latest {
+        let check = match store.check().await {
+            Ok(report) if report.is_sound() => Ok(format!("{} messages are whole", report.messages)),
+            Ok(report) => Err(format!("{} problems; see `recapd db check`", report.problem_count)),
+            Err(error) => Err(error.to_string()),
+        };
+        findings.push(Finding::of("contents", check));
+    }
+    findings
+}
+
+/// A trajectory goes in and its context comes out, in a database of its own that is erased afterwards.
+async fn self_test(config: Config) -> anyhow::Result<String> {
+    let world = World::real();
+    let folder = std::env::temp_dir().join(format!("recapd-doctor-{}", world.new_id()));
+    std::fs::create_dir(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let tried = in_folder(config, world, &folder).await;
+    std::fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
     tried
 }
 
-async fn round_trip(local: &Local, id: &str) -> anyhow::Result<String> {
+async fn in_folder(config: Config, world: World, folder: &Path) -> anyhow::Result<String> {
+    let store = Store::open(&StoreUrl::Sqlite(folder.join(DATABASE_FILE))).await?;
+    store.migrate().await?;
+    let keys = Keys::new(store.clone(), world.clone(), None);
+    let counters = Counters::load(&config.tokens)?;
+    let pipeline = Pipeline::new(store, Arc::new(config), world, counters, keys)?;
+    let tried = round_trip(&pipeline).await;
+    pipeline.close().await?;
+    tried
+}
+
+async fn round_trip(pipeline: &Pipeline) -> anyhow::Result<String> {
     let caller = Caller::local();
+    let id = &pipeline.create_trajectory(&caller, NewTrajectory::default()).await?.id;
     let message = RawValue::from_string(r#"{"role":"user","content":"Are you well?"}"#.to_owned())?;
     let sent = message.get().to_owned();
     let incoming = Incoming { format: WireFormat::OpenAi, messages: vec![message], system: None };
     let append = Append { incoming, expected_length: Some(0), idempotency: None };
-    local.pipeline.append_messages(&caller, id, append).await?;
+    pipeline.append_messages(&caller, id, append).await?;
     let ask = Ask { budget: None, reserve: 0, format: OutFormat::OpenAi, query: None, include: Include::default() };
-    let context = local.pipeline.serve_context(&caller, id, ask, Way::Read).await?;
+    let context = pipeline.serve_context(&caller, id, ask, Way::Read).await?;
     anyhow::ensure!(context.served.messages == [sent], "the context is not what was appended");
     Ok("a trajectory went in and came out".to_owned())
 }

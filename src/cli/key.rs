@@ -7,8 +7,8 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{Done, Setting, output};
-use crate::pipeline::Pipeline;
 use crate::pipeline::keys::{Caller, KeyScope};
+use crate::pipeline::{Pipeline, checks};
 use crate::store::KeyRow;
 use crate::world::rfc3339;
 
@@ -69,6 +69,7 @@ impl Key {
                     Scope::Operator => KeyScope::Operator,
                     Scope::Admin => KeyScope::Admin,
                 };
+                namespace.as_deref().map_or(Ok(()), |namespace| checks::name("namespace", namespace))?;
                 let new = pipeline.keys().create(name, scope, namespace).await?;
                 let detail = json!({ "name": new.row.name, "scope": new.row.scope });
                 let namespace = new.row.namespace.as_deref();

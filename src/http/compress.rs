@@ -73,7 +73,7 @@ pub async fn compress_messages(
     };
     let compress = Compress {
         incoming: Incoming { format: wire, messages: body.messages, system: body.system },
-        tools: body.tools.map(tools_text).transpose()?.flatten(),
+        tools: body.tools.and_then(tools_text),
         model: body.model,
         guideline_set: body.guideline_set,
         request,

@@ -13,7 +13,7 @@ use super::auth::Admin;
 use super::extract::{Json, Path};
 use super::pages::Body;
 use super::problem::{Problem, ProblemDocument};
-use super::trajectories::check_id;
+use crate::pipeline::checks;
 use crate::pipeline::keys::KeyScope;
 use crate::store::KeyRow;
 use crate::world::rfc3339;
@@ -76,7 +76,7 @@ pub async fn create_key(
     Json(body): Json<CreateKey>,
 ) -> Result<Response, Problem> {
     if let Some(namespace) = &body.namespace {
-        check_id("/namespace", namespace)?;
+        checks::name("/namespace", namespace)?;
     }
     // A key of one namespace makes keys of that namespace only.
     let namespace = match (&caller.namespace, body.namespace) {

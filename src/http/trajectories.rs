@@ -13,6 +13,7 @@ use super::extract::{Json, Path, Query};
 use super::pages::Body;
 use super::problem::{Problem, ProblemDocument};
 use super::records::TrajectoryRecord;
+use crate::pipeline::checks;
 use crate::pipeline::keys::Caller;
 use crate::store::{DeletionReport, NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter};
 
@@ -146,15 +147,17 @@ pub async fn create_trajectory(
     caller: Caller,
     Json(body): Json<CreateTrajectory>,
 ) -> Result<Response, Problem> {
-    check_ids(&body)?;
-    check_budget(body.budget)?;
+    // an empty name is none: the pipeline gives one
+    for (pointer, name) in [("/id", &body.id), ("/namespace", &body.namespace)] {
+        name.as_deref().map_or(Ok(()), |name| checks::name(pointer, name))?;
+    }
     let new = NewTrajectory {
         id: body.id.unwrap_or_default(),
         namespace: body.namespace.unwrap_or_default(),
         agent: body.agent,
         task: body.task,
         model: body.model,
-        tools: body.tools.map(tools_text).transpose()?.flatten(),
+        tools: body.tools.and_then(tools_text),
         budget: body.budget.map(u64::from),
         guideline_set: body.guideline_set,
         playbook: body.playbook,
@@ -162,7 +165,6 @@ pub async fn create_trajectory(
         metadata: body.metadata.filter(|metadata| !metadata.is_null()),
         created_ms: 0,
     };
-    check_metadata(new.metadata.as_ref())?;
     let row = app.pipeline().create_trajectory(&caller, new).await?;
     let location = format!("/v1/trajectories/{}", row.id);
     let record = TrajectoryRecord::of(row, None, None)?;
@@ -217,10 +219,8 @@ pub async fn patch_trajectory(
     Path(id): Path<String>,
     Json(body): Json<PatchTrajectory>,
 ) -> Result<Body<TrajectoryRecord>, Problem> {
-    check_budget(body.budget.flatten())?;
-    check_metadata(body.metadata.as_ref().and_then(Option::as_ref))?;
     let patch = Patch {
-        tools: body.tools.map(|tools| tools.map(tools_text).transpose().map(Option::flatten)).transpose()?,
+        tools: body.tools.map(|tools| tools.and_then(tools_text)),
         budget: body.budget.map(|budget| budget.map(u64::from)),
         policy: body.policy,
         metadata: body.metadata,
@@ -252,9 +252,6 @@ pub async fn fork_trajectory(
     Path(id): Path<String>,
     Json(body): Json<ForkTrajectory>,
 ) -> Result<Response, Problem> {
-    if let Some(id) = &body.id {
-        check_id("/id", id)?;
-    }
     let row = app.pipeline().fork_trajectory(&caller, &id, body.id, body.length).await?;
     let location = format!("/v1/trajectories/{}", row.id);
     let record = TrajectoryRecord::of(row, None, None)?;
@@ -301,43 +298,7 @@ pub fn millis(name: &str, text: &str) -> Result<i64, Problem> {
         .map_err(|error| Problem::field(name, format!("not an RFC 3339 time: {error}")))
 }
 
-fn check_ids(body: &CreateTrajectory) -> Result<(), Problem> {
-    if let Some(id) = &body.id {
-        check_id("/id", id)?;
-    }
-    if let Some(namespace) = &body.namespace {
-        check_id("/namespace", namespace)?;
-    }
-    Ok(())
-}
-
-/// Checks a name that a client gives.
-///
-/// # Errors
-///
-/// `invalid` with the pointer.
-pub fn check_id(pointer: &str, id: &str) -> Result<(), Problem> {
-    let fits =
-        (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte));
-    if fits { Ok(()) } else { Err(Problem::field(pointer, "must be 1 to 128 of A-Z a-z 0-9 . _ : -")) }
-}
-
-fn check_budget(budget: Option<u32>) -> Result<(), Problem> {
-    if budget == Some(0) { Err(Problem::field("/budget", "must be above 0")) } else { Ok(()) }
-}
-
-fn check_metadata(metadata: Option<&Value>) -> Result<(), Problem> {
-    match metadata {
-        Some(Value::Object(_)) | None => Ok(()),
-        Some(_) => Err(Problem::field("/metadata", "expected an object")),
-    }
-}
-
 /// Returns the tools' JSON; `null` is none.
-pub fn tools_text(tools: Box<RawValue>) -> Result<Option<String>, Problem> {
-    match serde_json::from_str::<Option<Vec<serde_json::Map<String, Value>>>>(tools.get()) {
-        Ok(None) => Ok(None),
-        Ok(Some(_)) => Ok(Some(String::from(Box::<str>::from(tools)))),
-        Err(error) => Err(Problem::field("/tools", format!("expected a list of objects: {error}"))),
-    }
+pub fn tools_text(tools: Box<RawValue>) -> Option<String> {
+    (tools.get() != "null").then(|| String::from(Box::<str>::from(tools)))
 }

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::guidelines::Guidelines;
 use super::policy::Policy;
 use super::settings::settings;
-use super::{Pipeline, compute};
+use super::{Pipeline, checks, compute};
 use crate::config::Config;
 
 /// What is to be compressed.
@@ -50,6 +50,7 @@ pub fn compress_here(
     guidelines: &Guidelines,
     compress: &Compress,
 ) -> Result<Served, Failure> {
+    checks::tools(compress.tools.as_deref())?;
     let counter = counters.of(compress.model.as_deref());
     let set = guidelines.asked(compress.guideline_set.as_deref())?;
     let held = Policy::default().over(config);

@@ -102,11 +102,17 @@ impl Pipeline {
     pub(super) async fn take(&self, id: &str) -> Result<(Slot, Live), Failure> {
         let mut slot = self.inner.sessions.slot(id).await;
         let live = match slot.take() {
-            Some(live) if self.inner.store.engine() == Engine::Sqlite => live,
-            Some(live) => self.caught_up(live).await?,
-            None => self.load(id).await?,
+            Some(live) if self.inner.store.engine() == Engine::Sqlite => Ok(live),
+            Some(live) => self.caught_up(live).await,
+            None => self.load(id).await,
         };
-        Ok((slot, live))
+        match live {
+            Ok(live) => Ok((slot, live)),
+            Err(failure) => {
+                self.inner.sessions.give_back(id, slot);
+                Err(failure)
+            }
+        }
     }
 
     /// Another daemon may have written: loads what is missing, or all where more than messages changed.

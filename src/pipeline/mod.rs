@@ -3,6 +3,7 @@
 //! One file for each use case, named by its verb; `sessions` keeps the live trajectories, `live` is one of them.
 
 pub mod append_messages;
+pub mod checks;
 pub mod compress_once;
 pub mod counters;
 pub mod events;

@@ -38,6 +38,19 @@ impl Sessions {
         entry.lock_owned().await
     }
 
+    /// Gives a place back. It makes room at once where nothing is loaded into it and nobody waits for it.
+    pub fn give_back(&self, id: &str, slot: Slot) {
+        if slot.is_some() {
+            return;
+        }
+        let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever waits took a reference under this map's lock: two are the map's and the slot's.
+        let own = Slot::mutex(&slot);
+        if map.entries.get(id).is_some_and(|(entry, _)| Arc::ptr_eq(entry, own) && Arc::strong_count(own) == 2) {
+            map.entries.remove(id);
+        }
+    }
+
     fn entry(&self, id: &str) -> Entry {
         // The map is whole after a panic elsewhere: its changes do not panic halfway.
         let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,6 +83,17 @@ impl Map {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn empty_places_are_given_back_but_not_from_under_who_waits() {
+        let sessions = Sessions::new(8);
+        let slot = sessions.slot("unknown").await;
+        let waiting = sessions.entry("unknown");
+        sessions.give_back("unknown", slot);
+        assert!(Arc::ptr_eq(&waiting, &sessions.entry("unknown")));
+        sessions.give_back("unknown", waiting.lock_owned().await);
+        assert!(sessions.map.lock().unwrap_or_else(PoisonError::into_inner).entries.is_empty());
+    }
 
     #[tokio::test]
     async fn entries_in_use_are_never_dropped_and_others_make_room() {

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::Pipeline;
 use super::events::Event;
 use super::failure::Failure;
 use super::keys::Caller;
@@ -10,6 +9,7 @@ use super::live::Live;
 use super::policy::Policy;
 use super::sessions::Slot;
 use super::tally::Sums;
+use super::{Pipeline, checks};
 use crate::store::{
     AuditEntry, DeletionReport, Fork, MessageRow, NewTrajectory, Outcome, Patch, Pinned, TrajectoryFilter,
     TrajectoryPage, TrajectoryRow,
@@ -31,6 +31,7 @@ impl Pipeline {
         if new.namespace.is_empty() {
             new.namespace = caller.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
         }
+        checks::new_trajectory(&new)?;
         if !caller.reaches(&new.namespace) {
             return Err(Failure::Namespace(new.namespace));
         }
@@ -116,6 +117,7 @@ impl Pipeline {
     ///
     /// [`Failure::Invalid`], [`Failure::NotFound`].
     pub async fn patch_trajectory(&self, caller: &Caller, id: &str, patch: Patch) -> Result<TrajectoryRow, Failure> {
+        checks::patch(&patch)?;
         self.check_policy(patch.policy.as_ref().and_then(Option::as_ref))?;
         let (own, caller, id) = (self.clone(), caller.clone(), id.to_owned());
         let fields = patched_fields(&patch);
@@ -191,6 +193,7 @@ impl Pipeline {
     ) -> Result<TrajectoryRow, Failure> {
         self.record(caller, id).await?;
         let new_id = new_id.unwrap_or_else(|| self.world().new_id());
+        checks::name("/id", &new_id)?;
         let fork = Fork { trajectory: id.to_owned(), id: new_id.clone(), length, now_ms: self.world().now_ms() };
         self.store().fork(fork).await.map_err(|error| match Failure::of_change(error, id) {
             Failure::Exists(_) => Failure::Exists(new_id),
@@ -210,7 +213,7 @@ impl Pipeline {
             let mut slot = own.inner.sessions.slot(&id).await;
             *slot = None;
             let report = own.store().delete_trajectory(&id).await.map_err(|error| Failure::of_change(error, &id))?;
-            drop(slot);
+            own.inner.sessions.give_back(&id, slot);
             own.events().tell(&id, Event::Deleted);
             let detail = serde_json::to_value(&report).unwrap_or(Value::Null);
             own.audit(&caller, Some(&record.namespace), "trajectory.delete", &id, detail).await?;

@@ -44,7 +44,8 @@ pub(super) async fn open_sqlite(path: &Path) -> Result<(SqlitePool, SqlitePool),
     Ok((writer, readers))
 }
 
-/// Returns how a SQLite file is opened: WAL, every commit synced, foreign keys held.
+/// Returns how a SQLite file is opened: WAL, every commit synced, foreign keys held, deleted bytes
+/// overwritten.
 pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -56,6 +57,7 @@ pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("journal_size_limit", WAL_SIZE_LIMIT)
         .pragma("temp_store", "MEMORY")
+        .pragma("secure_delete", "ON")
 }
 
 /// Opens a pool of connections to a PostgreSQL database.

@@ -56,6 +56,17 @@ async fn a_full_disk_is_told_and_leaves_nothing_behind() {
     assert!(store.check().await.unwrap().is_sound());
 }
 
+#[tokio::test]
+async fn deleted_bytes_are_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder).await;
+    store.append(request(100_000)).await.unwrap();
+    store.delete_trajectory("t").await.unwrap();
+    store.close().await;
+    let bytes = std::fs::read(folder.path().join("recapd.db")).unwrap();
+    assert!(!bytes.windows(32).any(|window| window == [b'x'; 32]));
+}
+
 #[test]
 fn a_url_names_its_engine() {
     let sqlite = |path: &str| StoreUrl::Sqlite(path.into());

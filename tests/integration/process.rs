@@ -203,6 +203,42 @@ fn what_is_imported_is_exported_byte_for_byte() {
     assert!(report["skipped"][0]["reason"].as_str().unwrap().contains("exists"), "{report}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_daemon_refuses_is_skipped_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("recapd.toml"), "[limits]\nmax_message_bytes = 2000\n").unwrap();
+    let daemon = Daemon::start(&data);
+    let mut messages: Vec<Value> = (0..600).map(|n| json!({ "role": "user", "content": format!("{n}") })).collect();
+    messages.push(json!({ "role": "user", "content": "x".repeat(3000) }));
+    let good = json!([{ "role": "user", "content": "hello" }]);
+    let lines = [
+        json!({ "id": "half", "messages": messages }),
+        json!({ "id": "no/id", "messages": good }),
+        json!({ "id": "tools", "messages": good, "tools": "none" }),
+        json!({ "id": "good", "messages": good }),
+    ];
+    let file = folder.path().join("runs.jsonl");
+    std::fs::write(&file, lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let arguments = ["--json", "import", file.to_str().unwrap()];
+    let skipped = |output: &Output| {
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["trajectories"], 1, "{report}");
+        let places = report["skipped"].as_array().unwrap().iter();
+        places.map(|one| one["place"].as_str().unwrap().rsplit(':').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (there, url) = (folder.path().join("there"), daemon.url.clone());
+    let sent = run(&there, &[&arguments[..], &["--url", &url]].concat());
+    assert_eq!(skipped(&sent), ["1", "2", "3"]);
+    let listed = daemon.get("/v1/trajectories").await.ok();
+    assert_eq!(listed["trajectories"].as_array().unwrap().len(), 1);
+    std::fs::create_dir(&there).unwrap();
+    std::fs::copy(data.join("recapd.toml"), there.join("recapd.toml")).unwrap();
+    assert_eq!(skipped(&run(&there, &arguments)), ["1", "2", "3"]);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn an_export_to_a_full_disk_fails() {
@@ -253,12 +289,16 @@ async fn doctor_asks_a_daemon_and_looks_here() {
     let alone = run(&data, &["doctor", "--json"]);
     assert_eq!(alone.status.code(), Some(0), "{alone:?}");
     assert!(String::from_utf8_lossy(&alone.stdout).contains("went in and came out"));
+    assert!(!data.join("recapd.db").exists(), "doctor made a database");
+    let nowhere = folder.path().join("nowhere");
+    assert!(run(&nowhere, &["doctor", "--json"]).status.code().is_some() && !nowhere.exists());
     let daemon = Daemon::start(&data);
     let url = daemon.url.clone();
     let beside = run(&data, &["doctor"]);
     assert_eq!(beside.status.code(), Some(0), "{beside:?}");
     assert!(String::from_utf8_lossy(&beside.stdout).contains("a daemon uses the data folder"));
     assert_eq!(run(&data, &["doctor", "--url", &url]).status.code(), Some(0));
+    assert!(daemon.get("/v1/audit").await.ok()["audit"].as_array().unwrap().is_empty());
     drop(daemon);
     assert_eq!(run(&data, &["doctor", "--url", &url]).status.code(), Some(1));
 }

@@ -7,12 +7,12 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::shapes::Conversation;
-use crate::cli::client::Daemon;
+use crate::cli::client::{Daemon, Refused};
 use crate::cli::setting::Local;
 use crate::pipeline::append_messages::{Append, Incoming};
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::Caller;
-use crate::store::NewTrajectory;
+use crate::store::{NewTrajectory, StoreError};
 
 /// Messages of one append: short transactions let others in between.
 const BATCH_MESSAGES: usize = 500;
@@ -84,32 +84,45 @@ async fn in_store(
         metadata: conversation.metadata.filter(Value::is_object),
         ..NewTrajectory::default()
     };
-    let row = match local.pipeline.create_trajectory(&caller, new).await {
-        Ok(row) => row,
-        Err(Failure::Exists(id)) => return Ok(Err(format!("a trajectory `{id}` exists"))),
-        Err(Failure::Invalid(faults)) => return Ok(Err(said(&faults))),
-        Err(error) => return Err(error.into()),
+    let id = match local.pipeline.create_trajectory(&caller, new).await {
+        Ok(row) => row.id,
+        Err(failure) => return refusal(failure).map(Err),
     };
     let mut stored = Stored::default();
     let mut system = conversation.system;
     for batch in batches(conversation.messages) {
         let incoming = Incoming { format, messages: batch, system: system.take() };
         let append = Append { incoming, expected_length: None, idempotency: None };
-        match local.pipeline.append_messages(&caller, &row.id, append).await {
+        match local.pipeline.append_messages(&caller, &id, append).await {
             Ok(appended) => {
                 stored.messages += appended.appended;
                 stored.tokens += appended.tokens;
             }
-            Err(error) => {
-                local.pipeline.delete_trajectory(&caller, &row.id).await?;
-                return match error {
-                    Failure::Invalid(faults) => Ok(Err(said(&faults))),
-                    error => Err(error.into()),
-                };
+            Err(failure) => {
+                let deleted = local.pipeline.delete_trajectory(&caller, &id).await;
+                deleted.with_context(|| half_stored(&id, &failure))?;
+                return refusal(failure).map(Err);
             }
         }
     }
     Ok(Ok(stored))
+}
+
+/// Returns why a conversation is skipped, or the failure where it is none of the conversation's.
+fn refusal(failure: Failure) -> anyhow::Result<String> {
+    match failure {
+        Failure::Exists(id) => Ok(format!("a trajectory `{id}` exists")),
+        Failure::Invalid(faults) => {
+            let said = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail));
+            Ok(said.collect::<Vec<_>>().join("; "))
+        }
+        Failure::Store(error @ StoreError::NulInText) => Ok(error.to_string()),
+        failure => Err(failure.into()),
+    }
+}
+
+fn half_stored(id: &str, cause: &dyn std::fmt::Display) -> String {
+    format!("the trajectory `{id}` is stored in part ({cause}) and cannot be deleted")
 }
 
 async fn in_daemon(
@@ -125,25 +138,42 @@ async fn in_daemon(
     });
     let made = match daemon.post("/v1/trajectories", record.to_string()).await {
         Ok(made) => serde_json::from_str::<Value>(&made)?,
-        Err(error) if error.to_string().starts_with('4') => return Ok(Err(error.to_string())),
-        Err(error) => return Err(error),
+        Err(error) => return daemons_refusal(error).map(Err),
     };
     let id = made.get("id").and_then(Value::as_str).context("the daemon's answer has no id")?;
+    let path = format!("/v1/trajectories/{id}");
     let mut stored = Stored::default();
     let mut system = conversation.system;
     for batch in batches(conversation.messages) {
         let system = system.take();
         let body = Body { messages: &batch, format, system: system.as_deref() };
-        let answer = daemon.post(&format!("/v1/trajectories/{id}/messages"), serde_json::to_string(&body)?).await?;
-        let answer: Value = serde_json::from_str(&answer)?;
-        stored.messages += answer.get("appended").and_then(Value::as_u64).unwrap_or_default();
-        stored.tokens += answer.get("tokens").and_then(Value::as_u64).unwrap_or_default();
+        match append_to(daemon, &path, &body).await {
+            Ok(appended) => {
+                stored.messages += appended.messages;
+                stored.tokens += appended.tokens;
+            }
+            Err(error) => {
+                daemon.delete(&path).await.with_context(|| half_stored(id, &error))?;
+                return daemons_refusal(error).map(Err);
+            }
+        }
     }
     Ok(Ok(stored))
 }
 
-fn said(faults: &[crate::pipeline::failure::Fault]) -> String {
-    faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect::<Vec<_>>().join("; ")
+async fn append_to(daemon: &Daemon, path: &str, body: &Body<'_>) -> anyhow::Result<Stored> {
+    let answer = daemon.post(&format!("{path}/messages"), serde_json::to_string(body)?).await?;
+    let answer: Value = serde_json::from_str(&answer)?;
+    let count = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
+    Ok(Stored { messages: count("appended"), tokens: count("tokens") })
+}
+
+/// As [`refusal`], of a daemon.
+fn daemons_refusal(error: anyhow::Error) -> anyhow::Result<String> {
+    match error.downcast_ref::<Refused>() {
+        Some(refused) if refused.is_about_content() => Ok(refused.to_string()),
+        _ => Err(error),
+    }
 }
 
 fn text_of(task: Value) -> String {

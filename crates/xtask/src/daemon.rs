@@ -57,7 +57,7 @@ impl Daemon {
         let data = self.data.path();
         let run = Run::new(&self.program, ["serve", "--listen", "127.0.0.1:0", "--data"])?.arg(data.join("data"));
         let mut server = run.without_env("RECAPD_").serve(&data.join("log"), "TERM")?;
-        self.url = server.wait_for_line(READY, PATIENCE)?.trim().to_owned();
+        server.wait_for_line(READY, PATIENCE)?.trim().clone_into(&mut self.url);
         self.server = Some(server);
         Ok(())
     }

@@ -78,7 +78,7 @@ impl Agent {
         let (name, value) = (self.word(), self.word());
         match self.next() % 3 {
             0 => {
-                push(text, format_args!("        if {name}.len() > {} {{ return Err({value}); }}", self.next() % 5000))
+                push(text, format_args!("        if {name}.len() > {} {{ return Err({value}); }}", self.next() % 5000));
             }
             1 => push(text, format_args!("    /// Returns the {name} of the {value} before the {}.", self.word())),
             _ => push(text, format_args!("    pub fn {name}_{value}(&self, {}: u64) -> usize {{", self.word())),

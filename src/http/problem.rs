@@ -253,7 +253,7 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    /// Leaves the body to [`render`], which knows the request id.
+    /// Leaves the body to `render`, which knows the request id.
     fn into_response(self) -> Response {
         let mut response = self.0.code.status().into_response();
         if let Some(seconds) = self.0.extra.get("retry_after_s").and_then(Value::as_u64) {

@@ -138,7 +138,7 @@ fn is_frame(line: &str) -> bool {
         "<recapd_context",
         "</recapd_context>",
         "Earlier turns of ",
-        "Errors met in turns ",
+        "Errors met in turn",
         "Exact values from earlier turns, in the words around them:",
         "Recalled from earlier turns, since it matches the newest one:",
         "…",

@@ -49,6 +49,8 @@ impl Sessions {
         if map.entries.get(id).is_some_and(|(entry, _)| Arc::ptr_eq(entry, own) && Arc::strong_count(own) == 2) {
             map.entries.remove(id);
         }
+        drop(map);
+        drop(slot);
     }
 
     fn entry(&self, id: &str) -> Entry {

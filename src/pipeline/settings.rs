@@ -45,7 +45,7 @@ fn maker(held: &Effective, set: &GuidelineSet) -> String {
     let mut settings =
         format!("{:?} {:?} {:?} {:?}", held.low_mark, held.soft_mark, held.tail_share, held.pinned_share);
     for guideline in [&set.observation, &set.history] {
-        settings.push_str(&format!(" {} {}", guideline.label, guideline.hash));
+        settings.extend([format!(" {} {}", guideline.label, guideline.hash)]);
     }
     let hash = blake3::hash(settings.as_bytes()).to_hex();
     format!("{RULES}+{}", hash.get(..12).unwrap_or_default())

@@ -75,7 +75,7 @@ fn read(path: &Path) -> Result<String, GuidelineFault> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
         GuidelineFault::NotUtf8 { path: path.to_owned(), line, column }
     })

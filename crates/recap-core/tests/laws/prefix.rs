@@ -133,7 +133,7 @@ fn law_5_a_kept_recap_leaves_space_for_a_large_observation() {
         admit(message(WireFormat::OpenAi, &native), &*counter, Reformatting::On)
     };
     let log = |of: &str, lines: u32| {
-        (0..lines).map(|n| format!("{of}{n}.rs:{n}: took {} ms\n", n * 7919 % 1000)).collect::<String>()
+        (0..lines).map(|n| format!("{of}{n}.rs:{n}: took {} ms", n * 7919 % 1000)).collect::<Vec<_>>().join("\n")
     };
     let thought = |at: u32| said("assistant", format!("THOUGHT: I look.\n\n```bash\nls {at}\n```"));
     let request = ContextRequest {

@@ -242,8 +242,11 @@ impl<'a> Planner<'a> {
             if sections.iter().any(|section| section.kind != PieceKind::Recap || section.turns[1] > source.covered) {
                 break;
             }
-            let Some(block) = write_block(source, sections, target, &*self.session.settings.counter) else { break };
             let saved: u32 = sections.iter().map(|section| section.tokens).sum();
+            if saved > target {
+                break;
+            }
+            let Some(block) = write_block(source, sections, target, &*self.session.settings.counter) else { break };
             let lost = 1.0 - block.worth / whole.worth.max(f32::MIN_POSITIVE);
             let gain = self.session.settings.weights.stay * ratio(saved, target) - lost;
             if gain > best.as_ref().map_or(0.0, |(gain, _)| *gain) {

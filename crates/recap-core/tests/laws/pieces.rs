@@ -110,7 +110,13 @@ fn quotes(case: &Case) -> Result<(), TestCaseError> {
             return Ok(());
         };
         for section in &epoch.sections {
-            for line in section.text.lines().filter(|line| !is_frame(line)) {
+            for line in section.text.lines() {
+                // an excerpt follows its turn's number; a recap's line with a turn's number is a heading
+                let excerpt = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map(|(_, rest)| rest);
+                let line = excerpt.filter(|_| section.kind != PieceKind::Recap).unwrap_or(line);
+                if is_frame(line) {
+                    continue;
+                }
                 let line = line
                     .strip_prefix("Open after turn ")
                     .and_then(|open| open.split_once(": "))
@@ -128,8 +134,14 @@ fn is_frame(line: &str) -> bool {
         let inner = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         inner.is_some_and(|(inner, _)| inner.starts_with(|c: char| c.is_ascii_digit()))
     };
-    ["<recapd_context", "</recapd_context>", "Earlier turns of ", "Errors met in turns ", "…"]
-        .iter()
-        .any(|own| line.starts_with(own))
-        || turn()
+    let own = [
+        "<recapd_context",
+        "</recapd_context>",
+        "Earlier turns of ",
+        "Errors met in turn",
+        "Exact values from earlier turns, in the words around them:",
+        "Recalled from earlier turns, since it matches the newest one:",
+        "…",
+    ];
+    own.iter().any(|own| line.starts_with(own)) || turn()
 }

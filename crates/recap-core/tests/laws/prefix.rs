@@ -126,6 +126,40 @@ fn law_5_an_epoch_ends_when_the_kind_of_agent_shows() {
 }
 
 #[test]
+fn law_5_a_kept_recap_leaves_space_for_a_large_observation() {
+    let counter = cheap();
+    let said = |role: &str, content: String| {
+        let native = serde_json::json!({"role": role, "content": content});
+        admit(message(WireFormat::OpenAi, &native), &*counter, Reformatting::On)
+    };
+    let log = |of: &str, lines: u32| {
+        (0..lines).map(|n| format!("{of}{n}.rs:{n}: took {} ms\n", n * 7919 % 1000)).collect::<String>()
+    };
+    let thought = |at: u32| said("assistant", format!("THOUGHT: I look.\n\n```bash\nls {at}\n```"));
+    let request = ContextRequest {
+        budget: 1000,
+        reserve: 0,
+        format: OutFormat::OpenAi,
+        query: None,
+        include: Include::default(),
+    };
+    let mut session = Session::new(settings(&counter));
+    session.append(vec![
+        said("system", "Be brief.".to_owned()),
+        said("user", "Find it.".to_owned()),
+        thought(0),
+        said("user", log("src/old", 300)),
+        thought(1),
+    ]);
+    let before = session.serve(&request).unwrap();
+    assert!(before.receipt.tokens.total > 700, "the recap takes the room: {}", before.receipt.tokens.total);
+    session.append(vec![said("user", log("src/new", 200))]);
+    let served = session.serve(&request).unwrap();
+    let newest = served.messages.last().unwrap();
+    assert!(newest.len() > 1500, "the newest observation is worth more than an old recap: {newest}");
+}
+
+#[test]
 fn law_5_other_settings_go_on_with_the_next_epoch() {
     let counter = cheap();
     let mut session = Session::new(settings(&counter));

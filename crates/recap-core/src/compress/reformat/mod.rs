@@ -45,7 +45,8 @@ pub enum Step {
     TrailingSpace,
     /// Three or more blank lines made one. Not restored.
     BlankLines,
-    /// JSON documents that start and end a line written in the record notation. Restored as data.
+    /// JSON documents that start and end a line written in the record notation. Restored as data, without the space
+    /// around a text that is JSON from end to end.
     Json,
     /// JSON lines written as one list in the record notation. Restored as data.
     JsonLines,

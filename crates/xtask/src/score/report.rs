@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn row() -> Value {
-        json!({"data": "swe.jsonl.gz", "fraction": 0.46, "trajectories": 10, "contexts": 300, "bound": 0.98, "first": 0.95,
+        json!({"data": "swe.jsonl.gz", "fraction": 0.46, "trajectories": 60, "contexts": 300, "bound": 0.98, "first": 0.95,
                "whole": 0.91, "billed": 0.9, "over": 0, "invalid": 0})
     }
 

@@ -212,6 +212,6 @@ mod tests {
         assert!(text.lines().nth(1).unwrap().trim_start().starts_with("swe"));
         let markdown = markdown(&[row()]);
         assert_eq!(markdown.lines().count(), 3);
-        assert!(markdown.starts_with("| data | fraction |") && markdown.contains("| swe | 0.46 | 10 |"));
+        assert!(markdown.starts_with("| data | fraction |") && markdown.contains("| swe | 0.46 | 60 |"));
     }
 }

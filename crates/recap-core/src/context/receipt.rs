@@ -67,7 +67,7 @@ pub struct Omitted {
     pub turns: [u32; 2],
     /// Tokens left out.
     pub tokens: u32,
-    /// Why: `budget`, `rule`, `open_turn`.
+    /// Why: `budget` or `open_turn`.
     pub why: String,
     /// The original to read for the largest part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,7 +119,7 @@ pub struct PrefixReceipt {
 pub struct NextReceipt {
     /// Share of the room that is full, 0 to 1.
     pub fill: f64,
-    /// `idle` below the soft mark, `due` above it, `ready` once the next epoch is prepared.
+    /// `idle` below the soft mark, `ready` above it: the rules need no preparation.
     pub compaction: String,
 }
 
@@ -157,7 +157,7 @@ pub struct Receipt {
     /// What was mended to make the sequence valid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repaired: Vec<Repaired>,
-    /// Codes of what the caller should know: `open_turn`, `pinned_over_share`, …
+    /// Codes of what the caller should know, for example `open_turn`.
     pub warnings: Vec<String>,
 }
 

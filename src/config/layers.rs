@@ -12,8 +12,9 @@ use super::sections::Config;
 use super::validate::validate;
 use super::{DEFAULTS, show};
 
-const SECTIONS: [&str; 9] =
-    ["server", "storage", "limits", "auth", "context", "compress", "guidelines", "tokens", "log"];
+const SECTIONS: [&str; 12] = [
+    "server", "storage", "limits", "auth", "context", "compress", "llm", "models", "jobs", "guidelines", "tokens", "log",
+];
 
 /// What the command line says.
 #[derive(Debug, Clone, Default)]
@@ -137,6 +138,9 @@ fn sections(tree: &Map<String, Value>, faults: &mut Vec<ConfigFault>) -> Option<
     let auth = section(tree, "auth", faults);
     let context = section(tree, "context", faults);
     let compress = section(tree, "compress", faults);
+    let llm = section(tree, "llm", faults);
+    let models = section(tree, "models", faults);
+    let jobs = section(tree, "jobs", faults);
     let guidelines = section(tree, "guidelines", faults);
     let tokens = section(tree, "tokens", faults);
     let log = section(tree, "log", faults);
@@ -147,6 +151,9 @@ fn sections(tree: &Map<String, Value>, faults: &mut Vec<ConfigFault>) -> Option<
         auth: auth?,
         context: context?,
         compress: compress?,
+        llm: llm?,
+        models: models?,
+        jobs: jobs?,
         guidelines: guidelines?,
         tokens: tokens?,
         log: log?,

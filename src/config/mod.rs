@@ -9,9 +9,11 @@ mod validate;
 
 pub use layers::{ConfigFault, Flags, Layered, LoadError, load};
 pub use sections::{
-    Auth, Compress, Compressor, Config, Context, Guidelines, Limits, Log, LogFormat, Server, Storage, Tokens,
+    Auth, Compress, Compressor, Config, Context, Guidelines, Jobs, JsonSchemaUse, Limits, Llm, Log, LogFormat, Models, Price,
+    Server, Storage, Tokens,
 };
 pub use show::Shown;
+pub use validate::lack;
 
 /// The embedded defaults, which are the documented example file.
 pub const DEFAULTS: &str = include_str!("../../recapd.example.toml");

@@ -23,6 +23,12 @@ pub struct Config {
     pub context: Context,
     /// `[compress]`
     pub compress: Compress,
+    /// `[llm]`
+    pub llm: Llm,
+    /// `[models]`
+    pub models: Models,
+    /// `[jobs]`
+    pub jobs: Jobs,
     /// `[guidelines]`
     pub guidelines: Guidelines,
     /// `[tokens]`
@@ -123,6 +129,10 @@ pub struct Compress {
     pub observation: Compressor,
     /// For old turns.
     pub history: Compressor,
+    /// Tokens above which a model shortens a tool result.
+    pub t_obs: u32,
+    /// Tokens of covered turns above which a model writes their recap.
+    pub t_hist: u32,
 }
 
 /// A way to compress.
@@ -152,12 +162,104 @@ impl Compressor {
     }
 }
 
+/// `[llm]`: a remote model behind an OpenAI-compatible endpoint.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Llm {
+    /// The endpoint's base URL, up to and with `/v1`.
+    pub base_url: String,
+    /// The model's name; without one there is no remote model.
+    pub model: Option<String>,
+    /// The key.
+    pub api_key: Option<SecretString>,
+    /// A file that holds it.
+    pub api_key_file: Option<PathBuf>,
+    /// Longest time for one attempt.
+    pub timeout_ms: u64,
+    /// Attempts at one call.
+    pub max_attempts: u32,
+    /// Calls at the same time.
+    pub concurrency: usize,
+    /// Tokens, read and written, in any hour.
+    pub max_tokens_per_hour: u64,
+    /// US dollars a day (UTC).
+    pub max_cost_per_day_usd: Option<f64>,
+    /// Tokens of the model's window, reply included.
+    pub window_tokens: u32,
+    /// Most tokens of a reply.
+    pub max_reply_tokens: u32,
+    /// Whether replies are constrained by a JSON schema.
+    pub json_schema: JsonSchemaUse,
+    /// Prices by model name; a model that is not there has an unknown price.
+    pub prices: BTreeMap<String, Price>,
+}
+
+/// Whether replies are constrained by a JSON schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JsonSchemaUse {
+    /// Until the server refuses it.
+    Auto,
+    /// Always.
+    On,
+    /// Never: replies are plain text.
+    Off,
+}
+
+/// What a model's tokens cost.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// US dollars for a million tokens read.
+    pub input: f64,
+    /// US dollars for a million tokens read from the provider's cache; as `input` where it is absent.
+    pub cached: Option<f64>,
+    /// US dollars for a million tokens written.
+    pub output: f64,
+}
+
+/// `[models]`: models that run in this process.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Models {
+    /// Where pulled models are; `models` in the data folder where it is absent.
+    pub dir: Option<PathBuf>,
+    /// The sentence encoder: a name in `dir`, or a path.
+    pub encoder: Option<String>,
+    /// The cross-encoder that scores lines: a name in `dir`, or a path.
+    pub reranker: Option<String>,
+    /// The chat model: a name in `dir`, or the path of a GGUF file.
+    pub chat: Option<String>,
+    /// Threads that one model computes with.
+    pub threads: usize,
+    /// Requests that wait for one model.
+    pub queue: usize,
+    /// Tokens of the chat model's window, reply included.
+    pub window_tokens: u32,
+    /// Longest time for one request.
+    pub timeout_ms: u64,
+}
+
+/// `[jobs]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    /// Jobs in work at the same time in this process.
+    pub workers: usize,
+    /// How long a claimed job stays a process's own without a heartbeat.
+    pub lease_ms: u64,
+    /// Attempts before a job is dead.
+    pub max_attempts: u32,
+}
+
 /// `[guidelines]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guidelines {
     /// A folder with `<set>/<kind>.md`, over the shipped ones.
     pub dir: Option<PathBuf>,
+    /// How often the folder is looked at for changes; 0 for never.
+    pub watch_ms: u64,
 }
 
 /// `[tokens]`

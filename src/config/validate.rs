@@ -10,6 +10,7 @@ pub fn validate(config: &Config) -> Vec<ConfigFault> {
     limits(config, &mut faults);
     context(config, &mut faults);
     compressors(config, &mut faults);
+    models(config, &mut faults);
     files(config, &mut faults);
     faults.0
 }
@@ -64,23 +65,77 @@ fn context(config: &Config, faults: &mut Faults) {
 }
 
 fn compressors(config: &Config, faults: &mut Faults) {
-    let observation = config.compress.observation;
+    for (key, compressor) in [("observation", config.compress.observation), ("history", config.compress.history)] {
+        let key = format!("compress.{key}");
+        if let Some(missing) = lack(config, compressor) {
+            faults.unless(false, &key, format!("`{}` needs {missing}", compressor.name()));
+        }
+    }
+    faults.unless(config.compress.history != Compressor::Off, "compress.history", "must be `rules`, `extract` or `llm`");
+    faults.unless(config.compress.t_obs >= 64, "compress.t_obs", "must be at least 64");
+    faults.unless(config.compress.t_hist >= 64, "compress.t_hist", "must be at least 64");
+}
+
+/// Returns what a compressor needs and the configuration does not name.
+#[must_use]
+pub fn lack(config: &Config, compressor: Compressor) -> Option<&'static str> {
+    const LOCAL: bool = cfg!(feature = "local-models");
+    let local = |name: &Option<String>| LOCAL && name.is_some();
+    match compressor {
+        Compressor::Rules | Compressor::Off => None,
+        Compressor::Extract if !LOCAL => Some("a build with the feature `local-models`"),
+        Compressor::Extract => (!local(&config.models.reranker)).then_some("models.reranker"),
+        Compressor::Llm => (config.llm.model.is_none() && !local(&config.models.chat)).then_some(if LOCAL {
+            "llm.model or models.chat"
+        } else {
+            "llm.model"
+        }),
+    }
+}
+
+fn models(config: &Config, faults: &mut Faults) {
+    let llm = &config.llm;
+    let is_http = llm.base_url.starts_with("http://") || llm.base_url.starts_with("https://");
+    faults.unless(is_http, "llm.base_url", "must start with http:// or https://");
+    faults.unless(llm.timeout_ms > 0, "llm.timeout_ms", "must be above 0");
+    faults.unless((1..=10).contains(&llm.max_attempts), "llm.max_attempts", "must be from 1 to 10");
+    faults.unless(llm.concurrency > 0, "llm.concurrency", "must be above 0");
     faults.unless(
-        matches!(observation, Compressor::Rules | Compressor::Off),
-        "compress.observation",
-        format!("this build has no compressor `{}`; it has `rules` and `off`", observation.name()),
+        llm.max_cost_per_day_usd.is_none_or(|cost| cost.is_finite() && cost >= 0.0),
+        "llm.max_cost_per_day_usd",
+        "must be 0 or more",
     );
-    let history = config.compress.history;
+    window("llm", llm.window_tokens, llm.max_reply_tokens, faults);
+    for (model, price) in &llm.prices {
+        let parts = [price.input, price.output, price.cached.unwrap_or_default()];
+        let holds = parts.iter().all(|part| part.is_finite() && *part >= 0.0);
+        faults.unless(holds, &format!("llm.prices.{model}"), "must be 0 or more");
+    }
+    let models = &config.models;
+    faults.unless(models.threads > 0, "models.threads", "must be above 0");
+    faults.unless(models.queue > 0, "models.queue", "must be above 0");
+    faults.unless(models.timeout_ms > 0, "models.timeout_ms", "must be above 0");
+    window("models", models.window_tokens, llm.max_reply_tokens, faults);
+    faults.unless(config.jobs.workers > 0, "jobs.workers", "must be above 0");
+    faults.unless(config.jobs.lease_ms >= 1000, "jobs.lease_ms", "must be at least 1000");
+    faults.unless(config.jobs.max_attempts > 0, "jobs.max_attempts", "must be above 0");
+}
+
+fn window(section: &str, window: u32, reply: u32, faults: &mut Faults) {
     faults.unless(
-        history == Compressor::Rules,
-        "compress.history",
-        format!("this build has no compressor `{}`; it has `rules`", history.name()),
+        window >= 1024 && window / 2 >= reply && reply >= 64,
+        &format!("{section}.window_tokens"),
+        format!("must be at least 1024 and twice llm.max_reply_tokens ({reply}), which is at least 64"),
     );
 }
 
 fn files(config: &Config, faults: &mut Faults) {
     if let Some(file) = &config.auth.key_file {
         faults.unless(file.is_file(), "auth.key_file", format!("{} is no file", file.display()));
+    }
+    if let Some(file) = &config.llm.api_key_file {
+        faults.unless(file.is_file(), "llm.api_key_file", format!("{} is no file", file.display()));
+        faults.unless(config.llm.api_key.is_none(), "llm.api_key", "is set together with llm.api_key_file");
     }
     if let Some(file) = &config.storage.database_url_file {
         faults.unless(file.is_file(), "storage.database_url_file", format!("{} is no file", file.display()));

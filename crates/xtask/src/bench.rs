@@ -21,7 +21,7 @@ pub struct Args {
 ///
 /// Fails when a benchmark does.
 pub fn run(args: &Args) -> Result<()> {
-    let mut run = Run::cargo(["bench", "--workspace", "--all-features", "--benches"])?;
+    let mut run = Run::cargo(["bench", "--workspace", "--features", "recap-core/testing", "--benches"])?;
     for arg in &args.cargo_args {
         run = run.arg(arg);
     }

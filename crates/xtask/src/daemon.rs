@@ -30,7 +30,7 @@ impl Daemon {
     ///
     /// Fails when the build does, or when the daemon is not ready after a minute, with the end of its log.
     pub fn start() -> Result<Self> {
-        Run::cargo(["build", "--release", "--package", "recapd", "--all-features"])?.show()?;
+        Run::cargo(["build", "--release", "--package", "recapd"])?.show()?;
         Self::start_program(workspace::target_dir()?.join("release").join("recapd"))
     }
 

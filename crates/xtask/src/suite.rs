@@ -82,7 +82,7 @@ pub fn run_stages(stages: &mut Stages, cargo_args: &[String]) -> Result<Counts> 
 fn run_cargo_test(postgres: &str, cargo_args: &[String]) -> Result<Counts> {
     let chosen =
         cargo_args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "-p" || arg.starts_with("--package"));
-    let scope: &[&str] = if chosen { &[] } else { &["--workspace", "--all-features"] };
+    let scope: &[&str] = if chosen { &[] } else { &["--workspace", "--features", "recap-core/testing"] };
     let mut run = Run::cargo(["test", "--no-fail-fast"].iter().chain(scope))?.env(POSTGRES_URL, postgres);
     for arg in cargo_args {
         run = run.arg(arg);

@@ -9,7 +9,7 @@ use super::*;
 use crate::config;
 
 fn load(dir: Option<&Path>) -> Result<Guidelines, GuidelineFaults> {
-    Guidelines::load(&config::Guidelines { dir: dir.map(Path::to_owned) })
+    Guidelines::load(&config::Guidelines { dir: dir.map(Path::to_owned), watch_ms: 0 })
 }
 
 fn write(dir: &Path, path: &str, text: impl AsRef<[u8]>) {

@@ -62,9 +62,9 @@ fn every_fault_is_reported_at_once_with_its_key() {
     ]);
     assert_eq!(keys, ["limits.max_depth", "context.low_mark", "compress.history", "auth.key_file", "guidelines.dir"]);
     let keys =
-        faults(&[("RECAPD_CONTEXT__BUGDET", "1"), ("RECAPD_LLM__MODEL", "x"), ("RECAPD_LIMITS__MAX_DEPTH", "deep")]);
+        faults(&[("RECAPD_CONTEXT__BUGDET", "1"), ("RECAPD_LMM__MODEL", "x"), ("RECAPD_LIMITS__MAX_DEPTH", "deep")]);
     assert_eq!(keys.len(), 3, "{keys:?}");
-    assert_eq!(keys.first().map(String::as_str), Some("llm"));
+    assert_eq!(keys.first().map(String::as_str), Some("lmm"));
 }
 
 #[test]

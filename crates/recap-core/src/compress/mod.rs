@@ -2,6 +2,7 @@
 
 pub mod elide;
 pub mod kind;
+pub mod llm;
 pub mod reformat;
 pub mod rules;
 pub mod select;

@@ -10,5 +10,5 @@ pub mod units;
 
 pub use elide::{Elide, Elided, cut_head_tail, elide};
 pub use kind::{Kind, classify};
-pub use rules::{Guideline, Rules, RulesError, RulesMatcher, Verdict};
+pub use rules::{Guideline, GuidelineKind, Rules, RulesError, RulesMatcher, Thresholds, Verdict, WrittenSection};
 pub use units::{Unit, UnitRole, Units, units};

@@ -1,17 +1,23 @@
-//! Guideline front matter: what operators tell the deterministic compressor to keep and to drop.
+//! Guidelines: what operators tell the deterministic compressor to keep and to drop, and models to write.
 
+mod front;
+mod kind;
 mod matcher;
 mod pattern;
+mod template;
 
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
 use crate::trajectory::OriginalHash;
+use front::FrontMatter;
+pub use front::{Thresholds, WrittenSection};
+pub use kind::GuidelineKind;
 pub use matcher::{RulesMatcher, Verdict};
 pub use pattern::{Glob, Pattern, PatternError};
 
-/// The front matter of a guideline. Everything is optional; keep beats drop.
+/// What of the front matter steers the deterministic compressor. Everything is optional; keep beats drop.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
@@ -54,11 +60,19 @@ pub struct Caps {
 /// A guideline: its rules, its words for models, and the hash of its whole text (law 12).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Guideline {
-    /// The front matter.
+    /// What steers the deterministic compressor.
     pub rules: Rules,
-    /// What follows the front matter.
+    /// What it speaks of, where its front matter says so.
+    pub kind: Option<GuidelineKind>,
+    /// The headed sections that a model must write, in this order; empty where the form is free.
+    pub write: Vec<WrittenSection>,
+    /// From how many tokens on a model compresses.
+    pub thresholds: Thresholds,
+    /// The names that the body places, see [`GuidelineKind::variables`].
+    pub variables: Vec<String>,
+    /// What follows the front matter: a template, see [`Guideline::render_body`].
     pub body: String,
-    /// The address of the text that both were read from.
+    /// The address of the text that all of it was read from.
     pub hash: OriginalHash,
 }
 
@@ -80,6 +94,22 @@ pub enum RulesError {
         /// The parser's error, whose lines count from the line after the first `---`.
         source: serde_yaml_ng::Error,
     },
+    /// A field has a value that means nothing.
+    #[error("{field}: {reason}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The body is no template that can be filled.
+    #[error("line {line}: {reason}")]
+    Template {
+        /// The line in the guideline's text, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
     /// The patterns of a list are too large together.
     #[error("{field}: {reason}")]
     Patterns {
@@ -94,14 +124,61 @@ impl Guideline {
     /// Reads a guideline: YAML between two lines `---`, then its body. Without front matter all is body.
     ///
     /// # Errors
-    /// [`RulesError::Unclosed`], or [`RulesError::Yaml`] with the place of the fault.
+    /// [`RulesError`], with the place of the fault where it has one.
     pub fn parse(text: &str) -> Result<Self, RulesError> {
-        let hash = OriginalHash::of(text);
-        let Some((yaml, body)) = split(text)? else {
-            return Ok(Self { rules: Rules::default(), body: text.to_owned(), hash });
+        let (yaml, body) = split(text)?.unwrap_or(("", text));
+        let front = serde_yaml_ng::from_str::<Option<FrontMatter>>(yaml).map_err(at_place)?.unwrap_or_default();
+        front.check()?;
+        let guideline = Self {
+            kind: front.kind,
+            write: front.write,
+            thresholds: front.thresholds,
+            variables: front.variables,
+            rules: Rules {
+                keep: front.keep,
+                drop: front.drop,
+                keys: front.keys,
+                sections: front.sections,
+                caps: front.caps,
+            },
+            body: body.to_owned(),
+            hash: OriginalHash::of(text),
         };
-        let rules = serde_yaml_ng::from_str::<Option<Rules>>(yaml).map_err(at_place)?.unwrap_or_default();
-        Ok(Self { rules, body: body.to_owned(), hash })
+        let line = text.matches('\n').count() - body.matches('\n').count();
+        template::check(&guideline, line)?;
+        Ok(guideline)
+    }
+
+    /// Reads a guideline of one kind: the front matter may not name another one, nor ask for what that kind has not.
+    ///
+    /// # Errors
+    /// As [`Guideline::parse`].
+    pub fn parse_as(kind: GuidelineKind, text: &str) -> Result<Self, RulesError> {
+        let guideline = Self::parse(text)?;
+        if let Some(named) = guideline.kind.filter(|named| *named != kind) {
+            let reason = format!("it is `{}`, and this is the guideline for `{}`", named.name(), kind.name());
+            return Err(RulesError::Field { field: "kind", reason });
+        }
+        front::check_kind(kind, &guideline.variables, guideline.thresholds)?;
+        Ok(guideline)
+    }
+
+    /// Fills the body with values. All are texts; a variable that is told and not placed is passed over.
+    ///
+    /// Bodies are minijinja templates without functions, includes and inheritance. Work and size are bounded in
+    /// proportion to body and values.
+    ///
+    /// # Errors
+    /// [`RulesError::Template`] where a variable that the body places is not told, or the bounds are met. The line is
+    /// that in the body.
+    pub fn render_body(&self, values: &[(&str, &str)]) -> Result<String, RulesError> {
+        template::render(&self.body, values, 0)
+    }
+
+    /// Tells whether the body places a variable.
+    #[must_use]
+    pub fn places(&self, variable: &str) -> bool {
+        self.variables.iter().any(|name| name == variable)
     }
 }
 

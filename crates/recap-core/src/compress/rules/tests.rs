@@ -66,3 +66,71 @@ proptest::proptest! {
         }
     }
 }
+
+const FULL: &str = "---
+kind: history
+write:
+  - {name: Reasoning}
+  - {name: To do, most_tokens: 200}
+variables: [task, most_tokens]
+thresholds: {t_hist: 4096}
+drop: [debug]
+---
+{% if task %}The task is {{ task }}.
+{% endif %}At most {{ most_tokens }} tokens.
+";
+
+#[test]
+fn a_guideline_tells_a_model_what_to_write() {
+    let guideline = Guideline::parse_as(GuidelineKind::History, FULL).unwrap();
+    assert_eq!(guideline.kind, Some(GuidelineKind::History));
+    let sections: Vec<_> = guideline.write.iter().map(|section| (section.name.as_str(), section.most_tokens)).collect();
+    assert_eq!(sections, [("Reasoning", None), ("To do", NonZeroU32::new(200))]);
+    assert_eq!(guideline.thresholds, Thresholds { t_obs: None, t_hist: NonZeroU32::new(4096) });
+    assert_eq!(guideline.rules.drop.len(), 1);
+    assert!(guideline.places("task") && !guideline.places("turns"));
+    let values = [("task", "2 < {{ task }}"), ("most_tokens", "300"), ("turns", "unused")];
+    assert_eq!(guideline.render_body(&values).unwrap(), "The task is 2 < {{ task }}.\nAt most 300 tokens.");
+    assert_eq!(guideline.render_body(&[("task", ""), ("most_tokens", "3")]).unwrap(), "At most 3 tokens.");
+    let said = guideline.render_body(&[("task", "")]).unwrap_err().to_string();
+    assert!(said.contains("undefined value"), "{said}");
+}
+
+#[test]
+fn what_a_model_is_told_is_checked() {
+    let cases = [
+        ("kind: histroy", "", "line 2, column 7: kind: unknown variant `histroy`"),
+        ("kind: observation", "", "kind: it is `observation`, and this is the guideline for `history`"),
+        ("write: [{name: A}, {name: a}]", "", "write: `a` stands twice"),
+        ("write: [{name: '# A'}]", "", "write: `# A` is no heading"),
+        ("write: [{name: A, tokens: 3}]", "", "unknown field `tokens`"),
+        ("variables: [task, task]", "{{ task }}", "variables: `task` stands twice"),
+        (
+            "variables: [observation]",
+            "{{ observation }}",
+            "variables: `observation` is none of `history`, which has task",
+        ),
+        ("variables: [task]", "x", "variables: the body does not place `task`"),
+        ("", "{{ task }}", "variables: the body places `task`, which is not named here"),
+        ("", "{{ range(3) }}", "variables: the body places `range`"),
+        ("thresholds: {t_obs: 5}", "", "thresholds: `t_obs` belongs to `observation`, not to `history`"),
+        ("keep: [a]", "one\ntwo {{ 1 + }}\n", "line 5: syntax error"),
+        ("keep: [a]", "one\n{%- if false %}{% include 'x' %}{% endif %}", "line 5: there is no tag `include` here"),
+        ("variables: [task]", "\n{{ task.x.y }}", "line 5: undefined value"),
+        ("keep: [a]", "{% for a in 'x' * 9999 %}{% for b in 'x' * 9999 %}.{% endfor %}{% endfor %}", "line 4: "),
+        ("keep: [a]", "{{ 'x' * 50000000 }}", "line 4: engine ran out of fuel"),
+    ];
+    for (front, body, words) in cases {
+        let said = Guideline::parse_as(GuidelineKind::History, &format!("---\n{front}\n---\n{body}")).unwrap_err();
+        assert!(said.to_string().contains(words), "{front} {body}: {said}");
+    }
+}
+
+#[test]
+fn values_may_be_large_and_are_never_read_as_templates() {
+    let text = "---\nvariables: [turns]\n---\n{{ turns }}\n{{ turns }}\n";
+    let guideline = Guideline::parse(text).unwrap();
+    let turns = "{% if x %} {{ y }} ".repeat(200_000);
+    let filled = guideline.render_body(&[("turns", &turns)]).unwrap();
+    assert_eq!(filled.len(), turns.len() * 2 + 1);
+}

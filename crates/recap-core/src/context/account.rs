@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::epoch::{Cut, EpochRecord, Section};
+use super::made::Maker;
 use super::recap::Handles;
 use super::receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt};
 use super::request::ContextRequest;
 use super::serve::{From, Item, Layout, Shown};
-use super::session::{Session, is_system};
+use super::session::{HistoryBy, Session, is_system};
 use crate::tokens::REPLY_TOKENS;
 use crate::trajectory::{AgentKind, OutFormat, Rendered, RepairKind};
 
@@ -41,8 +42,16 @@ pub fn account(
         pieces: pieces(session, epoch, layout, rendered),
         omitted: omitted(session, epoch, layout),
         repaired: repaired(layout, rendered),
-        warnings: if layout.open { vec!["open_turn".to_owned()] } else { Vec::new() },
+        warnings: warnings(session, layout),
     }
+}
+
+fn warnings(session: &Session, layout: &Layout) -> Vec<String> {
+    let prepares = session.settings.prepares;
+    // ACON (table 1) measured that both together cost success
+    let both = prepares.observations && prepares.history != HistoryBy::Rules;
+    let codes = [(layout.open, "open_turn"), (both, "observation_and_history_compressed")];
+    codes.into_iter().filter(|(holds, _)| *holds).map(|(_, code)| code.to_owned()).collect()
 }
 
 fn tokens(session: &Session, epoch: &EpochRecord, layout: &Layout, request: &ContextRequest) -> TokenReceipt {
@@ -112,8 +121,13 @@ fn next(session: &Session, epoch: &EpochRecord, layout: &Layout, request: &Conte
     let free = request.limit().saturating_sub(layout.total);
     let room = epoch.room.max(1);
     let fill = (1.0 - f64::from(free) / f64::from(room)).clamp(0.0, 1.0);
-    // the rules compressor needs no preparation: its next epoch is always ready
-    let compaction = if fill >= session.settings.marks.soft { "ready" } else { "idle" };
+    let compaction = if fill < session.settings.marks.soft {
+        "idle"
+    } else if session.awaits_models(&epoch.line) {
+        "preparing"
+    } else {
+        "ready"
+    };
     NextReceipt { fill: (fill * 1000.0).round() / 1000.0, compaction: compaction.to_owned() }
 }
 
@@ -148,28 +162,42 @@ fn section_piece(session: &Session, section: &Section, index: usize) -> Piece {
         originals: section.originals.clone(),
         tokens: section.tokens,
         full_tokens: section.full_tokens,
-        compressor: Some(RULES.to_owned()),
-        guideline: session.settings.guideline.clone(),
-        facts_appended: None,
-        rejected: Vec::new(),
+        ..maker_of(section.by.as_ref(), session.settings.guideline.as_ref())
+    }
+}
+
+/// A piece that tells nothing but who wrote it.
+fn maker_of(by: Option<&Maker>, guideline: Option<&String>) -> Piece {
+    let model = by.map(|by| format!("{}+{RULES}", by.compressor));
+    Piece {
+        index: 0,
+        kind: PieceKind::Verbatim,
+        turns: Vec::new(),
+        originals: Vec::new(),
+        tokens: 0,
+        full_tokens: 0,
+        compressor: Some(model.unwrap_or_else(|| RULES.to_owned())),
+        guideline: by.and_then(|by| by.guideline.as_ref()).or(guideline).cloned(),
+        facts_appended: by.map(|by| by.facts_appended),
+        rejected: by.map(|by| by.rejected.clone()).unwrap_or_default(),
     }
 }
 
 fn message_piece(session: &Session, epoch: &EpochRecord, turn: usize, at: usize, tokens: u32, index: usize) -> Piece {
     let admitted = session.messages.get(at);
-    let edited = epoch.edits.contains_key(&at);
+    let edited = epoch.edits.get(&at);
     let reformatted = admitted.is_some_and(|admitted| admitted.reformatted.is_some());
+    let by = edited.and_then(|edited| edited.by.as_ref());
+    let maker = maker_of(by, edited.and(session.settings.observation_guideline.as_ref()));
     Piece {
         index,
-        kind: if edited { PieceKind::Observation } else { PieceKind::Verbatim },
+        kind: if edited.is_some() { PieceKind::Observation } else { PieceKind::Verbatim },
         turns: vec![u32::try_from(turn).unwrap_or(u32::MAX)],
         originals: admitted.map(|admitted| admitted.originals.to_vec()).unwrap_or_default(),
         tokens,
         full_tokens: admitted.map_or(0, |admitted| admitted.tokens),
-        compressor: (edited || reformatted).then(|| RULES.to_owned()),
-        guideline: edited.then(|| session.settings.guideline.clone()).flatten(),
-        facts_appended: None,
-        rejected: Vec::new(),
+        compressor: maker.compressor.filter(|_| edited.is_some() || reformatted),
+        ..maker
     }
 }
 
@@ -180,6 +208,8 @@ fn extend_piece(piece: &mut Piece, next: &mut Piece) {
     if next.kind == PieceKind::Observation {
         piece.kind = next.kind;
     }
+    piece.facts_appended = piece.facts_appended.or(next.facts_appended);
+    piece.rejected.append(&mut next.rejected);
     piece.compressor = piece.compressor.take().or_else(|| next.compressor.take());
     piece.guideline = piece.guideline.take().or_else(|| next.guideline.take());
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::made::Maker;
 use super::receipt::PieceKind;
 use crate::trajectory::{AgentKind, OriginalHash};
 
@@ -43,6 +44,9 @@ pub struct EditedMessage {
     pub tokens: u32,
     /// The texts by block.
     pub texts: BTreeMap<usize, Arc<str>>,
+    /// Who wrote them, where it was not the rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Maker>,
 }
 
 /// A part of the block that stands for covered turns.
@@ -62,6 +66,9 @@ pub struct Section {
     pub originals: Vec<OriginalHash>,
     /// Turns of which lines were left out.
     pub cuts: Vec<Cut>,
+    /// Who wrote it, where it was not the rules alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Maker>,
 }
 
 /// What a section leaves out of one turn.

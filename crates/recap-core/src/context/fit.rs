@@ -134,7 +134,7 @@ fn replace(turn: &[Admitted], part: &Part<'_>, text: String, counter: &dyn Token
     fitted.tokens = fitted.tokens.saturating_sub(saved);
     let whole = turn.get(part.message).map_or(0, |message| message.served_tokens);
     let edited =
-        fitted.edits.entry(part.message).or_insert_with(|| EditedMessage { tokens: whole, texts: BTreeMap::new() });
+        fitted.edits.entry(part.message).or_insert_with(|| EditedMessage { tokens: whole, texts: BTreeMap::new(), by: None });
     edited.tokens = edited.tokens.saturating_sub(saved);
     edited.texts.insert(part.block, text.into());
 }

@@ -1,6 +1,7 @@
 //! The epoch planner: which turns stay as messages, what the block says of the others, where it lands.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::admit::Admitted;
 use super::epoch::{EditedMessage, EpochRecord, Section};
@@ -131,10 +132,12 @@ impl<'a> Planner<'a> {
     fn draft(&self, n: u32, cause: Cause, spare: u32) -> EpochRecord {
         let room = self.room().saturating_sub(spare);
         let fitted = self.fit_last(room);
-        let first = self.first_kept(room, fitted.tokens);
-        let tail = fitted.tokens + self.tokens_of(first, self.last);
+        let first = first_kept(self.session, share(room, self.session.settings.marks.tail), self.last, fitted.tokens);
+        let tail = fitted.tokens + kept_tokens(self.session, first, self.last);
         let mut epoch = self.epoch(n, cause);
         epoch.edits = self.edits_by_message(fitted);
+        let condensed = (first..self.last).flat_map(|turn| condensed_edits(self.session, turn));
+        epoch.edits.extend(condensed.map(|(at, edited, _)| (at, edited)));
         epoch.covered = index(first.saturating_sub(1));
         let sections = self.block(epoch.covered, room, tail, first);
         if sections.iter().map(|section| section.tokens).sum::<u32>() >= self.tokens_of(1, first) {
@@ -181,21 +184,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The first turn that stays as messages.
-    fn first_kept(&self, room: u32, last_tokens: u32) -> usize {
-        let most = share(room, self.session.settings.marks.tail);
-        let mut tokens = last_tokens;
-        let mut first = self.last;
-        while first > 1 {
-            tokens += self.tokens_of(first - 1, first);
-            if tokens > most {
-                break;
-            }
-            first -= 1;
-        }
-        first.max(1)
-    }
-
     /// Writes the block so that the whole lands at the low mark.
     fn block(&self, covered: u32, room: u32, tail: u32, first: usize) -> Vec<Section> {
         let low = share(room, self.session.settings.marks.low);
@@ -206,6 +194,7 @@ impl<'a> Planner<'a> {
         let echo: HashSet<String> = self.query().iter().flat_map(|text| words(text)).collect();
         let source = RecapSource {
             digest: &self.session.digest,
+            made: &self.session.made,
             covered,
             now: index(self.last),
             pinned: &self.session.head_facts,
@@ -270,6 +259,55 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// The first turn that stays as messages, `last` being the newest: as many as `most` tokens hold, and always the newest.
+#[must_use]
+pub fn first_kept(session: &Session, most: u32, last: usize, last_tokens: u32) -> usize {
+    let mut tokens = last_tokens;
+    let mut first = last;
+    while first > 1 {
+        tokens += kept_tokens(session, first - 1, first);
+        if tokens > most {
+            break;
+        }
+        first -= 1;
+    }
+    first.max(1)
+}
+
+/// Tokens of turns `first..last` as an epoch keeps them: results that a model shortened in their short form.
+fn kept_tokens(session: &Session, first: usize, last: usize) -> u32 {
+    let whole = |turn: usize| session.turn_messages(turn).iter().map(|message| message.served_tokens).sum::<u32>();
+    (first..last)
+        .map(|turn| whole(turn).saturating_sub(condensed_edits(session, turn).iter().map(|(_, _, saved)| saved).sum()))
+        .sum()
+}
+
+/// The messages of a turn with results that a model shortened, and the tokens that this saves.
+fn condensed_edits(session: &Session, turn: usize) -> Vec<(usize, EditedMessage, u32)> {
+    let start = session.turns.get(turn).map_or(0, |turn| turn.messages.start);
+    let messages = (start..).zip(session.turn_messages(turn));
+    messages.filter_map(|(at, admitted)| condensed_edit(session, at, admitted)).collect()
+}
+
+fn condensed_edit(session: &Session, at: usize, admitted: &Admitted) -> Option<(usize, EditedMessage, u32)> {
+    let mut edited = EditedMessage { tokens: admitted.served_tokens, texts: BTreeMap::new(), by: None };
+    for (block, content) in admitted.message.blocks.iter().enumerate() {
+        let Content::Observation(observation) = content else { continue };
+        let Some(shorter) = admitted.original(block).and_then(|original| session.made.condensed(original)) else {
+            continue;
+        };
+        let served = admitted.reformatted_text(block).unwrap_or(&observation.text);
+        let before = session.settings.counter.count(served);
+        if shorter.tokens < before {
+            edited.tokens = edited.tokens.saturating_sub(before - shorter.tokens);
+            edited.texts.insert(block, Arc::clone(&shorter.text));
+            edited.by = Some(shorter.by.clone());
+        }
+    }
+    let saved = admitted.served_tokens - edited.tokens;
+    (saved > 0 && !admitted.pinned).then_some((at, edited, saved))
+}
+
 /// The words and call arguments of a message, bounded.
 fn said_texts(admitted: &Admitted) -> Vec<String> {
     const MOST_CHARS: usize = 2_000;
@@ -296,7 +334,8 @@ fn ratio(part: u32, whole: u32) -> f32 {
 
 /// A share of the room, rounded down.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32 between 0 and 1")]
-fn share(room: u32, share: f64) -> u32 {
+#[must_use]
+pub fn share(room: u32, share: f64) -> u32 {
     (f64::from(room) * share.clamp(0.0, 1.0)) as u32
 }
 

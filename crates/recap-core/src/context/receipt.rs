@@ -119,7 +119,7 @@ pub struct PrefixReceipt {
 pub struct NextReceipt {
     /// Share of the room that is full, 0 to 1.
     pub fill: f64,
-    /// `idle` below the soft mark, `ready` above it: the rules need no preparation.
+    /// `idle` below the soft mark; above it `preparing` while models are at work for the next epoch, else `ready`.
     pub compaction: String,
 }
 

@@ -7,6 +7,7 @@ use super::account::RULES;
 use super::admit::Admitted;
 use super::digest::Digest;
 use super::epoch::EpochRecord;
+use super::made::Made;
 use super::plan::{Cause, Planner};
 use super::recap::Handles;
 use super::request::{ContextError, ContextRequest, Marks};
@@ -38,7 +39,11 @@ pub struct Settings {
     /// Whether originals are stored, so that markers can name them.
     pub handles: Handles,
     /// Set, kind and hash of the guideline behind `rules`, shown in receipts.
+    pub observation_guideline: Option<String>,
+    /// The same of the guideline behind `history_rules`.
     pub guideline: Option<String>,
+    /// Which models prepare what.
+    pub prepares: Prepares,
     /// Hash of code and configuration (law 12).
     pub maker: String,
 }
@@ -57,10 +62,36 @@ impl Settings {
             rules,
             weights: Weights::default(),
             handles: Handles::Shown,
+            observation_guideline: None,
             guideline: None,
+            prepares: Prepares::default(),
             maker: RULES.to_owned(),
         }
     }
+}
+
+/// Which compressors with models prepare what the next epoch shows; where none does, rules alone write it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Prepares {
+    /// Whether one shortens single results.
+    pub observations: bool,
+    /// Who speaks of old turns.
+    pub history: HistoryBy,
+}
+
+/// Who speaks of old turns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HistoryBy {
+    /// Rules alone.
+    #[default]
+    Rules,
+    /// Rules, on lines that a model scores.
+    Scored,
+    /// A model tells them, and rules quote beside it.
+    Told {
+        /// Tokens of turns without a recap from which on one is written.
+        least_tokens: u32,
+    },
 }
 
 /// One trajectory, live.
@@ -70,6 +101,7 @@ pub struct Session {
     pub(super) turns: Vec<Turn>,
     pub(super) digest: Digest,
     pub(super) head_facts: std::collections::HashSet<FactKey>,
+    pub(super) made: Made,
     kind: Option<AgentKind>,
     builder: TurnBuilder,
     digested: usize,
@@ -98,6 +130,7 @@ impl Session {
             turns: Vec::new(),
             digest: Digest::default(),
             head_facts: std::collections::HashSet::new(),
+            made: Made::default(),
             kind,
             digested: 0,
             sums: vec![0],
@@ -220,6 +253,16 @@ impl Session {
     /// Whether an epoch's turns have the numbers that they have now.
     fn numbers_as(&self, epoch: &EpochRecord) -> bool {
         epoch.covered == 0 || epoch.agent_kind == self.grouping()
+    }
+
+    /// Tokens beside the pinned part on a line of reads, `None` for one that nobody read.
+    pub(super) fn room_of(&self, line: &str) -> Option<u32> {
+        self.lines.get(line).map(|line| line.epoch.room)
+    }
+
+    /// The last turn that the epochs of all lines cover.
+    pub(super) fn covered_by_all(&self) -> usize {
+        self.lines.values().map(|line| line.epoch.covered).min().unwrap_or(0) as usize
     }
 
     /// How turns are grouped.
@@ -346,6 +389,7 @@ impl Session {
             self.turns = Vec::new();
             self.digest = Digest::default();
             self.digested = 0;
+            self.made.forget_turns();
         }
     }
 

@@ -53,6 +53,10 @@ pub struct Weights {
     pub facts_share: f32,
     /// Share of a block for lines that match what the agent is doing.
     pub recalled_share: f32,
+    /// Worth of a line that a model finds to answer the query, for its score from 0 to 1.
+    pub relevance: f32,
+    /// Share of a block for recaps that a model wrote.
+    pub told_share: f32,
     /// Share of a block's worth that may be lost to keep all of the last block, so that the provider need not read it
     /// again.
     pub stay: f32,
@@ -81,6 +85,8 @@ impl Default for Weights {
             headline: 0.1,
             facts_share: 0.06,
             recalled_share: 0.03,
+            relevance: 0.1,
+            told_share: 0.4,
             stay: 0.17,
         }
     }

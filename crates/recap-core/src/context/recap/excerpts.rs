@@ -46,7 +46,7 @@ pub fn write_facts(
     counter: &dyn TokenCounter,
 ) -> Option<Section> {
     let room = room.checked_sub(FRAME_TOKENS)?;
-    let held = facts_in(told);
+    let held = facts_in(told.iter().map(|section| section.text.as_ref()));
     let mut found = Vec::new();
     for turn in source.digest.up_to(source.covered) {
         for line in turn.lines.iter().filter(|line| source.rules.verdict(&line.text) != Verdict::Drop) {
@@ -195,5 +195,6 @@ fn write(kind: PieceKind, opening: &str, chosen: &[Excerpt<'_>], counter: &dyn T
         full_tokens,
         originals,
         cuts: Vec::new(),
+        by: None,
     })
 }

@@ -13,7 +13,9 @@ use std::ops::Range;
 
 use super::digest::{Digest, TurnDigest};
 use super::epoch::{MOST_ORIGINALS, Section};
+use super::made::{Made, Maker, Told};
 use super::receipt::PieceKind;
+use super::plan::share;
 use super::worth::{FactWorths, Held, Weights};
 use crate::compress::RulesMatcher;
 use crate::tokens::{MESSAGE_TOKENS, TokenCounter};
@@ -26,6 +28,8 @@ pub use excerpts::{write_facts, write_recalled};
 pub struct RecapSource<'a> {
     /// All turns.
     pub digest: &'a Digest,
+    /// What models said of them.
+    pub made: &'a Made,
     /// The last turn that the recap stands for.
     pub covered: u32,
     /// The newest turn.
@@ -65,6 +69,8 @@ pub struct Block {
 
 /// Sections that a block rewritten as a whole is cut into.
 const SECTIONS: u32 = 3;
+/// Tokens of the line over a model's recap.
+const TOLD_TOKENS: u32 = 12;
 /// Tokens of a section's frame and of the block's closing lines.
 const FRAME_TOKENS: u32 = 24;
 /// Drafts until the text fits; each aims lower by what the last was over.
@@ -82,17 +88,21 @@ pub fn write_block(
     let turns = source.digest.up_to(source.covered);
     let until = kept.last().map_or(0, |section| section.turns[1]);
     let (_, fresh) = turns.split_at(turns.partition_point(|turn| turn.turn <= until));
-    let held = Held { facts: facts_in(kept), until };
+    let told = told_within(source, until, target);
+    let mut facts = facts_in(kept.iter().map(|section| section.text.as_ref()));
+    facts.extend(facts_in(told.iter().map(|told| told.text.as_ref())));
+    let held = Held { facts, until };
     let worths = FactWorths::new(source, turns, &held);
     if fresh.is_empty() {
         return extended(kept, source.covered).map(|sections| Block { sections, worth: worths.held_worth() });
     }
     let room = target.checked_sub(kept.iter().map(|section| section.tokens).sum())?;
-    let mut aim = room.checked_sub(SECTIONS * FRAME_TOKENS)?;
+    let told_tokens: u32 = told.iter().map(|told| told.tokens + TOLD_TOKENS).sum();
+    let mut aim = room.checked_sub(SECTIONS * FRAME_TOKENS + told_tokens)?;
     let choice = Choice::new(source, fresh, &worths);
     for _ in 0..TRIES {
         let draft = choice.select(aim);
-        let new = sections(source, &draft, target / SECTIONS, until, counter);
+        let new = sections(source, &draft, &Cutting { size: target / SECTIONS, until, told }, counter);
         if !kept.is_empty() && !new.iter().all(is_smaller) {
             return None;
         }
@@ -113,21 +123,55 @@ fn extended(kept: &[Section], covered: u32) -> Option<Vec<Section>> {
     Some(sections)
 }
 
-/// Cuts a draft at turn borders into sections of about `size` tokens, each smaller than its turns (law 4) unless there
-/// is only one. `until` is the last turn that kept sections stand for, 0 if there are none.
+/// The recaps by models that new sections have room for, the newest of those about turns after `until`.
+fn told_within<'a>(source: &RecapSource<'a>, until: u32, target: u32) -> &'a [Told] {
+    let fresh = source.made.told(until, source.covered);
+    let mut left = share(target, f64::from(source.weights.told_share));
+    let fitting = fresh.iter().rev().take_while(|told| match left.checked_sub(told.tokens + TOLD_TOKENS) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    });
+    let count = fitting.count();
+    fresh.get(fresh.len() - count..).unwrap_or_default()
+}
+
+/// How a draft is cut.
+struct Cutting<'a> {
+    /// Tokens of a section, about.
+    size: u32,
+    /// The last turn that kept sections stand for, 0 if there are none.
+    until: u32,
+    /// The recaps by models; each stands in the section of its last turn.
+    told: &'a [Told],
+}
+
+impl<'a> Cutting<'a> {
+    fn told_in(&self, [first, last]: [u32; 2]) -> &'a [Told] {
+        let from = self.told.partition_point(|told| told.turns[1] < first);
+        let to = self.told.partition_point(|told| told.turns[1] <= last);
+        self.told.get(from..to).unwrap_or_default()
+    }
+}
+
+/// Cuts a draft at turn borders into sections, each smaller than its turns (law 4) unless there is only one.
 fn sections(
     source: &RecapSource<'_>,
     draft: &Draft<'_>,
-    size: u32,
-    until: u32,
+    cutting: &Cutting<'_>,
     counter: &dyn TokenCounter,
 ) -> Vec<Section> {
     let turns = draft.turns();
+    let Cutting { size, until, .. } = *cutting;
     let write = |start: usize, end: usize, first: u32| {
         let closing = end == turns.len();
         let frame = prose::Frame { legend: first == 1, closing, handles: source.handles };
         let last = if closing { source.covered } else { turns.get(end - 1).map_or(first, |turn| turn.turn) };
-        section(draft, start..end, [first, last], frame, counter)
+        let text = prose::write(draft, start..end, cutting.told_in([first, last]), frame);
+        let by = maker(source, cutting.told_in([first, last]), &text);
+        section(draft, start..end, [first, last], (text, by), counter)
     };
     let mut found: Vec<(usize, Section)> = Vec::new();
     let mut start = 0;
@@ -160,10 +204,9 @@ fn section(
     draft: &Draft<'_>,
     range: Range<usize>,
     turns: [u32; 2],
-    frame: prose::Frame,
+    (text, by): (String, Option<Maker>),
     counter: &dyn TokenCounter,
 ) -> Section {
-    let text = prose::write(draft, range.clone(), frame);
     let digests = draft.turns().get(range.clone()).unwrap_or_default();
     Section {
         kind: PieceKind::Recap,
@@ -173,7 +216,20 @@ fn section(
         full_tokens: digests.iter().map(|turn| turn.full_tokens).sum(),
         originals: originals(digests),
         cuts: range.filter_map(|at| draft.cut(at)).collect(),
+        by,
     }
+}
+
+/// Who wrote a section beside the rules: a model that told its turns, or one that scored their lines.
+fn maker(source: &RecapSource<'_>, told: &[Told], text: &str) -> Option<Maker> {
+    let Some(newest) = told.last() else { return source.made.scorer().cloned() };
+    let said = facts_in(told.iter().map(|told| told.text.as_ref()));
+    let appended = facts_in([text]).difference(&said).count();
+    Some(Maker {
+        facts_appended: u32::try_from(appended).unwrap_or(u32::MAX),
+        rejected: told.iter().flat_map(|told| told.by.rejected.iter().cloned()).collect(),
+        ..newest.by.clone()
+    })
 }
 
 fn originals(turns: &[TurnDigest]) -> Vec<OriginalHash> {
@@ -182,12 +238,7 @@ fn originals(turns: &[TurnDigest]) -> Vec<OriginalHash> {
     newest.filter(|hash| seen.insert(*hash)).take(MOST_ORIGINALS).collect()
 }
 
-fn facts_in(sections: &[Section]) -> HashSet<FactKey> {
-    sections
-        .iter()
-        .flat_map(|section| {
-            let text = section.text.as_ref();
-            facts(text).into_iter().filter_map(move |fact| text.get(fact.span).map(FactKey::of))
-        })
-        .collect()
+fn facts_in<'a>(texts: impl IntoIterator<Item = &'a str>) -> HashSet<FactKey> {
+    let of = |text: &'a str| facts(text).into_iter().filter_map(move |fact| text.get(fact.span).map(FactKey::of));
+    texts.into_iter().flat_map(of).collect()
 }

@@ -8,6 +8,7 @@ use super::Handles;
 use super::draft::Draft;
 use crate::compress::UnitRole;
 use crate::context::digest::TurnDigest;
+use crate::context::made::Told;
 use crate::trajectory::{SERVED_BLOCK_OPEN, TurnKind};
 
 /// A turn that lost fewer tokens than this is not worth a marker; from the second on it says how much.
@@ -30,9 +31,9 @@ pub struct Frame {
     pub handles: Handles,
 }
 
-/// Writes the section for a range of a draft's turns.
+/// Writes the section for a range of a draft's turns: first what models told of them, then their lines.
 #[must_use]
-pub fn write(draft: &Draft<'_>, range: Range<usize>, frame: Frame) -> String {
+pub fn write(draft: &Draft<'_>, range: Range<usize>, told: &[Told], frame: Frame) -> String {
     let mut out = format!("{SERVED_BLOCK_OPEN}>\n");
     if frame.legend {
         out.push_str("Earlier turns of this conversation, shortened to their main lines, word for word.");
@@ -40,6 +41,10 @@ pub fn write(draft: &Draft<'_>, range: Range<usize>, frame: Frame) -> String {
             out.push_str(" What was cut (…) from turn 1 can be read with recapd_expand and the handle t1.");
         }
         out.push('\n');
+    }
+    for told in told {
+        let [first, last] = told.turns;
+        let _infallible = writeln!(out, "Notes on turns {first}–{last}:\n{}", told.text.trim_end());
     }
     let mut skipped: Option<(u32, u32)> = None;
     for at in range.clone() {

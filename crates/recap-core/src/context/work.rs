@@ -1,0 +1,255 @@
+//! What there is to do for a compressor with a model before the next epoch begins.
+
+use std::fmt::Write as _;
+
+use super::admit::Admitted;
+use super::made::Compression;
+use super::plan::{first_kept, share};
+use super::session::{HistoryBy, Session};
+use crate::compress::{Elide, cut_head_tail, elide};
+use crate::trajectory::{AgentKind, Block, Origin, OriginalHash, Role, TurnKind};
+
+/// Turns that wait for a recap.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryWork {
+    /// First and last turn.
+    pub turns: [u32; 2],
+    /// How turns are grouped.
+    pub agent_kind: AgentKind,
+    /// The turns as text, results shortened by rules where one alone would fill the window.
+    pub source: String,
+    /// Tokens of the turns as served.
+    pub source_tokens: u32,
+    /// The agent's task.
+    pub task: String,
+    /// What the agent is about to do.
+    pub query: String,
+    /// The recaps of the turns before, the newest ones.
+    pub previous: String,
+}
+
+/// A tool result that waits to be shortened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObservationWork {
+    /// Its address.
+    pub original: OriginalHash,
+    /// Its text as served.
+    pub source: String,
+    /// Tokens of it.
+    pub source_tokens: u32,
+    /// The agent's task.
+    pub task: String,
+    /// The call that it answers, and what the agent said with it.
+    pub query: String,
+}
+
+/// Lines of one turn that wait to be scored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreWork {
+    /// The turn.
+    pub turn: u32,
+    /// How turns are grouped.
+    pub agent_kind: AgentKind,
+    /// Numbers and texts of the lines.
+    pub lines: Vec<(u32, String)>,
+    /// The task and what the agent is about to do.
+    pub query: String,
+}
+
+/// Characters of the task, and of what the agent is about to do, that a model is shown.
+const TASK_CHARS: usize = 1_600;
+const QUERY_CHARS: usize = 600;
+/// Share of the input that one text may take.
+const ONE_TEXT: u32 = 3;
+
+impl Session {
+    /// Takes what a model made. Tells whether it is of use.
+    pub fn take(&mut self, made: Compression) -> bool {
+        let grouping = self.grouping();
+        self.made.take(made, grouping)
+    }
+
+    /// Returns the next turns on a line of reads that a model should tell: those that the next epoch would cover and no
+    /// recap stands for, if they take at least `least_tokens`; as many as fit `most_tokens`.
+    #[must_use]
+    pub fn history_work(&self, line: &str, least_tokens: u32, most_tokens: u32) -> Option<HistoryWork> {
+        let (first, last) = self.untold(line)?;
+        let tokens: u32 = (first..=last).map(|turn| self.served_tokens(turn)).sum();
+        if tokens < least_tokens {
+            return None;
+        }
+        let mut source = String::new();
+        let mut used = 0;
+        let mut told = first;
+        for turn in first..=last {
+            let text = self.told_text(turn, most_tokens);
+            let tokens = self.settings.counter.count(&text);
+            if turn > first && used + tokens > most_tokens {
+                break;
+            }
+            (used, told) = (used + tokens, turn);
+            source.push_str(&text);
+        }
+        Some(HistoryWork {
+            turns: [number(first), number(told)],
+            agent_kind: self.grouping(),
+            source,
+            source_tokens: (first..=told).map(|turn| self.served_tokens(turn)).sum(),
+            task: self.task(),
+            query: self.about_to_do(),
+            previous: self.recaps_before(),
+        })
+    }
+
+    /// Tells whether [`Session::history_work`] has something to do.
+    #[must_use]
+    pub fn has_history_work(&self, line: &str, least_tokens: u32) -> bool {
+        self.untold(line).is_some_and(|(first, last)| {
+            let mut tokens = 0;
+            (first..=last).any(|turn| {
+                tokens += self.served_tokens(turn);
+                tokens >= least_tokens
+            })
+        })
+    }
+
+    /// Tells whether the next epoch on a line would be better if models had the time to prepare it.
+    #[must_use]
+    pub fn awaits_models(&self, line: &str) -> bool {
+        match self.settings.prepares.history {
+            HistoryBy::Rules => false,
+            HistoryBy::Scored => self.score_work(line).is_some(),
+            HistoryBy::Told { least_tokens } => self.has_history_work(line, least_tokens),
+        }
+    }
+
+    /// Returns the results of more than `least_tokens` that no epoch covers and no model has shortened.
+    #[must_use]
+    pub fn observation_work(&self, least_tokens: u32, most_tokens: u32) -> Vec<ObservationWork> {
+        let from = self.covered_by_all() + 1;
+        let turns = (from..self.turns.len()).map(|turn| self.turn_messages(turn));
+        turns.flat_map(|messages| self.large_results(messages, least_tokens, most_tokens)).collect()
+    }
+
+    /// Returns the lines of the next turn, on a line of reads, that the next epoch would cover and that are not scored.
+    #[must_use]
+    pub fn score_work(&self, line: &str) -> Option<ScoreWork> {
+        let end = number(self.covered_next(line)?);
+        let turns = self.digest.up_to(end);
+        let next = turns.get(turns.partition_point(|turn| turn.turn <= self.made.scored_to()))?;
+        Some(ScoreWork {
+            turn: next.turn,
+            agent_kind: self.grouping(),
+            lines: next.lines.iter().map(|line| (line.number, line.text.to_string())).collect(),
+            query: format!("{} {}", self.task(), self.about_to_do()).trim().to_owned(),
+        })
+    }
+
+    /// The turns that the next epoch on a line would cover and no recap stands for.
+    fn untold(&self, line: &str) -> Option<(usize, usize)> {
+        let first = self.made.told_to() as usize + 1;
+        let end = self.covered_next(line)?;
+        (first <= end).then_some((first, end))
+    }
+
+    /// The last turn that an epoch beginning now on a line would cover.
+    fn covered_next(&self, line: &str) -> Option<usize> {
+        let most = share(self.room_of(line)?, self.settings.marks.tail);
+        let (last, _) = self.last_servable();
+        Some(first_kept(self, most, last, self.served_tokens(last)).saturating_sub(1))
+    }
+
+    fn served_tokens(&self, turn: usize) -> u32 {
+        self.turn_messages(turn).iter().map(|message| message.served_tokens).sum()
+    }
+
+    /// What a person asked for first.
+    fn task(&self) -> String {
+        let head = self.turn_messages(0).iter().filter(|admitted| admitted.message.role == Role::User);
+        let texts = head.flat_map(|admitted| admitted.message.originals());
+        texts.flat_map(|text| text.chars().chain(['\n'])).take(TASK_CHARS).collect::<String>().trim().to_owned()
+    }
+
+    /// What the agent said and called last.
+    fn about_to_do(&self) -> String {
+        let (last, _) = self.last_servable();
+        let said = self.turn_messages(last).iter().filter(|admitted| admitted.message.role == Role::Assistant);
+        let texts = said.flat_map(|admitted| admitted.message.originals());
+        texts.flat_map(|text| text.chars().chain(['\n'])).take(QUERY_CHARS).collect::<String>().trim().to_owned()
+    }
+
+    fn recaps_before(&self) -> String {
+        const SHOWN: usize = 2;
+        let told = self.made.told(0, u32::MAX);
+        let newest = told.get(told.len().saturating_sub(SHOWN)..).unwrap_or_default();
+        newest.iter().map(|told| told.text.as_ref()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A turn as a model reads it.
+    fn told_text(&self, turn: usize, most_tokens: u32) -> String {
+        let mut out = String::new();
+        let is_said = self.turns.get(turn).is_some_and(|turn| turn.kind == TurnKind::Said);
+        let agent = |admitted: &&Admitted| admitted.message.origin == Origin::Agent;
+        for admitted in self.turn_messages(turn).iter().filter(agent) {
+            for (at, block) in admitted.message.blocks.iter().enumerate() {
+                let (label, text) = match block {
+                    Block::Text(text) if admitted.message.role == Role::Assistant => ("said".to_owned(), text),
+                    Block::Text(text) => (if is_said { "user" } else { "result" }.to_owned(), text),
+                    Block::Call(call) => (format!("called {}", call.name), &call.arguments),
+                    Block::Observation(observation) => ("result".to_owned(), &observation.text),
+                    Block::Image(_) | Block::Thinking(_) | Block::Other(_) => continue,
+                };
+                let served = admitted.reformatted_text(at).unwrap_or(text);
+                let shown = self.within(served, text, most_tokens / ONE_TEXT);
+                let _infallible = writeln!(out, "[{turn}] {label}: {}", shown.trim_end());
+            }
+        }
+        if self.settings.counter.count(&out) > most_tokens {
+            out = cut_head_tail(&out, most_tokens, &*self.settings.counter);
+            out.push('\n');
+        }
+        out
+    }
+
+    /// A text in at most `most` tokens.
+    fn within(&self, served: &str, original: &str, most: u32) -> String {
+        let settings = &self.settings;
+        let shorter = elide(&Elide {
+            text: served,
+            original: OriginalHash::of(original),
+            budget_tokens: most,
+            counter: &*settings.counter,
+            query: &[],
+            rules: &settings.rules,
+        });
+        shorter.map_or_else(|| served.to_owned(), |elided| elided.text)
+    }
+
+    fn large_results(&self, messages: &[Admitted], least_tokens: u32, most_tokens: u32) -> Vec<ObservationWork> {
+        let calls: Vec<&str> = messages
+            .iter()
+            .filter(|admitted| admitted.message.role == Role::Assistant)
+            .flat_map(|admitted| admitted.message.originals().map(AsRef::as_ref))
+            .collect();
+        let query: String = calls.join("\n").chars().take(QUERY_CHARS).collect();
+        let agent = |admitted: &&Admitted| admitted.message.origin == Origin::Agent && admitted.tokens > least_tokens;
+        let mut found = Vec::new();
+        for admitted in messages.iter().filter(agent) {
+            for (at, block) in admitted.message.blocks.iter().enumerate() {
+                let (Block::Observation(observation), Some(original)) = (block, admitted.original(at)) else { continue };
+                let served = admitted.reformatted_text(at).unwrap_or(&observation.text);
+                let source_tokens = self.settings.counter.count(served);
+                if source_tokens > least_tokens && self.made.condensed(original).is_none() {
+                    let source = self.within(served, &observation.text, most_tokens);
+                    let (task, query) = (self.task(), query.clone());
+                    found.push(ObservationWork { original, source, source_tokens, task, query });
+                }
+            }
+        }
+        found
+    }
+}
+
+fn number(turn: usize) -> u32 {
+    u32::try_from(turn).unwrap_or(u32::MAX)
+}

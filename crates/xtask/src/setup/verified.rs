@@ -87,7 +87,7 @@ fn sha256(path: &Path) -> Result<String> {
         };
         hasher.update(bytes);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:x}", hasher.finalize()))
 }
 
 #[cfg(test)]

@@ -256,7 +256,10 @@ mod tests {
 
     #[test]
     fn the_models_know_nothing_of_ours() {
-        assert!(check("crates/recap-model/src/bert/mod.rs", "use crate::device::Device; use candle_core::Tensor;").is_empty());
+        assert!(
+            check("crates/recap-model/src/bert/mod.rs", "use crate::device::Device; use candle_core::Tensor;")
+                .is_empty()
+        );
         assert_eq!(
             check("crates/recap-model/src/lib.rs", "mod a;\nuse recap_core::tokens::Tokens;"),
             ["crates/recap-model/src/lib.rs:2: this package may not know `recap_core`"]

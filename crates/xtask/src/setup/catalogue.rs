@@ -52,7 +52,10 @@ pub struct Model {
 impl Model {
     /// Returns its chat model file, `None` when it is not one.
     pub fn gguf(&self) -> Option<&'static str> {
-        self.files.iter().map(|file| file.path).find(|path| Path::new(path).extension().is_some_and(|extension| extension == "gguf"))
+        self.files
+            .iter()
+            .map(|file| file.path)
+            .find(|path| Path::new(path).extension().is_some_and(|extension| extension == "gguf"))
     }
 }
 

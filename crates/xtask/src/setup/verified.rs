@@ -1,8 +1,9 @@
 //! Remembers which files were hashed, so that gigabytes are not read again in every run.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -87,7 +88,11 @@ fn sha256(path: &Path) -> Result<String> {
         };
         hasher.update(bytes);
     }
-    Ok(format!("{:x}", hasher.finalize()))
+    let mut digits = String::new();
+    for byte in hasher.finalize() {
+        write!(digits, "{byte:02x}")?;
+    }
+    Ok(digits)
 }
 
 #[cfg(test)]

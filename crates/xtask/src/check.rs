@@ -1,4 +1,4 @@
-//! The checks that are one cargo command each. All use every feature of every package, so that
+//! The checks that are cargo commands. All but the lean one use the same features of every package, so that
 //! dependencies compile once for each kind of build.
 
 use anyhow::Result;
@@ -20,7 +20,8 @@ pub fn fmt() -> Result<()> {
 ///
 /// Fails on any warning.
 pub fn clippy() -> Result<()> {
-    Run::cargo(["clippy", "--workspace", "--all-targets", "--features", "recap-core/testing", "--", "-D", "warnings"])?.show()
+    Run::cargo(["clippy", "--workspace", "--all-targets", "--features", "recap-core/testing", "--", "-D", "warnings"])?
+        .show()
 }
 
 /// Builds the documentation with warnings denied.
@@ -29,5 +30,18 @@ pub fn clippy() -> Result<()> {
 ///
 /// Fails on any warning.
 pub fn doc() -> Result<()> {
-    Run::cargo(["doc", "--workspace", "--no-deps", "--features", "recap-core/testing"])?.env("RUSTDOCFLAGS", "-D warnings").show()
+    Run::cargo(["doc", "--workspace", "--no-deps", "--features", "recap-core/testing"])?
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .show()
+}
+
+/// Lints and tests the daemon without its optional features, as it is built where local models are not wanted.
+///
+/// # Errors
+///
+/// Fails on any warning and on a failed test.
+pub fn lean() -> Result<()> {
+    const LEAN: [&str; 3] = ["-p", "recapd", "--no-default-features"];
+    Run::cargo(["clippy"].iter().chain(&LEAN).chain(&["--all-targets", "--", "-D", "warnings"]))?.show()?;
+    Run::cargo(["test"].iter().chain(&LEAN).chain(&["--lib", "--quiet"]))?.show()
 }

@@ -24,6 +24,7 @@ pub fn run() -> Result<ExitCode> {
     if counts.failed > 0 {
         println!("stage `test` failed");
     } else {
+        stages.run("lean", check::lean)?;
         stages.run("score", score::check)?;
     }
     stages.print_times();

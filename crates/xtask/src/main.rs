@@ -9,6 +9,7 @@ mod ci;
 mod compose;
 mod daemon;
 mod generate;
+mod llm;
 mod load;
 mod postgres;
 mod process;
@@ -33,12 +34,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Installs what the tests need (PostgreSQL's server programs); does nothing where it is there
-    Setup,
-    /// Runs every test, doc tests too, beside a private PostgreSQL server
+    /// Installs what the tests need: PostgreSQL's server programs, models, an LLM server; leaves alone what is there
+    Setup(setup::Args),
+    /// Runs every test, doc tests too, beside a private PostgreSQL server and with the models of `setup`
     Test(suite::Args),
-    /// Runs every check of CI in order: fmt, structure, compose, clippy, doc, generate, test, score
+    /// Runs every check of CI in order: fmt, structure, compose, clippy, doc, generate, test, lean, score
     Ci,
+    /// Serves a local model over an OpenAI-compatible API until it is stopped
+    Llm(llm::Args),
     /// Holds the source tree against the layout and the import directions of the design
     Structure,
     /// Writes the committed generated files anew
@@ -54,9 +57,10 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = process::stop_children_on_signals().and_then(|()| match cli.command {
-        Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+        Command::Setup(args) => setup::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => suite::run(&args),
         Command::Ci => ci::run(),
+        Command::Llm(args) => llm::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Structure => structure::run().map(|()| ExitCode::SUCCESS),
         Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Score(args) => score::run(&args).map(|()| ExitCode::SUCCESS),

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the workspace, beside a private PostgreSQL server.
+//! `cargo xtask test`: every test of the workspace, beside a private PostgreSQL server and with local models.
 
 use std::process::ExitCode;
 
@@ -6,11 +6,19 @@ use anyhow::{Result, bail};
 
 use crate::postgres::Postgres;
 use crate::process::Run;
-use crate::setup;
+use crate::setup::{self, ModelKit};
 use crate::stage::Stages;
 
 /// The variable through which the store's tests learn of the server; without it they test SQLite alone.
 const POSTGRES_URL: &str = "RECAPD_TEST_POSTGRES";
+
+/// The variables through which tests learn of the models' folder and of a Python that can serve them; without
+/// them the tests with models say that they are skipped.
+const MODELS: &str = "RECAPD_TEST_MODELS";
+const PYTHON: &str = "RECAPD_TEST_PYTHON";
+
+/// The thread pools of local models spin while they wait: with other tests beside them one thread is faster.
+const ONE_THREAD: [&str; 2] = ["CANDLE_NUM_THREADS", "RAYON_NUM_THREADS"];
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
@@ -57,7 +65,7 @@ impl Counts {
 ///
 /// # Errors
 ///
-/// Fails when the build does, or when PostgreSQL is neither there nor installable. Failed tests are an exit
+/// Fails when the build does, or when PostgreSQL, Python or a model is neither there nor installable. Failed tests are an exit
 /// code, so that nothing follows the summary.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let mut stages = Stages::default();
@@ -74,16 +82,21 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// As [`run`].
 pub fn run_stages(stages: &mut Stages, cargo_args: &[String]) -> Result<Counts> {
     let postgres = stages.run("postgres", || Postgres::start(&setup::postgres_bin()?))?;
-    let counts = stages.run("test", || run_cargo_test(&postgres.url(), cargo_args));
+    let kit = stages.run("models", setup::model_kit)?;
+    let counts = stages.run("test", || run_cargo_test(&postgres.url(), &kit, cargo_args));
     drop(postgres);
     counts
 }
 
-fn run_cargo_test(postgres: &str, cargo_args: &[String]) -> Result<Counts> {
+fn run_cargo_test(postgres: &str, kit: &ModelKit, cargo_args: &[String]) -> Result<Counts> {
     let chosen =
         cargo_args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "-p" || arg.starts_with("--package"));
     let scope: &[&str] = if chosen { &[] } else { &["--workspace", "--features", "recap-core/testing"] };
     let mut run = Run::cargo(["test", "--no-fail-fast"].iter().chain(scope))?.env(POSTGRES_URL, postgres);
+    run = run.env(MODELS, &kit.folder).env(PYTHON, &kit.python);
+    for pool in ONE_THREAD {
+        run = run.env(pool, "1");
+    }
     for arg in cargo_args {
         run = run.arg(arg);
     }

@@ -63,6 +63,21 @@ impl Run {
         self
     }
 
+    /// Calls it by another name in messages, where its own command line would be too long to read.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.line);
+        self
+    }
+
+    /// Gives it a standard input that says nothing and stays open until the command has ended, for programs
+    /// that end with their input.
+    #[must_use]
+    pub fn with_open_stdin(mut self) -> Self {
+        self.command.stdin(Stdio::piped());
+        self
+    }
+
     /// Adds an environment variable.
     #[must_use]
     pub fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
@@ -102,8 +117,10 @@ impl Run {
     pub fn show(mut self) -> Result<()> {
         eprintln!("$ {}", self.line);
         let mut child = Guard::spawn(&mut self.command, &self.line)?;
+        // Waiting closes the input that the child still owns.
+        let stdin = child.0.stdin.take();
         let status = child.0.wait()?;
-        drop(child);
+        drop((stdin, child));
         self.demand(status)
     }
 

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::daemon::Daemon;
 use crate::process::Run;
+use crate::setup::SCORER;
 use crate::workspace;
 
 /// The folder with `score/score.py` and `data/trajectories`, relative to the workspace's root.
@@ -20,10 +21,6 @@ const SHARED: &str = "../shared";
 
 const FRACTIONS: [f64; 2] = [0.46, 0.25];
 const LIMIT: u32 = 10;
-
-/// What the scorer imports beyond Python's own library.
-const SCORER_PACKAGE: &str = "bpe-openai";
-const SCORER_MODULE: &str = "bpe_openai";
 
 /// What `cargo xtask score` takes.
 #[derive(clap::Args)]
@@ -84,7 +81,7 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     let files = data::trajectory_files(&shared.join("data").join("trajectories"))?;
-    let python = scorer_python()?;
+    let python = SCORER.python()?;
     let started = if args.url.is_none() { Some(Daemon::start()?) } else { None };
     let url = args.url.as_deref().or(started.as_ref().map(Daemon::url)).unwrap_or_default();
     let mut rows = Vec::new();
@@ -110,28 +107,6 @@ fn print_rows(rows: &[Value], args: &Args) -> Result<()> {
         print!("{}", report::text(rows));
     }
     Ok(())
-}
-
-/// Returns a Python that has what the scorer imports: a virtual environment in the build folder, made once.
-fn scorer_python() -> Result<PathBuf> {
-    let venv = workspace::target_dir()?.join("score-venv");
-    let python = venv.join("bin").join("python");
-    let has_module = || {
-        Ok::<_, anyhow::Error>(
-            python.is_file() && Run::new(&python, ["-c", &format!("import {SCORER_MODULE}")])?.stdout().is_ok(),
-        )
-    };
-    if has_module()? {
-        return Ok(python);
-    }
-    eprintln!("making a virtual environment with {SCORER_PACKAGE} for the scorer");
-    let made = Run::new("python3", ["-m", "venv", "--clear"])?.arg(&venv).stdout();
-    made.context("the scorer needs Python 3 with its venv module (Debian: `apt-get install python3-venv`)")?;
-    Run::new(&python, ["-m", "pip", "install", "--quiet", SCORER_PACKAGE])?.stdout()?;
-    if !has_module()? {
-        bail!("{SCORER_PACKAGE} was installed, yet Python cannot import {SCORER_MODULE}");
-    }
-    Ok(python)
 }
 
 fn score_file(python: &Path, scorer: &Path, file: &Path, url: &str, args: &Args) -> Result<Vec<Value>> {

@@ -1,4 +1,4 @@
-//! The directions of imports, of the core's folders and of the daemon's.
+//! The directions of imports, of the core's folders and of the daemon's, and between the packages.
 
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use super::source::Source;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Package {
     Core,
+    Model,
     Daemon,
 }
 
@@ -17,6 +18,10 @@ pub struct Place {
     pub package: Package,
     pub module: Vec<String>,
 }
+
+/// Which of our packages a package may not name. The daemon knows both, they know neither it nor each other.
+const FOREIGN: [(Package, [&str; 2]); 2] =
+    [(Package::Core, ["recap_model", "recapd"]), (Package::Model, ["recap_core", "recapd"])];
 
 /// The core's folders. A folder imports from lower ranks alone; equals do not know each other.
 const CORE: [(&str, u8); 6] =
@@ -52,6 +57,8 @@ impl Place {
     pub fn of(file: &Path) -> Option<Self> {
         let (package, inner) = if let Ok(inner) = file.strip_prefix("crates/recap-core/src") {
             (Package::Core, inner)
+        } else if let Ok(inner) = file.strip_prefix("crates/recap-model/src") {
+            (Package::Model, inner)
         } else {
             (Package::Daemon, file.strip_prefix("src").ok()?)
         };
@@ -73,6 +80,8 @@ impl Place {
 fn rank(package: Package, folder: &str) -> Option<u8> {
     let table: &[(&str, u8)] = match package {
         Package::Core => &CORE,
+        // It has no layers of its own.
+        Package::Model => return None,
         Package::Daemon => &DAEMON,
     };
     table.iter().find(|(name, _)| *name == folder).map(|(_, rank)| *rank)
@@ -91,6 +100,29 @@ fn may_import(package: Package, from: &str, to: &str) -> bool {
 
 /// Returns the imports of a file that go against the directions, one line each.
 pub fn faults(place: &Place, file: &Path, source: &Source) -> Vec<String> {
+    let mut faults = foreign_faults(place.package, file, source);
+    if place.package != Package::Model {
+        faults.extend(folder_faults(place, file, source));
+    }
+    faults
+}
+
+/// Names of packages count wherever they stand, because a path may be written out without a `use`.
+fn foreign_faults(package: Package, file: &Path, source: &Source) -> Vec<String> {
+    let names = FOREIGN.iter().filter(|(of, _)| *of == package).flat_map(|(_, names)| names);
+    let hits = names.flat_map(|name| {
+        let lines = source.code.lines().zip(1..);
+        lines.filter(move |(line, _)| words(line).any(|word| word == *name)).map(move |(_, number)| (number, name))
+    });
+    hits.map(|(number, name)| format!("{}:{number}: this package may not know `{name}`", file.display())).collect()
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|char: char| !char.is_alphanumeric() && char != '_')
+}
+
+/// Returns the imports between the folders of a package that go against the directions.
+fn folder_faults(place: &Place, file: &Path, source: &Source) -> Vec<String> {
     let Some(from) = place.folder() else {
         return Vec::new();
     };
@@ -220,6 +252,22 @@ mod tests {
         assert_eq!(check("src/pipeline/ingest.rs", "use crate::http::Problem;").len(), 1);
         assert_eq!(check("src/config/mod.rs", "use crate::store::Engine;").len(), 1);
         assert!(check("src/main.rs", "use crate::cli; use recapd::App;").is_empty());
+    }
+
+    #[test]
+    fn the_models_know_nothing_of_ours() {
+        assert!(
+            check("crates/recap-model/src/bert/mod.rs", "use crate::device::Device; use candle_core::Tensor;")
+                .is_empty()
+        );
+        assert_eq!(
+            check("crates/recap-model/src/lib.rs", "mod a;\nuse recap_core::tokens::Tokens;"),
+            ["crates/recap-model/src/lib.rs:2: this package may not know `recap_core`"]
+        );
+        assert_eq!(check("crates/recap-model/src/bert.rs", "fn f() { recapd::app::run() }").len(), 1);
+        assert_eq!(check("crates/recap-core/src/lib.rs", "pub use recap_model::Encoder;").len(), 1);
+        assert_eq!(check("crates/recap-core/src/tokens/mod.rs", "// recap_model\nlet my_recapd = 1;").len(), 0);
+        assert!(check("src/llm/mod.rs", "use recap_model::Encoder; use recap_core::tokens::A;").is_empty());
     }
 
     #[test]

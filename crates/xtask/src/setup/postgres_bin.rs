@@ -1,10 +1,11 @@
-//! Installs what the tests need beyond Rust and a C compiler: PostgreSQL's server programs.
+//! PostgreSQL's server programs, for a private server beside the tests.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::process::{Run, on_path};
+use super::apt;
+use crate::process::on_path;
 
 /// Where Debian's packages put the server programs, one folder a version.
 const DEBIAN_VERSIONS: &str = "/usr/lib/postgresql";
@@ -12,27 +13,20 @@ const DEBIAN_VERSIONS: &str = "/usr/lib/postgresql";
 /// What the private server needs of PostgreSQL.
 const PROGRAMS: [&str; 2] = ["initdb", "postgres"];
 
-/// Runs `cargo xtask setup`.
-///
-/// # Errors
-///
-/// Fails when something is missing and cannot be installed here; the error says what to install.
-pub fn run() -> Result<()> {
-    let bin = postgres_bin()?;
-    println!("PostgreSQL's server programs: {}", bin.display());
-    Ok(())
-}
+const ADVICE: &str = "install it (Debian and Ubuntu: `apt-get install postgresql`; elsewhere any package that brings \
+                      `initdb` and `postgres`) and see that both are on PATH";
 
 /// Returns the folder of PostgreSQL's server programs, installing Debian's package where there is none.
 ///
 /// # Errors
 ///
-/// As [`run`].
+/// Fails when they are missing and cannot be installed here; the error says what to install.
 pub fn postgres_bin() -> Result<PathBuf> {
     if let Some(bin) = find_postgres() {
         return Ok(bin);
     }
-    install()?;
+    // The package would start a cluster of its own; the tests start a private one instead.
+    apt::install("postgresql", "PostgreSQL's server", ADVICE)?;
     find_postgres().with_context(|| {
         format!("the package postgresql was installed, yet no server is on PATH or under {DEBIAN_VERSIONS}")
     })
@@ -55,22 +49,6 @@ fn newest_version(versions: &Path) -> Option<PathBuf> {
 
 fn has_programs(bin: &Path) -> bool {
     PROGRAMS.iter().all(|program| bin.join(program).is_file())
-}
-
-fn install() -> Result<()> {
-    const ADVICE: &str = "install PostgreSQL's server (Debian and Ubuntu: `apt-get install postgresql`; elsewhere any package \
-                          that brings `initdb` and `postgres`) and see that they are on PATH";
-    if on_path("apt-get").is_none() {
-        bail!("PostgreSQL's server programs are missing and this machine has no apt-get: {ADVICE}");
-    }
-    if Run::new("id", ["-u"])?.stdout()?.trim() != "0" {
-        bail!("PostgreSQL's server programs are missing and only root can install them: {ADVICE}");
-    }
-    println!("PostgreSQL's server programs are missing: installing Debian's package postgresql");
-    Run::new("apt-get", ["update"])?.show()?;
-    // The package would start a cluster of its own; the tests start a private one instead.
-    let install = Run::new("apt-get", ["install", "-y", "--no-install-recommends", "postgresql"])?;
-    install.env("DEBIAN_FRONTEND", "noninteractive").show()
 }
 
 #[cfg(test)]

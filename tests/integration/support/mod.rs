@@ -1,0 +1,3 @@
+//! What tests stand on beside the daemon.
+
+pub mod llm_server;

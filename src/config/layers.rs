@@ -13,7 +13,18 @@ use super::validate::validate;
 use super::{DEFAULTS, show};
 
 const SECTIONS: [&str; 12] = [
-    "server", "storage", "limits", "auth", "context", "compress", "llm", "models", "jobs", "guidelines", "tokens", "log",
+    "server",
+    "storage",
+    "limits",
+    "auth",
+    "context",
+    "compress",
+    "llm",
+    "models",
+    "jobs",
+    "guidelines",
+    "tokens",
+    "log",
 ];
 
 /// What the command line says.

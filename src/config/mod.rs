@@ -9,8 +9,8 @@ mod validate;
 
 pub use layers::{ConfigFault, Flags, Layered, LoadError, load};
 pub use sections::{
-    Auth, Compress, Compressor, Config, Context, Guidelines, Jobs, JsonSchemaUse, Limits, Llm, Log, LogFormat, Models, Price,
-    Server, Storage, Tokens,
+    Auth, Compress, Compressor, Config, Context, Guidelines, Jobs, JsonSchemaUse, Limits, Llm, Log, LogFormat, Models,
+    Price, Server, Storage, Tokens,
 };
 pub use show::Shown;
 pub use validate::lack;

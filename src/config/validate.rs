@@ -71,7 +71,11 @@ fn compressors(config: &Config, faults: &mut Faults) {
             faults.unless(false, &key, format!("`{}` needs {missing}", compressor.name()));
         }
     }
-    faults.unless(config.compress.history != Compressor::Off, "compress.history", "must be `rules`, `extract` or `llm`");
+    faults.unless(
+        config.compress.history != Compressor::Off,
+        "compress.history",
+        "must be `rules`, `extract` or `llm`",
+    );
     faults.unless(config.compress.t_obs >= 64, "compress.t_obs", "must be at least 64");
     faults.unless(config.compress.t_hist >= 64, "compress.t_hist", "must be at least 64");
 }

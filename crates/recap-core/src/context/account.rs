@@ -201,17 +201,21 @@ fn message_piece(session: &Session, epoch: &EpochRecord, turn: usize, at: usize,
     }
 }
 
+/// Joins the next message of a turn to its piece. What was shortened names its maker; before it, what was reformatted.
 fn extend_piece(piece: &mut Piece, next: &mut Piece) {
     piece.originals.append(&mut next.originals);
     piece.tokens += next.tokens;
     piece.full_tokens += next.full_tokens;
-    if next.kind == PieceKind::Observation {
+    piece.rejected.append(&mut next.rejected);
+    piece.facts_appended = piece.facts_appended.or(next.facts_appended);
+    let shortens = next.kind == PieceKind::Observation && piece.kind != PieceKind::Observation;
+    if shortens {
         piece.kind = next.kind;
     }
-    piece.facts_appended = piece.facts_appended.or(next.facts_appended);
-    piece.rejected.append(&mut next.rejected);
-    piece.compressor = piece.compressor.take().or_else(|| next.compressor.take());
-    piece.guideline = piece.guideline.take().or_else(|| next.guideline.take());
+    if shortens || piece.compressor.is_none() {
+        piece.compressor = next.compressor.take();
+        piece.guideline = next.guideline.take();
+    }
 }
 
 /// Turns of which something is left out: adjacent ones as one range; the smallest ranges are joined to their

@@ -133,8 +133,11 @@ fn replace(turn: &[Admitted], part: &Part<'_>, text: String, counter: &dyn Token
     let saved = part.tokens - tokens;
     fitted.tokens = fitted.tokens.saturating_sub(saved);
     let whole = turn.get(part.message).map_or(0, |message| message.served_tokens);
-    let edited =
-        fitted.edits.entry(part.message).or_insert_with(|| EditedMessage { tokens: whole, texts: BTreeMap::new(), by: None });
+    let edited = fitted.edits.entry(part.message).or_insert_with(|| EditedMessage {
+        tokens: whole,
+        texts: BTreeMap::new(),
+        by: None,
+    });
     edited.tokens = edited.tokens.saturating_sub(saved);
     edited.texts.insert(part.block, text.into());
 }

@@ -236,7 +236,9 @@ impl Session {
         let mut found = Vec::new();
         for admitted in messages.iter().filter(agent) {
             for (at, block) in admitted.message.blocks.iter().enumerate() {
-                let (Block::Observation(observation), Some(original)) = (block, admitted.original(at)) else { continue };
+                let (Block::Observation(observation), Some(original)) = (block, admitted.original(at)) else {
+                    continue;
+                };
                 let served = admitted.reformatted_text(at).unwrap_or(&observation.text);
                 let source_tokens = self.settings.counter.count(served);
                 if source_tokens > least_tokens && self.made.condensed(original).is_none() {

@@ -11,6 +11,7 @@
 
 mod budget;
 mod makers;
+mod models;
 mod pieces;
 mod pinned;
 mod prefix;

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use recap_core::context::{PieceKind, RULES};
 
+use crate::models::maker;
 use crate::world::{case, cases, cheap};
 
 proptest! {
@@ -20,8 +21,19 @@ proptest! {
             prop_assert_eq!(&served.receipt.tokens.counter, "thirds");
             for piece in &served.receipt.pieces {
                 let written = piece.kind != PieceKind::Verbatim;
-                prop_assert!(!written || piece.compressor.as_deref() == Some(RULES), "{piece:?}");
-                prop_assert!(!written || piece.guideline == settings.guideline, "{piece:?}");
+                let model = maker();
+                let by_model = format!("{}+{RULES}", model.compressor);
+                let rules = match piece.kind {
+                    PieceKind::Observation => &settings.observation_guideline,
+                    _ => &settings.guideline,
+                };
+                let guideline = match piece.compressor.as_deref() {
+                    Some(RULES) => rules,
+                    Some(compressor) if compressor == by_model => &model.guideline,
+                    None if !written => continue,
+                    other => return Err(TestCaseError::fail(format!("{other:?} made {piece:?}"))),
+                };
+                prop_assert!(!written || piece.guideline == *guideline, "{piece:?}");
             }
             Ok(())
         })?;

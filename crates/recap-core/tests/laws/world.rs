@@ -16,6 +16,8 @@ use recap_core::trajectory::generate::{Generated, Mess, any_bulky_trajectory, an
 use recap_core::trajectory::{AgentKind, Message, OutFormat, Turn, WireFormat, group_turns, parse_messages};
 use serde_json::Value;
 
+use crate::models::prepare;
+
 /// Three bytes are one token: cheap, and it adds up like real ones.
 struct Cheap;
 
@@ -42,7 +44,9 @@ pub fn cheap() -> Counter {
 /// Returns settings that name everything.
 pub fn settings(counter: &Counter) -> Settings {
     let rules = Arc::new(RulesMatcher::new(&Rules::default()).unwrap());
-    Settings { guideline: Some("ship/history@b3:00".to_owned()), ..Settings::new(Arc::clone(counter), rules) }
+    let names = ["ship/observation@b3:01", "ship/history@b3:00"].map(|name| Some(name.to_owned()));
+    let [observation_guideline, guideline] = names;
+    Settings { observation_guideline, guideline, ..Settings::new(Arc::clone(counter), rules) }
 }
 
 /// Returns a configuration for this many cases, or as many as `PROPTEST_CASES` says. Seeds are not kept: they mean
@@ -66,6 +70,8 @@ pub struct Case {
     /// Messages that are pinned when they are sent.
     pub pins: Vec<usize>,
     pub tools_tokens: u32,
+    /// Whether compressors with models are at work.
+    pub models: bool,
 }
 
 /// One append and the reads after it.
@@ -93,8 +99,9 @@ pub fn case(share: Range<u32>) -> impl Strategy<Value = Case> {
     let read = (any::<Index>(), prop::bool::weighted(0.08)).prop_map(|(line, compact)| Read { line, compact });
     let step = (1..6_usize, vec(read, 1..4)).prop_map(|(messages, reads)| Step { messages, reads });
     let tools = prop_oneof![Just(0), 20..200_u32];
-    let parts = (log, vec(line, 1..4), vec(step, 4..16), vec(any::<Index>(), 0..3), tools);
-    parts.prop_map(|(log, lines, steps, pins, tools_tokens)| {
+    let models = prop::bool::weighted(0.4);
+    let parts = (log, vec(line, 1..4), vec(step, 4..16), vec(any::<Index>(), 0..3), tools, models);
+    parts.prop_map(|(log, lines, steps, pins, tools_tokens, models)| {
         let whole: usize = log.natives.iter().map(|native| native.len() / 3).sum();
         let whole = u32::try_from(whole).unwrap();
         let request = |(share, reserve, format, include): (u32, u32, OutFormat, u8)| {
@@ -113,6 +120,7 @@ pub fn case(share: Range<u32>) -> impl Strategy<Value = Case> {
             log,
             steps,
             tools_tokens,
+            models,
         }
     })
 }
@@ -185,6 +193,9 @@ impl Case {
                 let request = &self.lines[line];
                 if !wanted(request) {
                     continue;
+                }
+                if self.models {
+                    prepare(&mut world.session, request, counter);
                 }
                 let result = if read.compact { world.session.compact(request) } else { world.session.serve(request) };
                 check(Answer { world: &mut world, request, result })?;

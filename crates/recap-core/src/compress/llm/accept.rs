@@ -91,8 +91,10 @@ const MOST_ITEM_TOKENS: u32 = 160;
 pub fn accept(reply: &str, terms: &Terms<'_>) -> Result<Written, Rejection> {
     let sections = read(reply, terms.parts)?;
     let mut sifted = Sifted { seen: HashSet::new(), invented: Vec::new(), bad: 0, items: 0 };
-    let kept: Vec<Vec<String>> =
-        sections.into_iter().map(|items| items.into_iter().filter(|item| sifted.keeps(item, terms)).collect()).collect();
+    let kept: Vec<Vec<String>> = sections
+        .into_iter()
+        .map(|items| items.into_iter().filter(|item| sifted.keeps(item, terms)).collect())
+        .collect();
     if sifted.bad * 2 > sifted.items {
         return Err(Rejection::Invented { values: sifted.invented, items: sifted.items });
     }

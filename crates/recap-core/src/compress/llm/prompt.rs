@@ -70,7 +70,10 @@ pub fn prompt(input: &Input<'_>) -> Prompt {
 pub fn repair(prompt: &Prompt, reply: &str, why: &str) -> String {
     const SHOWN_CHARS: usize = 2_000;
     let shown: String = reply.chars().take(SHOWN_CHARS).collect();
-    format!("{}\n\nYour last reply was:\n<reply>\n{shown}\n</reply>\nIt cannot be used: {why}. Reply again.", prompt.user)
+    format!(
+        "{}\n\nYour last reply was:\n<reply>\n{shown}\n</reply>\nIt cannot be used: {why}. Reply again.",
+        prompt.user
+    )
 }
 
 fn schema(names: &[&str]) -> Value {

@@ -73,7 +73,10 @@ fn prompts_mark_data_and_name_the_sections() {
         source: SOURCE,
         most_tokens: 200,
     };
-    insta::assert_snapshot!({ let prompt = prompt(&input); format!("{}\n---\n{}\n---\n{}", prompt.system, prompt.user, prompt.schema) });
+    insta::assert_snapshot!({
+        let prompt = prompt(&input);
+        format!("{}\n---\n{}\n---\n{}", prompt.system, prompt.user, prompt.schema)
+    });
 }
 
 proptest! {

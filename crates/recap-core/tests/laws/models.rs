@@ -1,0 +1,43 @@
+//! What compressors with models would make for a session, without a model: words of the sources themselves.
+
+use recap_core::context::{Compression, Condensed, ContextRequest, Maker, Scored, Session, Told};
+use recap_core::tokens::Counter;
+
+/// Tokens of turns above which they are told, and of results above which they are shortened.
+const LEAST: u32 = 60;
+/// Tokens that the model would read at once.
+const MOST: u32 = 400;
+
+/// Returns who makes it.
+pub fn maker() -> Maker {
+    Maker { compressor: "llm:test".to_owned(), guideline: Some("test/history@b3:11".to_owned()), ..Maker::default() }
+}
+
+/// Makes everything that there is to make.
+pub fn prepare(session: &mut Session, request: &ContextRequest, counter: &Counter) {
+    let line = request.line_key();
+    while let Some(work) = session.history_work(&line, LEAST, MOST) {
+        let text = first_words(&work.source, work.source_tokens);
+        let tokens = counter.count(&text);
+        let (turns, agent_kind) = (work.turns, work.agent_kind);
+        let told = Told { turns, agent_kind, text: text.into(), tokens, by: maker() };
+        assert!(session.take(Compression::Told(told)), "the recap of {turns:?} is refused");
+    }
+    for work in session.observation_work(LEAST, MOST) {
+        let text = first_words(&work.source, work.source_tokens);
+        let tokens = counter.count(&text);
+        let made = Condensed { original: work.original, text: text.into(), tokens, by: maker() };
+        assert!(session.take(Compression::Condensed(made)));
+    }
+    while let Some(work) = session.score_work(&line) {
+        let score = |text: &str| f32::from(u8::try_from(text.len() % 11).unwrap()) / 10.0;
+        let scores = work.lines.iter().map(|(number, text)| (*number, score(text))).collect();
+        let scored = Scored { turn: work.turn, agent_kind: work.agent_kind, scores, by: maker() };
+        assert!(session.take(Compression::Scored(scored)), "the scores of turn {} are refused", work.turn);
+    }
+}
+
+/// The first words of a text, a third of its tokens by thirds of bytes.
+fn first_words(text: &str, tokens: u32) -> String {
+    text.get(..text.floor_char_boundary(tokens as usize)).unwrap().replace('\n', " ")
+}

@@ -12,13 +12,14 @@ use super::sections::Config;
 use super::validate::validate;
 use super::{DEFAULTS, show};
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "server",
     "storage",
     "limits",
     "auth",
     "context",
     "compress",
+    "policies",
     "llm",
     "models",
     "jobs",
@@ -149,6 +150,7 @@ fn sections(tree: &Map<String, Value>, faults: &mut Vec<ConfigFault>) -> Option<
     let auth = section(tree, "auth", faults);
     let context = section(tree, "context", faults);
     let compress = section(tree, "compress", faults);
+    let policies = section(tree, "policies", faults);
     let llm = section(tree, "llm", faults);
     let models = section(tree, "models", faults);
     let jobs = section(tree, "jobs", faults);
@@ -162,6 +164,7 @@ fn sections(tree: &Map<String, Value>, faults: &mut Vec<ConfigFault>) -> Option<
         auth: auth?,
         context: context?,
         compress: compress?,
+        policies: policies?,
         llm: llm?,
         models: models?,
         jobs: jobs?,

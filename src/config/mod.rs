@@ -1,6 +1,7 @@
 //! Configuration: embedded defaults < file < `RECAPD_<SECTION>__<KEY>` < flags. Imports nothing of the daemon.
 
 mod layers;
+mod policy;
 mod sections;
 mod show;
 #[cfg(test)]
@@ -8,6 +9,7 @@ mod tests;
 mod validate;
 
 pub use layers::{ConfigFault, Flags, Layered, LoadError, load};
+pub use policy::{CompressPolicy, ContextPolicy, ObservationsRole, Policy};
 pub use sections::{
     Auth, Compress, Compressor, Config, Context, Guidelines, Jobs, JsonSchemaUse, Limits, Llm, Log, LogFormat, Models,
     Price, Server, Storage, Tokens,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::policy::Policy;
+
 /// Everything that an operator can set.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -23,6 +25,8 @@ pub struct Config {
     pub context: Context,
     /// `[compress]`
     pub compress: Compress,
+    /// `[policies]`: by `namespace:<name>` or `agent:<name>`.
+    pub policies: BTreeMap<String, Policy>,
     /// `[llm]`
     pub llm: Llm,
     /// `[models]`

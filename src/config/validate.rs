@@ -10,6 +10,7 @@ pub fn validate(config: &Config) -> Vec<ConfigFault> {
     limits(config, &mut faults);
     context(config, &mut faults);
     compressors(config, &mut faults);
+    policies(config, &mut faults);
     models(config, &mut faults);
     files(config, &mut faults);
     faults.0
@@ -94,6 +95,32 @@ pub fn lack(config: &Config, compressor: Compressor) -> Option<&'static str> {
         } else {
             "llm.model"
         }),
+    }
+}
+
+fn policies(config: &Config, faults: &mut Faults) {
+    for (name, policy) in &config.policies {
+        let key = format!("policies.\"{name}\"");
+        let named = ["namespace:", "agent:"].iter().any(|kind| name.len() > kind.len() && name.starts_with(kind));
+        faults.unless(named, &key, "must be named `namespace:<name>` or `agent:<name>`");
+        let compress = policy.compress.clone().unwrap_or_default();
+        for compressor in [compress.observation, compress.history].into_iter().flatten() {
+            if let Some(missing) = lack(config, compressor) {
+                faults.unless(false, &key, format!("`{}` needs {missing}", compressor.name()));
+            }
+        }
+        faults.unless(
+            compress.history != Some(Compressor::Off),
+            &key,
+            "compress.history must be `rules`, `extract` or `llm`",
+        );
+        let context = policy.context.clone().unwrap_or_default();
+        let low = context.low_mark.unwrap_or(config.context.low_mark);
+        let soft = context.soft_mark.unwrap_or(config.context.soft_mark);
+        let shares = [context.tail_share, context.pinned_share];
+        faults.unless(0.0 < low && low < soft && soft < 1.0, &key, "must hold 0 < low_mark < soft_mark < 1");
+        let is_share = |share: &f64| (0.0..=1.0).contains(share);
+        faults.unless(shares.iter().flatten().all(is_share), &key, "shares must be from 0 to 1");
     }
 }
 

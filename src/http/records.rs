@@ -33,7 +33,7 @@ pub struct TrajectoryRecord {
     /// The playbook that it is served with.
     pub playbook: Option<String>,
     /// Its own settings.
-    #[schema(value_type = Option<crate::pipeline::policy::Policy>)]
+    #[schema(value_type = Option<crate::config::Policy>)]
     pub policy: Option<Value>,
     /// The caller's own words about it.
     #[schema(value_type = Option<Object>)]

@@ -44,7 +44,7 @@ pub struct CreateTrajectory {
     /// The playbook that it is served with.
     playbook: Option<String>,
     /// Its own settings.
-    #[schema(value_type = Option<crate::pipeline::policy::Policy>)]
+    #[schema(value_type = Option<crate::config::Policy>)]
     policy: Option<Value>,
     /// The caller's own words about it.
     #[schema(value_type = Option<Object>)]
@@ -66,7 +66,7 @@ pub struct PatchTrajectory {
     budget: Option<Option<u32>>,
     /// Its own settings.
     #[serde(default, deserialize_with = "told")]
-    #[schema(value_type = Option<crate::pipeline::policy::Policy>)]
+    #[schema(value_type = Option<crate::config::Policy>)]
     policy: Option<Option<Value>>,
     /// The caller's own words about it.
     #[serde(default, deserialize_with = "told")]

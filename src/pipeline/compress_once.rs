@@ -8,10 +8,10 @@ use super::append_messages::{Incoming, limits};
 use super::counters::Counters;
 use super::failure::Failure;
 use super::guidelines::Guidelines;
-use super::policy::Policy;
+use super::policy::over;
 use super::settings::settings;
 use super::{Pipeline, checks, compute};
-use crate::config::Config;
+use crate::config::{Config, Policy};
 
 /// What is to be compressed.
 pub struct Compress {
@@ -53,7 +53,7 @@ pub fn compress_here(
     checks::tools(compress.tools.as_deref())?;
     let counter = counters.of(compress.model.as_deref());
     let set = guidelines.asked(compress.guideline_set.as_deref())?;
-    let held = Policy::default().over(config);
+    let held = over(&Policy::default(), config);
     let messages = compress.incoming.parse(&limits(config)).map_err(Failure::Invalid)?;
     let admitted = messages.into_iter().map(|message| admit(message, counter.as_ref(), held.reformatting)).collect();
     let settings = settings(set, counter, &held, compress.tools.as_deref(), Handles::Hidden)?;

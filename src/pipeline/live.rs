@@ -10,13 +10,14 @@ use serde_json::value::RawValue;
 
 use super::failure::Failure;
 use super::guidelines::GuidelineSet;
-use super::policy::{Effective, Policy};
+use super::policy::{self, Effective};
 use super::repeats::Repeats;
 use super::serve_context::record_of;
 use super::sessions::Slot;
 use super::settings::settings;
 use super::tally::Sums;
 use super::{Inner, Pipeline, compute};
+use crate::config::Policy;
 use crate::store::{Engine, MessageRow, StoreError, TrajectoryRow};
 
 /// Messages read at once while a trajectory is loaded.
@@ -79,7 +80,7 @@ fn held(row: &TrajectoryRow, inner: &Inner) -> Result<Effective, Failure> {
             serde_json::from_value(policy.clone()).map_err(|_| StoreError::Unreadable("a trajectory's policy"))?
         }
     };
-    Ok(policy.over(&inner.config))
+    Ok(policy::held(&policy, &row.namespace, row.agent.as_deref(), &inner.config))
 }
 
 fn settings_of(row: &TrajectoryRow, held: &Effective, counter: &Counter, inner: &Inner) -> Result<Settings, Failure> {

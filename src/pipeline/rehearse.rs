@@ -8,9 +8,9 @@ use super::append_messages::{Incoming, limits};
 use super::counters::Counters;
 use super::failure::Failure;
 use super::guidelines::GuidelineSet;
-use super::policy::Policy;
+use super::policy::over;
 use super::settings::settings;
-use crate::config::Config;
+use crate::config::{Config, Policy};
 
 /// A trajectory's session under the configuration's settings.
 pub struct Rehearsal {
@@ -33,7 +33,7 @@ impl Rehearsal {
         model: Option<&str>,
     ) -> Result<Self, Failure> {
         let counter = counters.of(model);
-        let held = Policy::default().over(config);
+        let held = over(&Policy::default(), config);
         let settings = settings(guideline, Counter::clone(&counter), &held, None, Handles::Shown)?;
         let session = Session::new(settings);
         Ok(Self { session, counter, reformatting: held.reformatting, limits: limits(config) })

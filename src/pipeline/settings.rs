@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use super::guidelines::GuidelineSet;
-use super::policy::{Effective, ObservationsRole};
+use super::policy::Effective;
+use crate::config::ObservationsRole;
 use crate::store::StoreError;
 
 /// Returns the core's settings under a policy and guidelines.
@@ -66,16 +67,16 @@ mod tests {
     use recap_core::tokens::for_model;
 
     use super::super::guidelines::Guidelines;
-    use super::super::policy::Policy;
+    use super::super::policy::over;
     use super::*;
-    use crate::config::{Flags, load};
+    use crate::config::{Flags, Policy, load};
 
     #[test]
     fn the_configurations_defaults_are_the_cores() {
         let config = load(&Flags::default(), HashMap::new()).unwrap().config;
         let rules = Arc::new(RulesMatcher::new(&Rules::default()).unwrap());
         let core = Settings::new(for_model(None), Arc::clone(&rules));
-        let held = Policy::default().over(&config);
+        let held = over(&Policy::default(), &config);
         let guidelines = Guidelines::load(&config.guidelines).unwrap();
         let own = settings(guidelines.default_set(), for_model(None), &held, None, Handles::Shown).unwrap();
         assert_eq!(own.marks, core.marks);
@@ -85,7 +86,7 @@ mod tests {
     #[test]
     fn law_12_another_guideline_is_another_maker() {
         let config = load(&Flags::default(), HashMap::new()).unwrap().config;
-        let held = Policy::default().over(&config);
+        let held = over(&Policy::default(), &config);
         let set = Guidelines::load(&config.guidelines).unwrap().default_set().clone();
         let before = maker(&held, &set);
         for kind in 0..2 {

@@ -6,10 +6,11 @@ use super::events::Event;
 use super::failure::Failure;
 use super::keys::Caller;
 use super::live::Live;
-use super::policy::Policy;
+use super::policy::faults;
 use super::sessions::Slot;
 use super::tally::Sums;
 use super::{Pipeline, checks};
+use crate::config::Policy;
 use crate::store::{
     AuditEntry, DeletionReport, Fork, MessageRow, NewTrajectory, Outcome, Patch, Pinned, TrajectoryFilter,
     TrajectoryPage, TrajectoryRow,
@@ -47,7 +48,7 @@ impl Pipeline {
         let Some(policy) = policy else { return Ok(()) };
         let policy: Policy =
             serde_json::from_value(policy.clone()).map_err(|error| Failure::field("/policy", error.to_string()))?;
-        let faults = policy.faults(self.config());
+        let faults = faults(&policy, self.config());
         if faults.is_empty() { Ok(()) } else { Err(Failure::Invalid(faults)) }
     }
 

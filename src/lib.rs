@@ -5,6 +5,7 @@ pub mod telemetry;
 pub mod world;
 pub mod store;
 pub mod pipeline;
+pub mod jobs;
 pub mod app;
 pub mod http;
 pub mod lifecycle;

@@ -7,6 +7,7 @@ mod errors;
 mod events;
 mod extract;
 mod frame;
+mod jobs;
 mod keys;
 mod messages;
 mod openapi;
@@ -59,6 +60,8 @@ fn routes_and_document() -> OpenApiRouter<App> {
         .routes(routes!(originals::search_originals))
         .routes(routes!(keys::create_key, keys::list_keys))
         .routes(routes!(keys::revoke_key))
+        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(jobs::retry_job))
         .routes(routes!(operations::list_audit))
         .routes(routes!(operations::list_usage))
         .routes(routes!(operations::get_info))

@@ -42,11 +42,13 @@ pub async fn readyz(State(app): State<App>) -> Result<Body<Value>, Problem> {
         let said = format!("the schema has version {}, not {}", health.schema_version, health.latest_schema_version);
         return Err(Problem::new(Code::StoreUnavailable, said).with("retry_after_s", 5));
     }
+    let queue = app.pipeline().store().count_jobs().await.map_err(super::errors::of_store)?;
     Ok(Body(json!({
         "status": "ready",
         "store": { "engine": health.engine.name(), "version": health.engine_version },
         "migrations": health.schema_version,
         "models": [],
+        "queue": queue,
     })))
 }
 
@@ -263,7 +265,11 @@ pub async fn list_usage(
 }
 
 /// Returns the namespace that a list is held to.
-fn reached(caller: &Caller, asked: Option<String>) -> Result<Option<String>, Problem> {
+///
+/// # Errors
+///
+/// `forbidden` for a namespace that the caller's key does not reach.
+pub fn reached(caller: &Caller, asked: Option<String>) -> Result<Option<String>, Problem> {
     match (&caller.namespace, asked) {
         (None, asked) => Ok(asked),
         (Some(own), None) => Ok(Some(own.clone())),

@@ -27,6 +27,8 @@ pub struct DeletionReport {
     pub snapshots: u64,
     /// Idempotency keys.
     pub idempotency_keys: u64,
+    /// Jobs that wait, run or are dead.
+    pub jobs: u64,
     /// Forks that stay and no longer name their source.
     pub released_forks: u64,
 }
@@ -56,6 +58,7 @@ impl Write for Delete {
         let id = self.id.as_str();
         let idempotency = "DELETE FROM idempotency WHERE trajectory_id = $1";
         report.idempotency_keys = conn.execute(idempotency, values![id]).await?;
+        report.jobs = conn.execute("DELETE FROM jobs WHERE trajectory_id = $1", values![id]).await?;
         report.snapshots = conn.execute("DELETE FROM snapshots WHERE trajectory_id = $1", values![id]).await?;
         report.epochs = conn.execute("DELETE FROM epochs WHERE trajectory_id = $1", values![id]).await?;
         conn.execute("DELETE FROM message_originals WHERE trajectory_id = $1", values![id]).await?;

@@ -152,6 +152,19 @@ macro_rules! for_update {
 }
 pub(super) use for_update;
 
+/// Returns a statement with the engine's condition for "the id is one that this query returns" in its middle.
+/// PostgreSQL locks the query's rows, passes over those that others have locked, and runs it once.
+macro_rules! where_id_taken {
+    ($conn:expr, $start:literal, $query:literal, $end:literal) => {
+        $crate::store::dialect::text(
+            $conn,
+            concat!($start, "id IN (", $query, ")", $end),
+            concat!($start, "id = ANY (ARRAY(", $query, " FOR UPDATE SKIP LOCKED))", $end),
+        )
+    };
+}
+pub(super) use where_id_taken;
+
 /// Returns a statement with the engine's condition for "the words of original `o` match `$1`" in its middle.
 macro_rules! where_words_match {
     ($conn:expr, $start:expr, $end:expr) => {

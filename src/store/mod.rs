@@ -12,6 +12,7 @@ mod engine;
 mod epochs;
 mod error;
 mod fork;
+mod jobs;
 mod keys;
 mod maintenance;
 mod messages;
@@ -31,6 +32,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use sqlx::{PgPool, SqlitePool};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,6 +43,7 @@ pub use engine::Engine;
 pub use epochs::{EpochRow, Snapshot};
 pub use error::{ChangeError, StoreError};
 pub use fork::Fork;
+pub use jobs::{ClaimRequest, Claimed, Enqueued, Job, JobCounts, JobFilter, JobPage, JobRow, JobState, Lease, NewJob};
 pub use keys::KeyRow;
 pub use maintenance::{CheckReport, Health};
 pub use messages::{MessageRow, Pinned};
@@ -98,6 +101,7 @@ struct Inner {
     pools: Pools,
     tasks: TaskTracker,
     closing: CancellationToken,
+    job_wakeups: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -124,7 +128,7 @@ impl Store {
             }
             StoreUrl::Postgres(url) => Pools::Postgres { pool: dialect::open_postgres(url).await? },
         };
-        Ok(Self { inner: Arc::new(Inner { pools, tasks, closing }) })
+        Ok(Self { inner: Arc::new(Inner { pools, tasks, closing, job_wakeups: watch::Sender::new(()) }) })
     }
 
     /// Returns the engine that holds the data.
@@ -153,6 +157,15 @@ impl Store {
     /// Runs a write and returns when it is durable. Once accepted it runs to its end, even if the caller
     /// goes away.
     async fn write<W: Write>(&self, write: W) -> Result<W::Output, W::Error> {
+        let wakes_runners = write.wakes_runners();
+        let written = self.write_durably(write).await;
+        if wakes_runners && written.is_ok() {
+            self.wake_runners();
+        }
+        written
+    }
+
+    async fn write_durably<W: Write>(&self, write: W) -> Result<W::Output, W::Error> {
         match &self.inner.pools {
             Pools::Sqlite { queue, .. } => queue.write(write).await,
             Pools::Postgres { pool } => {

@@ -88,7 +88,8 @@ impl Store {
     }
 }
 
-fn parse_cursor(cursor: &str) -> Option<(i64, &str)> {
+/// Reads a cursor of a list ordered by creation and id.
+pub(super) fn parse_cursor(cursor: &str) -> Option<(i64, &str)> {
     let (at, id) = cursor.split_once('.')?;
     Some((at.parse().ok()?, id))
 }

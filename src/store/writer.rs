@@ -34,6 +34,11 @@ pub(super) trait Write: Send + Sync + 'static {
         512
     }
 
+    /// Tells whether it may give runners of jobs something to do: enqueues one, or makes one due.
+    fn wakes_runners(&self) -> bool {
+        false
+    }
+
     /// Makes the change. An error undoes all of it.
     fn run(&self, conn: &mut Conn) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
 }

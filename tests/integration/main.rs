@@ -14,6 +14,7 @@ mod auth;
 mod context;
 mod events;
 mod guidelines;
+mod jobs;
 mod llm_server;
 mod openapi;
 mod problems;

@@ -1,7 +1,7 @@
 //! The store suite; every test runs on each engine.
 
 mod append;
-mod bed;
+pub mod bed;
 mod deletion;
 mod faults;
 mod records;

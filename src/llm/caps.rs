@@ -295,7 +295,7 @@ mod tests {
         caps.reserve(30, 100).unwrap().settle(30, 100);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn only_so_many_wait() {
         let (caps, _) = caps(100, None);
         let first = caps.enter().await.unwrap();

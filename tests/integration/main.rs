@@ -15,6 +15,7 @@ mod context;
 mod events;
 mod guidelines;
 mod llm_server;
+mod llm;
 mod openapi;
 mod problems;
 mod process;

@@ -8,7 +8,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Returns a builder of clients for a base URL: no proxies, TLS with the certificates that the
 /// system trusts. For a URL without TLS none of those are loaded, so that a system without any will do.
-#[must_use]
 pub fn client_builder(base_url: &str) -> reqwest::ClientBuilder {
     install_provider();
     let builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT);

@@ -11,9 +11,9 @@ use serde_json::Value as Json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::caps::{CapLimits, Caps, Spent};
+use super::caps::{CapLimits, Caps, Spent, Turn};
 use super::dialect::{Dialect, Form};
-use super::error::LlmError;
+use super::error::{LlmError, Outcome};
 use super::prices::{ModelPrice, Usage, micros_of_usd};
 use super::prompt::{Answer, Attempt, Prompt, Reply, Site};
 use super::retry::{Retry, parse_retry_after};
@@ -189,10 +189,10 @@ impl Call<'_> {
         }
     }
 
-    async fn turn(&self, attempts: &mut Vec<Attempt>) -> Result<super::caps::Turn, LlmError> {
+    async fn turn(&self, attempts: &mut Vec<Attempt>) -> Result<Turn, LlmError> {
         let turn = tokio::select! {
             turn = self.inner.caps.enter() => turn,
-            () = tokio::time::sleep_until(self.deadline) => Err(self.timeout(self.within)),
+            () = tokio::time::sleep_until(self.deadline) => Err(timeout(self.within)),
             () = self.cancelled.cancelled() => Err(LlmError::Cancelled),
         };
         if let Err(failure @ LlmError::Capped { .. }) = &turn {
@@ -232,14 +232,10 @@ impl Call<'_> {
                 Ok(answer) => return read(answer, form, estimate),
                 Err(error) => return self.fault(error, form, estimate),
             },
-            () = tokio::time::sleep(limit) => Err(self.timeout(limit)),
+            () = tokio::time::sleep(limit) => Err(timeout(limit)),
             () = self.cancelled.cancelled() => Err(LlmError::Cancelled),
         };
         End { result, usage: estimate, is_learned: false }
-    }
-
-    fn timeout(&self, limit: Duration) -> LlmError {
-        LlmError::Timeout { after_ms: millis(limit) }
     }
 
     fn fault(&self, error: OpenAIError, form: Form, estimate: Usage) -> End {
@@ -294,7 +290,7 @@ impl Call<'_> {
             cached_tokens: usage.cached,
             reply_tokens: usage.reply,
             cost_usd_micros: self.inner.price.cost_usd_micros(usage),
-            outcome: failure.map_or(super::error::Outcome::Ok, LlmError::outcome),
+            outcome: failure.map_or(Outcome::Ok, LlmError::outcome),
             error: failure.map(LlmError::to_string),
         }
     }
@@ -307,6 +303,10 @@ fn read(answer: Json, form: Form, estimate: Usage) -> End {
         Err(_) => estimate,
     });
     End { result, usage, is_learned: false }
+}
+
+fn timeout(limit: Duration) -> LlmError {
+    LlmError::Timeout { after_ms: millis(limit) }
 }
 
 fn millis(duration: Duration) -> u64 {

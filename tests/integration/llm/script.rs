@@ -76,7 +76,7 @@ impl Step {
                 let broken = std::io::Error::other("cut");
                 Body::from_stream(stream::iter([Ok(Bytes::from(text)), Err(broken)]))
             }
-            Text::Endless(text) => Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(text))),
+            Text::Endless(text) => Body::from_stream(stream::repeat_with(move || Ok::<_, std::io::Error>(text))),
             Text::Hang => std::future::pending().await,
         };
         let mut response = Response::builder().status(self.status);

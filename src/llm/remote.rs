@@ -183,17 +183,19 @@ impl Call<'_> {
                 return Err(failure);
             };
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                biased;
                 () = self.cancelled.cancelled() => return Err(LlmError::Cancelled),
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
     async fn turn(&self, attempts: &mut Vec<Attempt>) -> Result<Turn, LlmError> {
         let turn = tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Err(LlmError::Cancelled),
             turn = self.inner.caps.enter() => turn,
             () = tokio::time::sleep_until(self.deadline) => Err(timeout(self.within)),
-            () = self.cancelled.cancelled() => Err(LlmError::Cancelled),
         };
         if let Err(failure @ LlmError::Capped { .. }) = &turn {
             attempts.push(self.account(self.inner.world.now_ms(), Duration::ZERO, Usage::default(), Some(failure)));
@@ -228,12 +230,13 @@ impl Call<'_> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = self.inner.timeout.min(left);
         let result = tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Err(LlmError::Cancelled),
             answer = chat.create_byot::<_, Json>(request) => match answer {
                 Ok(answer) => return read(answer, form, estimate),
                 Err(error) => return self.fault(error, form, estimate),
             },
             () = tokio::time::sleep(limit) => Err(timeout(limit)),
-            () = self.cancelled.cancelled() => Err(LlmError::Cancelled),
         };
         End { result, usage: estimate, is_learned: false }
     }

@@ -40,7 +40,7 @@ async fn the_ledger_counts_after_a_restart() {
     remote.seed([Spent { at_ms: NOW_MS - 60_000, tokens: 10, cost_usd_micros: 300 }]);
     let failure = ask(&backend, &prompt()).await.result.unwrap_err();
     // 07:28 of the day.
-    assert_eq!(failure.retry_after(), Some(Duration::from_secs(16 * 3600 + 32 * 60)));
+    assert_eq!(failure.retry_after(), Some(Duration::from_mins(16 * 60 + 32)));
     assert_eq!(cap(Some(failure)), Cap::CostPerDay);
     assert_eq!(server.requests().len(), 1);
 }

@@ -3,6 +3,7 @@
 mod calls;
 mod faults;
 mod limits;
+mod real;
 mod repair;
 mod script;
 mod tls;

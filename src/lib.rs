@@ -2,8 +2,10 @@
 
 pub mod config;
 pub mod telemetry;
+pub mod tls;
 pub mod world;
 pub mod store;
+pub mod llm;
 pub mod pipeline;
 pub mod jobs;
 pub mod app;

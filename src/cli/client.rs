@@ -5,6 +5,8 @@ use clap::Args;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
+use crate::tls;
+
 /// Where a running daemon is.
 #[derive(Debug, Clone, Args)]
 pub struct Remote {
@@ -57,7 +59,7 @@ impl Remote {
         let Some(url) = &self.url else {
             return Ok(None);
         };
-        let client = Client::builder().timeout(std::time::Duration::from_mins(1)).build()?;
+        let client = tls::client_builder(url).timeout(std::time::Duration::from_mins(1)).build()?;
         Ok(Some(Daemon { client, url: url.trim_end_matches('/').to_owned(), key: self.key.clone() }))
     }
 }

@@ -6,6 +6,7 @@ use super::Store;
 use super::dialect;
 use super::engine::Conn;
 use super::error::{ChangeError, StoreError};
+use super::model_calls::release_calls;
 use super::trajectories::lock_length;
 use super::value::values;
 use super::writer::Write;
@@ -31,6 +32,8 @@ pub struct DeletionReport {
     pub jobs: u64,
     /// Forks that stay and no longer name their source.
     pub released_forks: u64,
+    /// Entries of the ledger of model calls that stay as bills and no longer name it.
+    pub released_model_calls: u64,
 }
 
 impl Store {
@@ -65,6 +68,7 @@ impl Write for Delete {
         report.messages = conn.execute("DELETE FROM messages WHERE trajectory_id = $1", values![id]).await?;
         let forks = "UPDATE trajectories SET forked_from = NULL, forked_length = NULL WHERE forked_from = $1";
         report.released_forks = conn.execute(forks, values![id]).await?;
+        report.released_model_calls = release_calls(conn, id).await?;
         conn.execute("DELETE FROM trajectories WHERE id = $1", values![id]).await?;
         conn.delete_by_number(dialect::forget_words(conn), &own).await?;
         conn.delete_by_number("DELETE FROM originals WHERE id IN", &own).await?;

@@ -16,6 +16,7 @@ mod jobs;
 mod keys;
 mod maintenance;
 mod messages;
+mod model_calls;
 mod native;
 mod originals;
 mod record;
@@ -47,6 +48,7 @@ pub use jobs::{ClaimRequest, Claimed, Enqueued, Job, JobCounts, JobFilter, JobPa
 pub use keys::KeyRow;
 pub use maintenance::{CheckReport, Health};
 pub use messages::{MessageRow, Pinned};
+pub use model_calls::{ModelCall, ModelCallFilter, ModelCallPage, ModelSpending, ModelUsage};
 pub use originals::HandleError;
 pub use record::{NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow};
 pub use search::{Hit, Hits, Recalled, SearchRequest};

@@ -148,7 +148,7 @@ struct Page {
 }
 
 pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    recapd::tls::client_builder("http://").build().unwrap()
 }
 
 pub fn config(folder: &Path, values: &[(&str, &str)]) -> Config {

@@ -16,6 +16,7 @@ mod events;
 mod guidelines;
 mod jobs;
 mod llm_server;
+mod llm;
 mod openapi;
 mod problems;
 mod process;

@@ -4,5 +4,6 @@ mod append;
 pub mod bed;
 mod deletion;
 mod faults;
+mod model_calls;
 mod records;
 mod search;

@@ -24,6 +24,8 @@ pub struct DeletionReport {
     pub shared_originals: u64,
     /// Epochs of all lines.
     pub epochs: u64,
+    /// Compressions by models.
+    pub compressions: u64,
     /// Snapshots.
     pub snapshots: u64,
     /// Idempotency keys.
@@ -62,6 +64,8 @@ impl Write for Delete {
         let idempotency = "DELETE FROM idempotency WHERE trajectory_id = $1";
         report.idempotency_keys = conn.execute(idempotency, values![id]).await?;
         report.jobs = conn.execute("DELETE FROM jobs WHERE trajectory_id = $1", values![id]).await?;
+        let compressions = "DELETE FROM compressions WHERE trajectory_id = $1";
+        report.compressions = conn.execute(compressions, values![id]).await?;
         report.snapshots = conn.execute("DELETE FROM snapshots WHERE trajectory_id = $1", values![id]).await?;
         report.epochs = conn.execute("DELETE FROM epochs WHERE trajectory_id = $1", values![id]).await?;
         conn.execute("DELETE FROM message_originals WHERE trajectory_id = $1", values![id]).await?;

@@ -65,6 +65,9 @@ pub enum ChangeError {
     /// There is no such trajectory.
     #[error("no such trajectory")]
     NoTrajectory,
+    /// The job that made the change is another runner's by now, or deleted.
+    #[error("the lease was lost")]
+    LeaseLost,
     /// There is no such message.
     #[error("no such message")]
     NoMessage,

@@ -6,6 +6,7 @@
 
 mod append;
 mod audit;
+mod compressions;
 mod deletion;
 mod dialect;
 mod engine;
@@ -39,6 +40,7 @@ use tokio_util::task::TaskTracker;
 
 pub use append::{AppendRequest, Appended, IdempotencyKey, NewMessage};
 pub use audit::{AuditEntry, AuditPage};
+pub use compressions::CompressionRow;
 pub use deletion::DeletionReport;
 pub use engine::Engine;
 pub use epochs::{EpochRow, Snapshot};

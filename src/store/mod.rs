@@ -12,6 +12,7 @@ mod engine;
 mod epochs;
 mod error;
 mod fork;
+mod guidelines;
 mod keys;
 mod maintenance;
 mod messages;
@@ -41,6 +42,9 @@ pub use engine::Engine;
 pub use epochs::{EpochRow, Snapshot};
 pub use error::{ChangeError, StoreError};
 pub use fork::Fork;
+pub use guidelines::{
+    GuidelineChange, GuidelineError, GuidelineEvent, GuidelineHead, GuidelineKey, GuidelineStep, GuidelineVersion,
+};
 pub use keys::KeyRow;
 pub use maintenance::{CheckReport, Health};
 pub use messages::{MessageRow, Pinned};

@@ -201,8 +201,10 @@ impl App {
             pipeline: Pipeline::new(data.store, Arc::new(config), world, counters, keys)?,
             _lock: data.lock,
         };
+        inner.pipeline.open_guidelines().await?;
         let app = Self { inner: Arc::new(inner) };
         app.inner.tasks.spawn(app.clone().keep_house());
+        app.inner.tasks.spawn(app.clone().watch_guidelines());
         Ok(app)
     }
 
@@ -225,6 +227,20 @@ impl App {
                 }
             }
             count += 1;
+        }
+    }
+
+    /// Takes up changed guidelines until the daemon stops.
+    async fn watch_guidelines(self) {
+        let every = Duration::from_millis(self.config().guidelines.watch_ms);
+        while !every.is_zero() {
+            tokio::select! {
+                () = self.inner.stopping.cancelled() => return,
+                () = tokio::time::sleep(every) => {}
+            }
+            if let Err(error) = self.pipeline().watch_guidelines().await {
+                tracing::warn!(%error, "guidelines are not looked at");
+            }
         }
     }
 

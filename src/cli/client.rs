@@ -83,6 +83,15 @@ impl Daemon {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    /// Puts a JSON body.
+    ///
+    /// # Errors
+    ///
+    /// Says what the daemon answered where that is no success.
+    pub async fn put(&self, path: &str, body: String) -> anyhow::Result<String> {
+        self.ask(Method::PUT, path, Some(body)).await
+    }
+
     /// Deletes what is at a path.
     ///
     /// # Errors

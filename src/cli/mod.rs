@@ -9,6 +9,7 @@ mod context;
 mod db;
 mod doctor;
 mod export;
+mod guideline;
 mod import;
 mod key;
 mod openapi;
@@ -51,6 +52,8 @@ enum Command {
     Context(context::Context),
     /// Compress messages from a file or standard input; nothing is stored
     Compress(compress::Compress),
+    /// See and change what steers compression
+    Guideline(guideline::Guideline),
     /// Make and revoke API keys
     Key(key::Key),
     /// Check, back up and tend the database
@@ -104,6 +107,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Replay(command) => command.run(setting),
         Command::Context(command) => command.run(setting).await,
         Command::Compress(command) => command.run(setting).await,
+        Command::Guideline(command) => Box::pin(command.run(setting)).await,
         Command::Key(command) => command.run(setting).await,
         Command::Db(command) => command.run(setting).await,
         Command::Doctor(command) => command.run(setting).await,

@@ -84,6 +84,7 @@ impl Setting {
         let keys = Keys::new(data.store.clone(), world.clone(), None);
         let counters = Counters::load(&config.tokens)?;
         let pipeline = Pipeline::new(data.store.clone(), Arc::new(config), world, counters, keys)?;
+        pipeline.open_guidelines().await?;
         Ok(Local { pipeline, _data: data })
     }
 }

@@ -17,6 +17,9 @@ impl From<Failure> for Problem {
             Failure::Length { current } => Self::new(Code::LengthConflict, said).with("current_length", current),
             Failure::Idempotency => Self::new(Code::IdempotencyMismatch, said),
             Failure::Invalid(faults) => of_faults(faults),
+            Failure::Champion { current } => {
+                Self::new(Code::ChampionChanged, said).with("current_champion", current.map(|hash| hash.to_string()))
+            }
             Failure::Context(error) => of_context(&error),
             Failure::Store(error) => of_store(error),
             Failure::CutOff(_) => {

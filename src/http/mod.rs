@@ -8,6 +8,7 @@ mod events;
 mod extract;
 mod frame;
 mod jobs;
+mod guidelines;
 mod keys;
 mod messages;
 mod openapi;
@@ -58,6 +59,14 @@ fn routes_and_document() -> OpenApiRouter<App> {
         .routes(routes!(compress::compress_messages))
         .routes(routes!(originals::get_original))
         .routes(routes!(originals::search_originals))
+        .routes(routes!(guidelines::list_guidelines))
+        .routes(routes!(guidelines::get_guideline, guidelines::put_guideline))
+        .routes(routes!(guidelines::list_guideline_versions))
+        .routes(routes!(guidelines::get_guideline_version))
+        .routes(routes!(guidelines::diff_guideline))
+        .routes(routes!(guidelines::try_guideline))
+        .routes(routes!(guidelines::activate_guideline))
+        .routes(routes!(guidelines::roll_back_guideline))
         .routes(routes!(keys::create_key, keys::list_keys))
         .routes(routes!(keys::revoke_key))
         .routes(routes!(jobs::list_jobs))

@@ -103,8 +103,8 @@ pub struct GuidelineSetInfo {
 #[utoipa::path(get, path = "/v1/info", tag = "operations", operation_id = "get_info",
     responses((status = 200, body = Info), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
 pub async fn get_info(State(app): State<App>, _: Caller) -> Body<Info> {
-    let guidelines = app.pipeline().guidelines().all().map(|(name, set)| GuidelineSetInfo {
-        set: name.to_owned(),
+    let guidelines = app.pipeline().guidelines().all().into_iter().map(|(name, set)| GuidelineSetInfo {
+        set: name,
         observation: set.observation.hash.to_string(),
         history: set.history.hash.to_string(),
     });

@@ -25,6 +25,8 @@ pub enum Code {
     AlreadyExists,
     /// 409
     LengthConflict,
+    /// 412
+    ChampionChanged,
     /// 413
     TooLarge,
     /// 415
@@ -49,7 +51,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::UnreadableBody,
         Self::KeyNeeded,
         Self::Forbidden,
@@ -58,6 +60,7 @@ impl Code {
         Self::Timeout,
         Self::AlreadyExists,
         Self::LengthConflict,
+        Self::ChampionChanged,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::ForeignHost,
@@ -113,6 +116,8 @@ impl Code {
                 "A thing with the id that the request gave exists already."),
             Self::LengthConflict => ("length-conflict", StatusCode::CONFLICT, "The trajectory has another length",
                 "`expected_length` does not match. `current_length` is the number of stored messages; read them and send what is missing."),
+            Self::ChampionChanged => ("champion-changed", StatusCode::PRECONDITION_FAILED, "The champion is another one",
+                "`expected_champion` does not match. `current_champion` is the guideline that steers now, null where there is none; look at it and decide again."),
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large",
                 "The limit is `limits.max_body_bytes`; `max_bytes` states it. Split the append."),
             Self::UnsupportedMediaType => ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not JSON",
@@ -188,7 +193,7 @@ pub struct ProblemDocument {
     /// Each fault with its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// What the caller needs to act: `minimum_budget`, `retry_after_s`, `current_length`, `max_bytes`.
+    /// What the caller needs to act: `minimum_budget`, `retry_after_s`, `current_length`, `current_champion`, `max_bytes`.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub extra: Map<String, Value>,

@@ -56,7 +56,7 @@ pub fn compress_here(
     let held = over(&Policy::default(), config);
     let messages = compress.incoming.parse(&limits(config)).map_err(Failure::Invalid)?;
     let admitted = messages.into_iter().map(|message| admit(message, counter.as_ref(), held.reformatting)).collect();
-    let settings = settings(set, counter, &held, compress.tools.as_deref(), Handles::Hidden)?;
+    let settings = settings(&set, counter, &held, compress.tools.as_deref(), Handles::Hidden)?;
     let mut session = Session::new(settings);
     session.append(admitted);
     let mut served = session.serve(&compress.request)?;

@@ -2,6 +2,7 @@
 
 use recap_core::context::ContextError;
 pub use recap_core::trajectory::Fault;
+use recap_core::trajectory::OriginalHash;
 
 use crate::store::{ChangeError, StoreError};
 
@@ -29,6 +30,12 @@ pub enum Failure {
     /// The request means nothing that can be done.
     #[error("the request is wrong")]
     Invalid(Vec<Fault>),
+    /// Another guideline is the champion.
+    #[error("the champion is another one")]
+    Champion {
+        /// The champion.
+        current: Option<OriginalHash>,
+    },
     /// The context cannot be served.
     #[error(transparent)]
     Context(#[from] ContextError),

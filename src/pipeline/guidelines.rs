@@ -1,48 +1,44 @@
-//! The guideline sets: those that ship in the program, and those of the operator's folder.
+//! The guideline sets: those that ship in the program, those of the operator's folder, and what operators activate.
+//!
+//! `folder` and `shipped` read files, `current` is what steers now, `watch` keeps it up to date with folder and store,
+//! `versions` are the use cases of operators, `attempt` tries a version on a stored trajectory.
 
+mod attempt;
+mod current;
+mod faults;
 mod folder;
+mod secrets;
 mod shipped;
+mod versions;
+mod watch;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use recap_core::compress::{Guideline, RulesError, RulesMatcher};
 use recap_core::trajectory::OriginalHash;
 
+pub use attempt::{Attempt, Outcome, Trial};
+use current::{Current, Place};
+pub use faults::{GuidelineFault, GuidelineFaults};
+pub use recap_core::compress::GuidelineKind as Kind;
+pub use versions::{Activation, Draft, GuidelineState};
+use watch::Watched;
+
 use super::failure::Failure;
+use crate::store::GuidelineKey;
 
 /// The set of who names none.
 pub const DEFAULT_SET: &str = "default";
 
-/// What a guideline speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Single tool results.
-    Observation,
-    /// The past turns.
-    History,
-}
-
-impl Kind {
-    /// Both kinds.
-    pub const ALL: [Self; 2] = [Self::Observation, Self::History];
-
-    /// Returns the name, which is the file's without `.md`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Observation => "observation",
-            Self::History => "history",
-        }
-    }
-}
-
 /// One guideline, ready to steer.
 #[derive(Debug, Clone)]
 pub struct Steering {
-    /// Its compiled front matter.
+    /// All of it: words for models, sections, thresholds.
+    pub guideline: Arc<Guideline>,
+    /// Its compiled rules.
     pub rules: Arc<RulesMatcher>,
     /// The address of its whole text.
     pub hash: OriginalHash,
@@ -50,7 +46,22 @@ pub struct Steering {
     pub label: String,
 }
 
-/// The guidelines of one set.
+impl Steering {
+    /// Reads and compiles a text.
+    ///
+    /// # Errors
+    ///
+    /// [`RulesError`]
+    pub fn read(set: &str, kind: Kind, text: &str) -> Result<Self, RulesError> {
+        let guideline = Guideline::parse_as(kind, text)?;
+        let rules = Arc::new(RulesMatcher::new(&guideline.rules)?);
+        let hash = guideline.hash;
+        let label = format!("{set}/{}@{}", kind.name(), hash.handle());
+        Ok(Self { guideline: Arc::new(guideline), rules, hash, label })
+    }
+}
+
+/// The guidelines of one set that compressors follow.
 #[derive(Debug, Clone)]
 pub struct GuidelineSet {
     /// For single tool results.
@@ -59,127 +70,72 @@ pub struct GuidelineSet {
     pub history: Steering,
 }
 
-/// A guideline that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum GuidelineFault {
-    /// A file or folder cannot be read.
-    #[error("{path} cannot be read: {source}")]
-    Unreadable {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file is larger than a guideline may be.
-    #[error("{path} has more than {most} bytes")]
-    Large {
-        /// The file.
-        path: PathBuf,
-        /// Most bytes.
-        most: u64,
-    },
-    /// A file is not UTF-8.
-    #[error("{path}: line {line}, column {column}: not UTF-8")]
-    NotUtf8 {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The column in bytes, from 1.
-        column: usize,
-    },
-    /// A folder's name cannot be that of a set.
-    #[error("{path}: the name of a set has 1 to 64 of `a-z 0-9 _ -`")]
-    SetName {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A file's name is that of no kind.
-    #[error("{path}: a set holds `observation.md` and `history.md`, no other `.md`")]
-    KindName {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The text is no guideline.
-    #[error("{path}: {source}")]
-    Rules {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with line and column.
-        source: RulesError,
-    },
-}
-
-/// Every guideline that cannot be used.
-#[derive(Debug)]
-pub struct GuidelineFaults(pub Vec<GuidelineFault>);
-
-impl fmt::Display for GuidelineFaults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(|fault| format!("guidelines.dir: {fault}")).collect();
-        f.write_str(&lines.join("\n"))
+impl GuidelineSet {
+    /// Tells whether both steer in the same way and under the same names.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same = |one: &Steering, other: &Steering| one.hash == other.hash && one.label == other.label;
+        same(&self.observation, &other.observation) && same(&self.history, &other.history)
     }
 }
 
-impl std::error::Error for GuidelineFaults {}
-
-/// All sets by name. There always is [`DEFAULT_SET`].
-#[derive(Debug, Clone)]
+/// All guidelines, and which of them steer now. There always is [`DEFAULT_SET`].
+#[derive(Debug)]
 pub struct Guidelines {
-    default: Arc<GuidelineSet>,
-    sets: BTreeMap<String, Arc<GuidelineSet>>,
+    dir: Option<PathBuf>,
+    shipped: BTreeMap<Place, Steering>,
+    current: ArcSwap<Current>,
+    watched: tokio::sync::Mutex<Watched>,
 }
 
 impl Guidelines {
-    /// Reads and compiles the shipped guidelines, and over them those of the configured folder.
+    /// Reads and compiles the shipped guidelines, and over them those of the configured folder. What operators
+    /// activated comes with the store, see `Pipeline::open_guidelines`.
     ///
     /// # Errors
     ///
     /// [`GuidelineFaults`], naming every fault at once.
     pub fn load(config: &crate::config::Guidelines) -> Result<Self, GuidelineFaults> {
-        let mut files = shipped::files();
         let mut faults = Vec::new();
-        if let Some(dir) = &config.dir {
-            files.extend(folder::files(dir, &mut faults));
-        }
-        let mut found: BTreeMap<String, [Option<Steering>; 2]> = BTreeMap::new();
-        for file in files {
-            match file.steering() {
-                Ok(steering) => {
-                    let [observation, history] = found.entry(file.set).or_default();
-                    *(if file.kind == Kind::Observation { observation } else { history }) = Some(steering);
-                }
-                Err(source) => faults.push(GuidelineFault::Rules { path: file.path, source }),
-            }
-        }
-        let Some([Some(observation), Some(history)]) = found.get(DEFAULT_SET).cloned() else {
+        let shipped = steering_of(&shipped::files(), &mut faults);
+        let files = config.dir.as_deref().map(|dir| folder::files(dir, &mut faults)).unwrap_or_default();
+        let own = steering_of(&files, &mut faults);
+        let mut champions = shipped.clone();
+        champions.extend(own);
+        let Some(current) = Current::of_champions(champions).filter(|_| faults.is_empty()) else {
             return Err(GuidelineFaults(faults));
         };
-        if !faults.is_empty() {
-            return Err(GuidelineFaults(faults));
-        }
-        let default = Arc::new(GuidelineSet { observation, history });
-        let complete = |[observation, history]: [Option<Steering>; 2]| GuidelineSet {
-            observation: observation.unwrap_or_else(|| default.observation.clone()),
-            history: history.unwrap_or_else(|| default.history.clone()),
-        };
-        let sets = found.into_iter().map(|(name, kinds)| (name, Arc::new(complete(kinds)))).collect();
-        Ok(Self { default, sets })
+        let current = ArcSwap::from_pointee(current);
+        Ok(Self { dir: config.dir.clone(), shipped, current, watched: tokio::sync::Mutex::default() })
     }
 
-    /// Returns a set by name; the default set where none is named.
+    /// Returns the champions of a set by name; those of the default set where none is named.
     #[must_use]
-    pub fn get(&self, name: Option<&str>) -> Option<&GuidelineSet> {
-        match name {
-            None => Some(&self.default),
-            Some(name) => self.sets.get(name).map(Arc::as_ref),
-        }
+    pub fn get(&self, name: Option<&str>) -> Option<Arc<GuidelineSet>> {
+        self.current.load().champions(name.unwrap_or(DEFAULT_SET))
     }
 
-    /// Returns the default set.
+    /// Returns what steers a trajectory: the champions of its set, or a version on trial if the trajectory is in its
+    /// share. The default set where none is named; `None` where there is no such set.
     #[must_use]
-    pub fn default_set(&self) -> &GuidelineSet {
-        &self.default
+    pub fn for_trajectory(&self, set: Option<&str>, trajectory: &str) -> Option<Arc<GuidelineSet>> {
+        self.current.load().for_trajectory(set.unwrap_or(DEFAULT_SET), trajectory)
+    }
+
+    /// Returns the champions of the default set.
+    #[must_use]
+    pub fn default_set(&self) -> Arc<GuidelineSet> {
+        self.current.load().default_set()
+    }
+
+    /// Returns the champion of any kind, which is the default set's where the set has none.
+    #[must_use]
+    pub fn champion(&self, set: Option<&str>, kind: Kind) -> Option<Steering> {
+        let current = self.current.load();
+        current
+            .champion(&Place { set: set.unwrap_or(DEFAULT_SET).to_owned(), kind })
+            .or_else(|| current.champion(&Place { set: DEFAULT_SET.to_owned(), kind }))
+            .cloned()
     }
 
     /// Returns the set that a request names.
@@ -187,38 +143,50 @@ impl Guidelines {
     /// # Errors
     ///
     /// [`Failure::Invalid`] with the names that there are.
-    pub fn asked(&self, name: Option<&str>) -> Result<&GuidelineSet, Failure> {
+    pub fn asked(&self, name: Option<&str>) -> Result<Arc<GuidelineSet>, Failure> {
         self.get(name).ok_or_else(|| {
-            let names: Vec<&str> = self.sets.keys().map(String::as_str).collect();
+            let names: Vec<String> = self.all().into_iter().map(|(name, _)| name).collect();
             let detail = format!("no such set; there are {}", names.join(", "));
             Failure::field("/guideline_set", detail)
         })
     }
 
-    /// Returns all sets, ordered by name.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &GuidelineSet)> {
-        self.sets.iter().map(|(name, set)| (name.as_str(), set.as_ref()))
+    /// Returns the champions of all sets, ordered by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<(String, Arc<GuidelineSet>)> {
+        self.current.load().all()
+    }
+
+    /// Returns what is wrong with the operator's files, and with stored versions that cannot be used.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        self.current.load().faults.clone()
     }
 }
 
 /// A guideline's text and where it stands.
+#[derive(Debug, Clone)]
 struct File {
-    set: String,
-    kind: Kind,
+    place: Place,
     path: PathBuf,
     text: String,
 }
 
-impl File {
-    fn steering(&self) -> Result<Steering, RulesError> {
-        const LABEL_BYTES: usize = "b3:".len() + 8;
-        let guideline = Guideline::parse(&self.text)?;
-        let rules = Arc::new(RulesMatcher::new(&guideline.rules)?);
-        let hash = guideline.hash.to_string();
-        let short = hash.get(..LABEL_BYTES).unwrap_or_default();
-        let label = format!("{}/{}@{short}", self.set, self.kind.name());
-        Ok(Steering { rules, hash: guideline.hash, label })
+impl Place {
+    fn key(&self) -> GuidelineKey {
+        GuidelineKey { set: self.set.clone(), kind: self.kind.name().to_owned() }
     }
+}
+
+fn steering_of(files: &[File], faults: &mut Vec<GuidelineFault>) -> BTreeMap<Place, Steering> {
+    let mut found = BTreeMap::new();
+    for File { place, path, text } in files {
+        match Steering::read(&place.set, place.kind, text) {
+            Ok(steering) => drop(found.insert(place.clone(), steering)),
+            Err(source) => faults.push(GuidelineFault::Rules { path: path.clone(), source }),
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub struct Live {
     pub repeats: Repeats,
     /// Whether its next epoch is being prepared.
     pub preparing: bool,
+    /// The guidelines that steer it.
+    pub guidelines: Arc<GuidelineSet>,
 }
 
 impl Live {
@@ -60,7 +62,8 @@ impl Live {
     /// [`StoreError::Unreadable`] where the stored policy means nothing.
     pub fn set_row(&mut self, row: TrajectoryRow, inner: &Inner) -> Result<(), Failure> {
         self.held = held(&row, inner)?;
-        self.session.set_settings(settings_of(&row, &self.held, &self.counter, inner)?);
+        self.guidelines = set_of(&row, inner);
+        self.session.set_settings(settings_of(&row, &self.held, &self.counter, &self.guidelines)?);
         self.row = row;
         self.repeats.clear();
         Ok(())
@@ -83,18 +86,26 @@ fn held(row: &TrajectoryRow, inner: &Inner) -> Result<Effective, Failure> {
     Ok(policy::held(&policy, &row.namespace, row.agent.as_deref(), &inner.config))
 }
 
-fn settings_of(row: &TrajectoryRow, held: &Effective, counter: &Counter, inner: &Inner) -> Result<Settings, Failure> {
-    let tools = row.tools.as_deref();
-    settings(set_of(row, inner), counter.clone(), held, tools, Handles::Shown)
+fn settings_of(
+    row: &TrajectoryRow,
+    held: &Effective,
+    counter: &Counter,
+    guidelines: &GuidelineSet,
+) -> Result<Settings, Failure> {
+    settings(guidelines, counter.clone(), held, row.tools.as_deref(), Handles::Shown)
 }
 
-/// Returns the set that a record names, or the default one where it is not there any more.
-fn set_of<'a>(row: &TrajectoryRow, inner: &'a Inner) -> &'a GuidelineSet {
-    inner.guidelines.get(row.guideline_set.as_deref()).unwrap_or_else(|| {
+/// Returns what steers a trajectory: the set that its record names, or the default one where it is not there any more.
+fn set_of(row: &TrajectoryRow, inner: &Inner) -> Arc<GuidelineSet> {
+    steering_of(row, inner).unwrap_or_else(|| {
         tracing::warn!(trajectory = row.id, set = row.guideline_set, "no such guideline set: the default one steers");
         metrics::counter!("recapd_guideline_sets_missing_total").increment(1);
         inner.guidelines.default_set()
     })
+}
+
+fn steering_of(row: &TrajectoryRow, inner: &Inner) -> Option<Arc<GuidelineSet>> {
+    inner.guidelines.for_trajectory(row.guideline_set.as_deref(), &row.id)
 }
 
 impl Pipeline {
@@ -103,6 +114,7 @@ impl Pipeline {
     pub(super) async fn take(&self, id: &str) -> Result<(Slot, Live), Failure> {
         let mut slot = self.inner.sessions.slot(id).await;
         let live = match slot.take() {
+            Some(live) if !self.is_steered_as_now(&live) => self.load(id).await,
             Some(live) if self.inner.store.engine() == Engine::Sqlite => Ok(live),
             Some(live) => self.caught_up(live).await,
             None => self.load(id).await,
@@ -116,6 +128,12 @@ impl Pipeline {
         }
     }
 
+    /// Tells whether a live trajectory follows the guidelines of now. Where it does not, its epochs end.
+    pub(super) fn is_steered_as_now(&self, live: &Live) -> bool {
+        let now = steering_of(&live.row, &self.inner).unwrap_or_else(|| self.inner.guidelines.default_set());
+        Arc::ptr_eq(&now, &live.guidelines) || now.is_same(&live.guidelines)
+    }
+
     /// Another daemon may have written: loads what is missing, or all where more than messages changed.
     async fn caught_up(&self, live: Live) -> Result<Live, Failure> {
         let id = live.row.id.clone();
@@ -123,11 +141,13 @@ impl Pipeline {
         if row.version == live.row.version { Ok(live) } else { self.load(&id).await }
     }
 
-    async fn load(&self, id: &str) -> Result<Live, Failure> {
+    /// Loads a trajectory's state from the store.
+    pub(super) async fn load(&self, id: &str) -> Result<Live, Failure> {
         let row = self.inner.store.trajectory(id).await?.ok_or_else(|| Failure::no_trajectory(id))?;
         let counter = self.inner.counters.of(row.model.as_deref());
         let held = held(&row, &self.inner)?;
-        let session = Session::new(settings_of(&row, &held, &counter, &self.inner)?);
+        let guidelines = set_of(&row, &self.inner);
+        let session = Session::new(settings_of(&row, &held, &counter, &guidelines)?);
         let length = row.length;
         let empty = TrajectoryRow { length: 0, full_tokens: 0, ..row };
         let mut live = Live {
@@ -138,6 +158,7 @@ impl Pipeline {
             sums: Sums::default(),
             repeats: Repeats::default(),
             preparing: false,
+            guidelines,
         };
         while live.row.length < length {
             let end = length.min(live.row.length + LOAD_CHUNK);
@@ -152,6 +173,28 @@ impl Pipeline {
             live.session.install_epoch(record_of(&epoch)?);
         }
         Ok(live)
+    }
+}
+
+impl Pipeline {
+    /// Returns all messages of a trajectory that was loaded, as they were admitted.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store does.
+    pub(super) async fn admitted(&self, id: &str, live: &Live) -> Result<Vec<Admitted>, Failure> {
+        let mut admitted = Vec::new();
+        while (admitted.len() as u64) < live.row.length {
+            let from = admitted.len() as u64;
+            let rows = self.inner.store.messages(id, from..live.row.length.min(from + LOAD_CHUNK)).await?;
+            if rows.is_empty() {
+                return Err(StoreError::Unreadable("a trajectory with fewer messages than its length").into());
+            }
+            for row in rows {
+                admitted.push(readmit_row(row, &live.counter)?);
+            }
+        }
+        Ok(admitted)
     }
 }
 

@@ -101,7 +101,7 @@ impl Pipeline {
             return None;
         }
         let mut slot = self.inner.sessions.slot(id).await;
-        let live = slot.as_mut().filter(|live| caller.reaches(&live.row.namespace))?;
+        let live = slot.as_mut().filter(|live| caller.reaches(&live.row.namespace) && self.is_steered_as_now(live))?;
         let context = live.repeats.of(&ask.request(live.budget()))?;
         self.note_read(live, &context.served);
         Some(context)

@@ -78,7 +78,7 @@ mod tests {
         let core = Settings::new(for_model(None), Arc::clone(&rules));
         let held = over(&Policy::default(), &config);
         let guidelines = Guidelines::load(&config.guidelines).unwrap();
-        let own = settings(guidelines.default_set(), for_model(None), &held, None, Handles::Shown).unwrap();
+        let own = settings(&guidelines.default_set(), for_model(None), &held, None, Handles::Shown).unwrap();
         assert_eq!(own.marks, core.marks);
         assert!((own.pinned_share - core.pinned_share).abs() < f64::EPSILON);
     }
@@ -87,7 +87,7 @@ mod tests {
     fn law_12_another_guideline_is_another_maker() {
         let config = load(&Flags::default(), HashMap::new()).unwrap().config;
         let held = over(&Policy::default(), &config);
-        let set = Guidelines::load(&config.guidelines).unwrap().default_set().clone();
+        let set = (*Guidelines::load(&config.guidelines).unwrap().default_set()).clone();
         let before = maker(&held, &set);
         for kind in 0..2 {
             let mut other = set.clone();

@@ -248,6 +248,10 @@ impl Row {
     pub(super) fn bytes(&self, index: usize) -> Result<Vec<u8>, StoreError> {
         get!(self, index)
     }
+
+    pub(super) fn bytes_or_null(&self, index: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        get!(self, index)
+    }
 }
 
 /// The database engines that recapd runs on.

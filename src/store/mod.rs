@@ -14,6 +14,7 @@ mod epochs;
 mod error;
 mod fork;
 mod jobs;
+mod guidelines;
 mod keys;
 mod maintenance;
 mod messages;
@@ -47,6 +48,9 @@ pub use epochs::{EpochRow, Snapshot};
 pub use error::{ChangeError, StoreError};
 pub use fork::Fork;
 pub use jobs::{ClaimRequest, Claimed, Enqueued, Job, JobCounts, JobFilter, JobPage, JobRow, JobState, Lease, NewJob};
+pub use guidelines::{
+    GuidelineChange, GuidelineError, GuidelineEvent, GuidelineHead, GuidelineKey, GuidelineStep, GuidelineVersion,
+};
 pub use keys::KeyRow;
 pub use maintenance::{CheckReport, Health};
 pub use messages::{MessageRow, Pinned};

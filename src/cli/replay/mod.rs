@@ -80,7 +80,7 @@ impl Replay {
         let counters = Counters::load(&config.tokens)?;
         let guidelines = Guidelines::load(&config.guidelines)?;
         let guideline = guidelines.default_set();
-        let server = Server { config: &config, counters: &counters, guideline, model: &self.model };
+        let server = Server { config: &config, counters: &counters, guideline: &guideline, model: &self.model };
         let files = files::found(&self.paths)?;
         let bar = ProgressBar::new(files.iter().map(|file| file.bytes).sum());
         let style = "{bar:32} {bytes}/{total_bytes} {msg} {eta}";

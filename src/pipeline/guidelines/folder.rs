@@ -1,12 +1,14 @@
 //! The operator's folder: `<dir>/<set>/<kind>.md`.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use super::{File, GuidelineFault, Kind};
+use super::{File, GuidelineFault, Kind, Place};
 
 /// Most bytes of one guideline.
-const MOST_BYTES: u64 = 256 * 1024;
+pub(super) const MOST_BYTES: u64 = 256 * 1024;
 const MOST_NAME_BYTES: usize = 64;
 
 /// Reads all sets of a folder. Files beside the sets, other files than `.md` and hidden entries are passed over.
@@ -29,13 +31,12 @@ fn read_set(set: &str, folder: &Path, files: &mut Vec<File>, faults: &mut Vec<Gu
         if path.extension().is_none_or(|extension| extension != "md") {
             continue;
         }
-        let Some(kind) = Kind::ALL.into_iter().find(|kind| path.file_stem().is_some_and(|stem| stem == kind.name()))
-        else {
+        let Some(kind) = path.file_stem().and_then(|stem| Kind::of(stem.to_str()?)) else {
             faults.push(GuidelineFault::KindName { path });
             continue;
         };
         if let Some(text) = noted(read(&path), faults) {
-            files.push(File { set: set.to_owned(), kind, path, text });
+            files.push(File { place: Place { set: set.to_owned(), kind }, path, text });
         }
     }
 }
@@ -59,10 +60,29 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, GuidelineFault> {
 }
 
 fn set_name(folder: &Path) -> Option<&str> {
-    let name = folder.file_name()?.to_str()?;
-    let fits = (1..=MOST_NAME_BYTES).contains(&name.len())
-        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
-    fits.then_some(name)
+    folder.file_name()?.to_str().filter(|name| is_set_name(name))
+}
+
+/// Tells whether a set can have this name: 1 to 64 of `a-z 0-9 _ -`.
+pub(super) fn is_set_name(name: &str) -> bool {
+    (1..=MOST_NAME_BYTES).contains(&name.len())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+/// How a folder stands: when each of its files and folders was changed, and how large it is.
+pub(super) type Stamps = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
+
+/// Returns how a folder stands; what cannot be read is left out.
+pub(super) fn stamps(dir: &Path) -> Stamps {
+    let inner = entries(dir).unwrap_or_default().into_iter().flat_map(|path| {
+        let files = if path.is_dir() { entries(&path).unwrap_or_default() } else { Vec::new() };
+        files.into_iter().chain([path])
+    });
+    let stamp = |path: PathBuf| {
+        let metadata = std::fs::metadata(&path).ok()?;
+        Some((path, (metadata.modified().ok(), metadata.len())))
+    };
+    inner.filter_map(stamp).collect()
 }
 
 fn read(path: &Path) -> Result<String, GuidelineFault> {

@@ -2,32 +2,30 @@
 
 use std::path::PathBuf;
 
-use super::{File, Kind};
+use super::{File, Kind, Place};
 
 macro_rules! shipped {
     ($set:literal) => {
         (
             $set,
             [
-                include_str!(concat!("../../../guidelines/", $set, "/observation.md")),
-                include_str!(concat!("../../../guidelines/", $set, "/history.md")),
+                (Kind::Observation, include_str!(concat!("../../../guidelines/", $set, "/observation.md"))),
+                (Kind::History, include_str!(concat!("../../../guidelines/", $set, "/history.md"))),
             ],
         )
     };
 }
 
-/// Sets with their texts, in the order of [`Kind::ALL`].
-const SETS: [(&str, [&str; 2]); 3] = [shipped!("default"), shipped!("coding"), shipped!("service")];
+const SETS: [(&str, [(Kind, &str); 2]); 3] = [shipped!("default"), shipped!("coding"), shipped!("service")];
 
 /// Returns the shipped guidelines; their paths are those in recapd's source.
 pub(super) fn files() -> Vec<File> {
-    let kinds = SETS.iter().flat_map(|(set, texts)| Kind::ALL.into_iter().zip(texts).map(move |pair| (*set, pair)));
+    let kinds = SETS.iter().flat_map(|(set, texts)| texts.iter().map(move |(kind, text)| (*set, *kind, *text)));
     kinds
-        .map(|(set, (kind, text))| File {
-            set: set.to_owned(),
-            kind,
+        .map(|(set, kind, text)| File {
+            place: Place { set: set.to_owned(), kind },
             path: PathBuf::from(format!("(shipped) guidelines/{set}/{}.md", kind.name())),
-            text: (*text).to_owned(),
+            text: text.to_owned(),
         })
         .collect()
 }

@@ -21,6 +21,9 @@ pub enum ModelError {
         /// What is wrong with it.
         why: String,
     },
+    /// The system gave no thread for the model.
+    #[error("cannot start a model's thread: {0}")]
+    Thread(std::io::Error),
     /// The tokenizer refused a text.
     #[error("the tokenizer failed: {0}")]
     Tokenizer(String),

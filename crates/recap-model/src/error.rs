@@ -1,0 +1,65 @@
+//! Why a model could not be loaded, or did not answer.
+
+use std::path::{Path, PathBuf};
+
+/// Why a model could not be loaded, or did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file of the model's folder cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file is there and is not what its name promises.
+    #[error("{path} cannot be used: {why}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The system gave no thread for the model.
+    #[error("cannot start a model's thread: {0}")]
+    Thread(std::io::Error),
+    /// The tokenizer refused a text.
+    #[error("the tokenizer failed: {0}")]
+    Tokenizer(String),
+    /// A computation failed: shapes, memory, the device.
+    #[error("the model's computation failed: {0}")]
+    Compute(#[from] candle_core::Error),
+    /// The model's queue is full. Try later, or do without the model.
+    #[error("the model is busy: {waiting} requests are waiting")]
+    Busy {
+        /// How many requests the queue holds.
+        waiting: usize,
+    },
+    /// The model could not be loaded or broke down; no later request will be answered.
+    #[error("the model has failed: {why}")]
+    Failed {
+        /// The first error's message.
+        why: String,
+    },
+    /// The model's thread was told to end before it answered.
+    #[error("the model was stopped")]
+    Stopped,
+    /// Whoever asked said that the answer is no longer needed.
+    #[error("the work was cancelled")]
+    Cancelled,
+}
+
+impl ModelError {
+    /// Returns the error of a file that cannot be read.
+    #[must_use]
+    pub fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::Read { path: path.to_owned(), source }
+    }
+
+    /// Returns the error of a file whose content is wrong.
+    #[must_use]
+    pub fn file(path: &Path, why: impl ToString) -> Self {
+        Self::File { path: path.to_owned(), why: why.to_string() }
+    }
+}

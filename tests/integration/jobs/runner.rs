@@ -126,7 +126,7 @@ async fn failures_are_kept_and_a_panic_ends_no_worker(bed: Bed) {
     let runner = Runner::new(bed.store.clone(), config(1, 30_000), World::real());
     let runner = runner.handle("work", async |job, _| match job.key.as_str() {
         "panics" => panic!("at the disco"),
-        "waits" => Err(JobFailure::Retry { why: "busy".into(), after: Some(Duration::from_secs(3600)) }),
+        "waits" => Err(JobFailure::Retry { why: "busy".into(), after: Some(Duration::from_hours(1)) }),
         "never" => Err(JobFailure::permanent("nonsense")),
         _ => Ok(()),
     });

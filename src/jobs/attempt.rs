@@ -12,7 +12,7 @@ use crate::store::{JobState, StoreError};
 
 /// The wait after the first failure; each further one is four times as long: 5 s, 20 s, 80 s, 5 min, 21 min, …
 const FIRST_BACKOFF: Duration = Duration::from_secs(5);
-const MAX_BACKOFF: Duration = Duration::from_secs(3600);
+const MAX_BACKOFF: Duration = Duration::from_hours(1);
 
 /// An attempt under a lease.
 pub(super) struct Attempt {

@@ -36,11 +36,13 @@ pub enum JobFailure {
 
 impl JobFailure {
     /// Makes a failure that may pass.
+    #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
     pub fn retry(why: impl ToString) -> Self {
         Self::Retry { why: why.to_string(), after: None }
     }
 
     /// Makes a failure that stays.
+    #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
     pub fn permanent(why: impl ToString) -> Self {
         Self::Permanent { why: why.to_string() }
     }

@@ -86,8 +86,13 @@ impl Runner {
         let workers = Arc::new(Semaphore::new(self.site.config.workers));
         let mut wakeups = self.site.store.job_wakeups();
         loop {
-            let worker = stop.run_until_cancelled(Arc::clone(&workers).acquire_owned()).await;
-            let Some(Ok(worker)) = worker else { return };
+            // Also where there is always something to claim.
+            let worker = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                worker = Arc::clone(&workers).acquire_owned() => worker,
+            };
+            let Ok(worker) = worker else { return };
             wakeups.mark_unchanged();
             // A claim is not given up half-way: the job would belong to nobody.
             match self.claim(&kinds, worker).await {

@@ -29,7 +29,7 @@ async fn a_job_is_claimed_once(bed: Bed) {
     for _ in 0..12 {
         let store = bed.store.clone();
         workers.spawn(async move {
-            let mut mine = Vec::new();
+            let mut mine: Vec<i64> = Vec::new();
             while let Some(Claimed::Job(job)) = store.claim_job(claim(60)).await.unwrap() {
                 mine.push(job.key.parse().unwrap());
             }
@@ -38,7 +38,7 @@ async fn a_job_is_claimed_once(bed: Bed) {
     }
     let mut all = workers.join_all().await.concat();
     all.sort_unstable();
-    assert_eq!(all, (0..60).collect::<Vec<i64>>());
+    assert_eq!(all, (0..60).collect::<Vec<_>>());
     let running = jobs(&bed.store).await.iter().filter(|job| job.attempts == 1).count();
     assert_eq!(running, 60);
 }

@@ -23,6 +23,7 @@ on_each_engine!(
     no_more_jobs_run_than_there_are_workers,
     heartbeats_keep_a_job_and_a_lost_lease_ends_it,
     a_stop_waits_for_jobs_and_gives_back_the_rest,
+    a_stop_leaves_what_waits,
 );
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -125,7 +126,7 @@ async fn failures_are_kept_and_a_panic_ends_no_worker(bed: Bed) {
     let runner = Runner::new(bed.store.clone(), config(1, 30_000), World::real());
     let runner = runner.handle("work", async |job, _| match job.key.as_str() {
         "panics" => panic!("at the disco"),
-        "waits" => Err(JobFailure::Retry { why: "busy".into(), after: Some(Duration::from_secs(3600)) }),
+        "waits" => Err(JobFailure::Retry { why: "busy".into(), after: Some(Duration::from_hours(1)) }),
         "never" => Err(JobFailure::permanent("nonsense")),
         _ => Ok(()),
     });
@@ -225,4 +226,19 @@ async fn a_stop_waits_for_jobs_and_gives_back_the_rest(bed: Bed) {
     assert_eq!(left.len(), 1);
     assert_eq!((left[0].key.as_str(), left[0].state, left[0].attempts), ("hangs", JobState::Ready, 0));
     assert_eq!((left[0].lease_until_ms, left[0].last_error.as_deref()), (None, None));
+}
+
+async fn a_stop_leaves_what_waits(bed: Bed) {
+    for n in 0..50 {
+        bed.store.enqueue_job(job("work", &n.to_string(), World::real().now_ms())).await.unwrap();
+    }
+    let stop = CancellationToken::new();
+    let first = stop.clone();
+    let runner = Runner::new(bed.store.clone(), config(1, 30_000), World::real()).handle("work", move |_, _| {
+        first.cancel();
+        async { Ok(()) }
+    });
+    tokio::time::timeout(PATIENCE, runner.run(stop, PATIENCE)).await.unwrap();
+    let left = jobs(&bed.store).await;
+    assert_eq!(left.iter().filter(|job| job.state == JobState::Ready && job.attempts == 0).count(), 49);
 }

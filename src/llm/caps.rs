@@ -194,9 +194,7 @@ impl Reservation {
     pub fn settle(self, tokens: u64, cost_usd_micros: i64) {
         let mut sums = self.caps.sums_at(self.caps.world.now_ms());
         sums.take(self.spent);
-        if sums.minutes.contains_key(&minute_of(self.spent.at_ms)) {
-            sums.add(Spent { at_ms: self.spent.at_ms, tokens, cost_usd_micros });
-        }
+        sums.add(Spent { at_ms: self.spent.at_ms, tokens, cost_usd_micros });
     }
 }
 

@@ -21,9 +21,34 @@ pub enum ModelError {
         /// What is wrong with it.
         why: String,
     },
+<<<<<<< HEAD
     /// The system gave no thread for the model.
     #[error("cannot start a model's thread: {0}")]
     Thread(std::io::Error),
+=======
+    /// A model of a kind that is not supported.
+    #[error("{path} is of a kind that is not supported: {architecture}")]
+    Architecture {
+        /// The file.
+        path: PathBuf,
+        /// What the file says it is.
+        architecture: String,
+    },
+    /// A text does not fit into the model's window.
+    #[error("{tokens} tokens do not fit into a window of {window}")]
+    TooLong {
+        /// How many tokens there are.
+        tokens: usize,
+        /// How many there may be.
+        window: usize,
+    },
+    /// A reply cannot be held to this JSON schema.
+    #[error("the JSON schema cannot be kept to: {why}")]
+    Schema {
+        /// What is wrong with it.
+        why: String,
+    },
+>>>>>>> 1d1007b (Run llama and qwen2 chat models in candle)
     /// The tokenizer refused a text.
     #[error("the tokenizer failed: {0}")]
     Tokenizer(String),

@@ -21,11 +21,9 @@ pub enum ModelError {
         /// What is wrong with it.
         why: String,
     },
-<<<<<<< HEAD
     /// The system gave no thread for the model.
     #[error("cannot start a model's thread: {0}")]
     Thread(std::io::Error),
-=======
     /// A model of a kind that is not supported.
     #[error("{path} is of a kind that is not supported: {architecture}")]
     Architecture {
@@ -48,7 +46,6 @@ pub enum ModelError {
         /// What is wrong with it.
         why: String,
     },
->>>>>>> 1d1007b (Run llama and qwen2 chat models in candle)
     /// The tokenizer refused a text.
     #[error("the tokenizer failed: {0}")]
     Tokenizer(String),

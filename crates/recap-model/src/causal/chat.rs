@@ -48,7 +48,12 @@ impl Chat {
     ///
     /// As [`ModelThread::ask`] and [`ChatModel::generate`]. A reply is never half of what was asked for because the thread
     /// was stopped: that is [`ModelError::Stopped`].
-    pub async fn complete(&self, system: String, user: String, generation: Generation) -> Result<Generated, ModelError> {
+    pub async fn complete(
+        &self,
+        system: String,
+        user: String,
+        generation: Generation,
+    ) -> Result<Generated, ModelError> {
         let work = move |model: &mut ChatModel, wanted: &dyn Fn() -> bool| {
             let generated = model.generate(&Prompt { system: &system, user: &user }, &generation, wanted)?;
             if generated.finish == Finish::Cancelled { Err(ModelError::Cancelled) } else { Ok(generated) }

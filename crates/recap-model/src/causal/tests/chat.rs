@@ -14,7 +14,8 @@ async fn a_model_on_its_thread_replies_and_stops_when_nobody_waits() {
     let endless = Generation { max_tokens: 8000, temperature: 9.0, seed: 1, schema: None };
     let given_up = chat.clone();
     let dropped =
-        tokio::time::timeout(Duration::from_millis(300), given_up.complete(String::new(), "Go on.".into(), endless)).await;
+        tokio::time::timeout(Duration::from_millis(300), given_up.complete(String::new(), "Go on.".into(), endless))
+            .await;
     assert!(dropped.is_err(), "thousands of tokens take longer");
     let few = Generation { max_tokens: 2, ..Generation::default() };
     let reply = chat.complete("Be brief.".into(), "Count to ten.".into(), few.clone()).await.unwrap();

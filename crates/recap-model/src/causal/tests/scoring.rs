@@ -27,8 +27,9 @@ fn tokens_tile_the_text_and_surprises_cost_bits() {
 fn units_are_ranked_and_empty_ones_have_nothing() {
     let Some(mut model) = model(SMOLLM) else { return };
     let same = "INFO cache: refreshed 120 entries in 4 ms";
-    let scores =
-        model.unit_scores(&[same, same, same, "", "panicked at src/wal.rs:88: torn page 0x3fe1", same], &|| true).unwrap();
+    let scores = model
+        .unit_scores(&[same, same, same, "", "panicked at src/wal.rs:88: torn page 0x3fe1", same], &|| true)
+        .unwrap();
     assert_eq!(scores.len(), 6);
     assert_eq!(scores[3], 0.0);
     assert!(scores[4] > 2.0 * scores[2] && scores[4] > 2.0 * scores[5], "{scores:?}");

@@ -19,10 +19,12 @@ mod model;
 mod generate;
 mod score;
 mod bench;
+mod chat;
 #[cfg(test)]
 mod tests;
 
 pub use bench::{BenchReport, bench};
+pub use chat::Chat;
 pub use generate::{Finish, Generated, Generation};
 pub use model::{ChatModel, LoadOptions};
 pub use template::Prompt;

@@ -41,7 +41,6 @@ pub struct ChatModel {
     pub(super) schemas: Option<Schemas>,
     /// The tokens of the last prompt whose places in the cache may be used again.
     pub(super) reusable: Vec<u32>,
-    name: String,
     hash: String,
 }
 
@@ -58,16 +57,9 @@ impl ChatModel {
         let template = Template::read(&file, &mut vocabulary)?;
         let window = dimensions.context.min(options.max_window.max(1));
         let decoder = Decoder::read(&mut file, &dimensions, options.precision, window, &options.device)?;
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let hash = hash(path)?;
         tracing::info!(path = %path.display(), window, layers = dimensions.layers, "chat model loaded");
-        Ok(Self { decoder, vocabulary, template, schemas: None, reusable: Vec::new(), name: stem, hash })
-    }
-
-    /// Returns the file's name without its extension.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+        Ok(Self { decoder, vocabulary, template, schemas: None, reusable: Vec::new(), hash })
     }
 
     /// Returns the BLAKE3 hash of the file, in hexadecimal.

@@ -17,10 +17,15 @@ impl ChatModel {
     /// after the last quarter of a window before it.
     ///
     /// # Errors
-    /// [`ModelError::Tokenizer`], [`ModelError::Compute`].
-    pub fn self_information(&mut self, text: &str) -> Result<Vec<(Range<usize>, f32)>, ModelError> {
+    /// [`ModelError::Cancelled`] if `wanted`, asked before each chunk of 256 tokens, says no; [`ModelError::Tokenizer`],
+    /// [`ModelError::Compute`].
+    pub fn self_information(
+        &mut self,
+        text: &str,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Vec<(Range<usize>, f32)>, ModelError> {
         let encoding = self.vocabulary.encode(text)?;
-        let bits = self.bits(encoding.get_ids())?;
+        let bits = self.bits(encoding.get_ids(), wanted)?;
         Ok(encoding.get_offsets().iter().map(|(start, end)| *start..*end).zip(bits).collect())
     }
 
@@ -29,14 +34,14 @@ impl ChatModel {
     ///
     /// # Errors
     /// As [`Self::self_information`].
-    pub fn unit_scores(&mut self, units: &[&str]) -> Result<Vec<f32>, ModelError> {
+    pub fn unit_scores(&mut self, units: &[&str], wanted: &dyn Fn() -> bool) -> Result<Vec<f32>, ModelError> {
         let mut sums = vec![(0.0_f32, 0.0_f32); units.len()];
         let mut ends = units.iter().scan(0, |end, unit| {
             *end += unit.len() + 1;
             Some(*end)
         });
         let (mut at, mut end) = (0, ends.next().unwrap_or(0));
-        for (range, bits) in self.self_information(&units.join("\n"))? {
+        for (range, bits) in self.self_information(&units.join("\n"), wanted)? {
             while range.start >= end {
                 let Some(next) = ends.next() else { break };
                 (at, end) = (at + 1, next);
@@ -52,7 +57,7 @@ impl ChatModel {
     }
 
     /// Returns the bits of each token, the first one behind the token that begins a text.
-    fn bits(&mut self, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
+    fn bits(&mut self, tokens: &[u32], wanted: &dyn Fn() -> bool) -> Result<Vec<f32>, ModelError> {
         self.reusable.clear();
         self.decoder.truncate(0);
         let mut fed = vec![self.vocabulary.begin()];
@@ -60,6 +65,9 @@ impl ChatModel {
         let window = self.decoder.window();
         let mut bits = Vec::with_capacity(tokens.len());
         while bits.len() < tokens.len() {
+            if !wanted() {
+                return Err(ModelError::Cancelled);
+            }
             if self.decoder.len() == window {
                 let before = bits.len() - window / 4..bits.len();
                 self.decoder.truncate(0);

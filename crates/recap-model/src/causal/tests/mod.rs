@@ -2,6 +2,7 @@
 //! so. References are llama.cpp's (`reference.json`).
 
 mod bad_files;
+mod chat;
 mod generation;
 mod scoring;
 mod tokens;

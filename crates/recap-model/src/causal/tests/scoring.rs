@@ -5,7 +5,7 @@ use crate::causal::{ChatModel, LoadOptions};
 fn tokens_tile_the_text_and_surprises_cost_bits() {
     let Some(mut model) = model(SMOLLM) else { return };
     let text = "The capital of France is Paris. The capital of France is Paris. The capital of France is 7q🦀zx.";
-    let bits = model.self_information(text).unwrap();
+    let bits = model.self_information(text, &|| true).unwrap();
     let mut end = 0;
     for (range, bits) in &bits {
         assert!(range.start <= end && range.end >= end, "{range:?} leaves a gap behind {end}");
@@ -27,12 +27,14 @@ fn tokens_tile_the_text_and_surprises_cost_bits() {
 fn units_are_ranked_and_empty_ones_have_nothing() {
     let Some(mut model) = model(SMOLLM) else { return };
     let same = "INFO cache: refreshed 120 entries in 4 ms";
-    let scores =
-        model.unit_scores(&[same, same, same, "", "panicked at src/wal.rs:88: torn page 0x3fe1", same]).unwrap();
+    let scores = model
+        .unit_scores(&[same, same, same, "", "panicked at src/wal.rs:88: torn page 0x3fe1", same], &|| true)
+        .unwrap();
     assert_eq!(scores.len(), 6);
     assert_eq!(scores[3], 0.0);
     assert!(scores[4] > 2.0 * scores[2] && scores[4] > 2.0 * scores[5], "{scores:?}");
-    assert!(model.unit_scores(&[]).unwrap().is_empty());
+    assert!(matches!(model.unit_scores(&[same], &|| false), Err(crate::ModelError::Cancelled)));
+    assert!(model.unit_scores(&[], &|| true).unwrap().is_empty());
 }
 
 #[test]
@@ -40,7 +42,7 @@ fn texts_beyond_the_window_are_scored_in_parts() {
     let Some(path) = path(SMOLLM) else { return };
     let mut model = ChatModel::load(&path, &LoadOptions { max_window: 32, ..LoadOptions::default() }).unwrap();
     let text = "one two three four five six seven eight nine ten ".repeat(6);
-    let bits = model.self_information(&text).unwrap();
+    let bits = model.self_information(&text, &|| true).unwrap();
     assert_eq!(bits.len(), model.count(&text).unwrap());
     assert!(bits.iter().all(|(_, bits)| bits.is_finite()));
     assert_eq!(bits.last().unwrap().0.end, text.len());

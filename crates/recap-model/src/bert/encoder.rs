@@ -27,8 +27,8 @@ pub(super) struct Encoder {
 impl Encoder {
     pub(super) fn new(folder: &Folder, device: &Device) -> Result<Self, ModelError> {
         let config = &folder.config;
-        let bert = BertModel::load(folder.weights.clone(), config)
-            .map_err(|error| ModelError::file(&folder.path, error))?;
+        let bert =
+            BertModel::load(folder.weights.clone(), config).map_err(|error| ModelError::file(&folder.path, error))?;
         let pad_id = u32::try_from(config.pad_token_id).unwrap_or(0);
         Ok(Self {
             bert,
@@ -47,7 +47,8 @@ impl Encoder {
     pub(super) fn tokens(&self, text: &str, most: usize) -> Result<Encoding, ModelError> {
         let end = text.char_indices().nth(MAX_TEXT_CHARS).map_or(text.len(), |(at, _)| at);
         let text = text.get(..end).unwrap_or(text);
-        let mut tokens = self.tokenizer.encode_fast(text, false).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+        let mut tokens =
+            self.tokenizer.encode_fast(text, false).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
         tokens.truncate(most, 0, TruncationDirection::Right);
         Ok(tokens)
     }

@@ -114,10 +114,7 @@ mod tests {
         let read = Numbers::read(&int8(&[2, 3], &[1, 2, 3, 4, 5, 6])).unwrap();
         let meant = read.dequantised(&numbers(&[3], &[1.0, 10.0, 100.0]), &numbers(&[3], &[0.0, 1.0, 0.0])).unwrap();
         assert_eq!(meant, numbers(&[2, 3], &[1.0, 10.0, 300.0, 4.0, 40.0, 600.0]));
-        assert_eq!(
-            meant.transposed().unwrap(),
-            numbers(&[3, 2], &[1.0, 4.0, 10.0, 40.0, 300.0, 600.0])
-        );
+        assert_eq!(meant.transposed().unwrap(), numbers(&[3, 2], &[1.0, 4.0, 10.0, 40.0, 300.0, 600.0]));
     }
 
     #[test]
@@ -133,7 +130,8 @@ mod tests {
         assert_eq!(Numbers::read(&raw).unwrap().values, [0.0, 255.0]);
         let field = TensorProto { int32_data: vec![-3], ..stored(DataType::Int8) };
         assert_eq!(Numbers::read(&field).unwrap(), numbers(&[], &[-3.0]));
-        let floats = TensorProto { dims: vec![1], raw_data: 1.5_f32.to_le_bytes().to_vec().into(), ..stored(DataType::Float) };
+        let floats =
+            TensorProto { dims: vec![1], raw_data: 1.5_f32.to_le_bytes().to_vec().into(), ..stored(DataType::Float) };
         assert_eq!(Numbers::read(&floats).unwrap().values, [1.5]);
     }
 

@@ -11,7 +11,9 @@ use super::numbers::integers;
 pub(super) fn config<'w>(graph: &GraphProto, shape: impl Fn(&str) -> Option<&'w [usize]>) -> Result<Config, String> {
     let of = |name: &str| {
         let full = format!("bert.{name}");
-        shape(&full).or_else(|| shape(name)).ok_or_else(|| format!("no config.json, and no weight {name} to tell the sizes"))
+        shape(&full)
+            .or_else(|| shape(name))
+            .ok_or_else(|| format!("no config.json, and no weight {name} to tell the sizes"))
     };
     let rows = |name: &str| of(name).map(|shape| shape.first().copied().unwrap_or(0));
     let hidden_size = of("embeddings.word_embeddings.weight")?.last().copied().unwrap_or(0);
@@ -43,7 +45,8 @@ fn heads(graph: &GraphProto, hidden_size: usize) -> Result<usize, String> {
         _ => None,
     });
     let mut fitting = heads.filter(|(heads, size)| heads.checked_mul(*size) == Some(hidden_size));
-    let (heads, _) = fitting.next().ok_or("no config.json, and the graph does not show how many attention heads there are")?;
+    let (heads, _) =
+        fitting.next().ok_or("no config.json, and the graph does not show how many attention heads there are")?;
     Ok(heads)
 }
 

@@ -20,27 +20,33 @@ fn model(name: &str) -> Option<PathBuf> {
 
 const QUERY: &str = "How many requests per minute does the API allow?";
 
-/// Pairs with the logits that onnxruntime 1.32 gives for the file's own graph, one pair at a time, without padding.
-const LOGITS: [(&str, &str, f32); 8] = [
-    (QUERY, "The rate limit is 600 requests per minute for each key; beyond it the server answers 429.", 6.002),
-    (QUERY, "Requests are retried three times with exponential backoff.", -9.643),
-    (QUERY, "The quick brown fox jumps over the lazy dog.", -11.277),
-    (QUERY, "rate_limit: 600", -9.830),
-    ("which test failed", "test store::compact::tests::drops_expired ... FAILED", 2.498),
-    ("which test failed", "test store::compact::tests::keeps_live ... ok", -8.950),
-    ("Wie heißt die Hauptstadt von Frankreich?", "Paris ist die Hauptstadt und größte Stadt Frankreichs.", 4.875),
-    ("who wrote the report", "報告書は田中さんが書きました。", -10.543),
+/// Pairs with their logits: by the model's definition in double precision on the weights that the 8-bit ones stand for, and
+/// by onnxruntime 1.32 with the file's own graph, which also rounds what flows between the layers to 8 bits. One pair at a
+/// time, without padding.
+const LOGITS: [(&str, &str, f32, f32); 8] = [
+    (QUERY, "The rate limit is 600 requests per minute for each key; beyond it the server answers 429.", 6.047, 6.002),
+    (QUERY, "Requests are retried three times with exponential backoff.", -9.373, -9.643),
+    (QUERY, "The quick brown fox jumps over the lazy dog.", -11.277, -11.277),
+    (QUERY, "rate_limit: 600", -9.503, -9.830),
+    ("which test failed", "test store::compact::tests::drops_expired ... FAILED", 2.576, 2.498),
+    ("which test failed", "test store::compact::tests::keeps_live ... ok", -8.858, -8.950),
+    (
+        "Wie heißt die Hauptstadt von Frankreich?",
+        "Paris ist die Hauptstadt und größte Stadt Frankreichs.",
+        4.705,
+        4.875,
+    ),
+    ("who wrote the report", "報告書は田中さんが書きました。", -10.690, -10.543),
 ];
 
 #[test]
-fn eight_bit_weights_give_the_scores_of_their_own_runtime() {
+fn eight_bit_weights_are_read_exactly() {
     let Some(folder) = model("reranker") else { return };
     let model = CrossEncoder::load(&folder).unwrap();
-    for (query, text, expected) in LOGITS {
+    for (query, text, exact, runtime) in LOGITS {
         let logit = model.score(query, &[text], &|| true).unwrap()[0];
-        println!("{logit:8.3} {expected:8.3} {text}");
-        // the runtime also rounds what flows between the layers to 8 bits
-        assert!((logit - expected).abs() < 0.1, "{text}: {logit}, not {expected}");
+        assert!((logit - exact).abs() < 0.01, "{text}: {logit}, not {exact}");
+        assert!((logit - runtime).abs() < 0.4, "{text}: {logit}, the runtime gives {runtime}");
     }
 }
 
@@ -49,7 +55,7 @@ fn scores_do_not_depend_on_the_batch() {
     let Some(folder) = model("reranker") else { return };
     let model = CrossEncoder::load(&folder).unwrap();
     let long = "The service keeps a journal of every change. ".repeat(80);
-    let texts: Vec<&str> = LOGITS.iter().map(|(_, text, _)| *text).chain([long.as_str(), ""]).collect();
+    let texts: Vec<&str> = LOGITS.iter().map(|(_, text, ..)| *text).chain([long.as_str(), ""]).collect();
     let together = model.score(QUERY, &texts, &|| true).unwrap();
     for (text, together) in texts.iter().zip(together) {
         let alone = model.score(QUERY, &[text], &|| true).unwrap()[0];

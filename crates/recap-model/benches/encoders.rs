@@ -1,6 +1,8 @@
 //! How many texts the encoders read in a second, by their length. Needs `RECAPD_TEST_MODELS`, a folder with `minilm` and
 //! `reranker`.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
+
 use std::path::PathBuf;
 
 use divan::Bencher;

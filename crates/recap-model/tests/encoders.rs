@@ -1,6 +1,8 @@
 //! The encoders with real weights: `RECAPD_TEST_MODELS` names a folder with `minilm` (all-MiniLM-L6-v2, safetensors) and
 //! `reranker` (ms-marco-MiniLM-L-12-v2, ONNX with 8-bit weights).
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests may fail loudly, and say what they pass over")]
+
 use std::cell::Cell;
 use std::path::PathBuf;
 

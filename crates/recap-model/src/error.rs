@@ -81,6 +81,7 @@ impl ModelError {
 
     /// Returns the error of a file whose content is wrong.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "errors and texts are handed over as they come")]
     pub fn file(path: &Path, why: impl ToString) -> Self {
         Self::File { path: path.to_owned(), why: why.to_string() }
     }

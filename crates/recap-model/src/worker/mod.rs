@@ -161,12 +161,11 @@ impl<M> Owner<M> {
             Ok(Err(error)) => Some(self.fail(error.to_string())),
             Err(payload) => Some(self.fail(panic_message(&*payload))),
         };
-        match failure {
-            Some(why) => self.refuse(|| ModelError::Failed { why: why.clone() }),
-            None => {
-                self.refuse(|| ModelError::Stopped);
-                self.health.send_replace(Health::Stopped);
-            }
+        if let Some(why) = failure {
+            self.refuse(|| ModelError::Failed { why: why.clone() });
+        } else {
+            self.refuse(|| ModelError::Stopped);
+            self.health.send_replace(Health::Stopped);
         }
     }
 

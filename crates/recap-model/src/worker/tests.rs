@@ -19,13 +19,15 @@ struct Gate {
     open: std_mpsc::Sender<()>,
 }
 
+type Work = Box<dyn FnOnce(&mut Scripted, &dyn Fn() -> bool) -> Result<usize, ModelError> + Send>;
+
 /// Returns a gate and the work that says that it began and then waits for the gate, or until nobody wants it.
-fn gated() -> (Gate, impl FnOnce(&mut Scripted, &dyn Fn() -> bool) -> Result<usize, ModelError> + Send) {
-    let (begin, began) = std_mpsc::channel();
+fn gated() -> (Gate, Work) {
+    let (start, began) = std_mpsc::channel();
     let (open, opened) = std_mpsc::channel::<()>();
     let work = move |model: &mut Scripted, wanted: &dyn Fn() -> bool| {
         model.asked += 1;
-        begin.send(()).unwrap();
+        start.send(()).unwrap();
         while opened.recv_timeout(Duration::from_millis(1)).is_err() {
             if !wanted() {
                 return Err(ModelError::Cancelled);
@@ -33,7 +35,7 @@ fn gated() -> (Gate, impl FnOnce(&mut Scripted, &dyn Fn() -> bool) -> Result<usi
         }
         Ok(model.asked)
     };
-    (Gate { began, open }, work)
+    (Gate { began, open }, Box::new(work))
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ fn factors(graph: &GraphProto) -> HashMap<&str, String> {
 }
 
 fn is_parameter(name: &str) -> bool {
-    name.ends_with(".weight") || name.ends_with(".bias")
+    matches!(name.rsplit_once('.'), Some((_, "weight" | "bias")))
 }
 
 #[cfg(test)]

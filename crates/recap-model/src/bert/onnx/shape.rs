@@ -7,6 +7,9 @@ use candle_transformers::models::bert::Config;
 use super::message::{GraphProto, NodeProto, TensorProto};
 use super::numbers::integers;
 
+/// More layers than any encoder has.
+const MAX_LAYERS: usize = 1_024;
+
 /// Returns the configuration of the BERT with this graph; `shape` looks up a weight's shape by its name.
 pub(super) fn config<'w>(graph: &GraphProto, shape: impl Fn(&str) -> Option<&'w [usize]>) -> Result<Config, String> {
     let of = |name: &str| {
@@ -21,7 +24,7 @@ pub(super) fn config<'w>(graph: &GraphProto, shape: impl Fn(&str) -> Option<&'w 
     Ok(Config {
         vocab_size: rows("embeddings.word_embeddings.weight")?,
         hidden_size,
-        num_hidden_layers: (0..).take_while(|&index| of(&layer(index)).is_ok()).count(),
+        num_hidden_layers: (0..MAX_LAYERS).take_while(|&index| of(&layer(index)).is_ok()).count(),
         num_attention_heads: heads(graph, hidden_size)?,
         intermediate_size: rows(&layer(0))?,
         max_position_embeddings: rows("embeddings.position_embeddings.weight")?,

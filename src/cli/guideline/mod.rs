@@ -215,8 +215,7 @@ impl Desk {
         let mut body = json!({ "trajectory": trajectory, "turns": attempt.turns,
             "observation": attempt.observation, "budget": attempt.budget });
         if let Some(file) = file {
-            let text =
-                std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
             body["text"] = json!(text);
         } else {
             body["hash"] = json!(match version {

@@ -195,8 +195,11 @@ impl Bench {
         let recap: Vec<_> = sections.iter().filter(|section| section.kind == PieceKind::Recap).collect();
         let text = recap.iter().map(|section| section.text.as_ref()).collect::<Vec<_>>().join("\n");
         let turns = recap.first().zip(recap.last()).map(|(first, last)| [first.turns[0], last.turns[1]]);
-        let source: Vec<String> =
-            turns.into_iter().flat_map(|[first, last]| first..=last).filter_map(|n| session.turn_text(n as usize)).collect();
+        let source: Vec<String> = turns
+            .into_iter()
+            .flat_map(|[first, last]| first..=last)
+            .filter_map(|n| session.turn_text(n as usize))
+            .collect();
         Ok(Outcome {
             guideline: steering.label.clone(),
             turns: turns.map(|turns| turns.map(|turn| turn + self.messages.shift)),

@@ -37,9 +37,8 @@ pub(super) struct Current {
 
 impl Current {
     pub(super) fn of_champions(champions: BTreeMap<Place, Steering>) -> Option<Self> {
-        let served = champions.into_iter().map(|(place, champion)| {
-            (place, Served { champion: Some(champion), canary: None })
-        });
+        let served =
+            champions.into_iter().map(|(place, champion)| (place, Served { champion: Some(champion), canary: None }));
         Self::new(served.collect(), 0, Vec::new())
     }
 

@@ -229,12 +229,7 @@ impl Pipeline {
     /// # Errors
     ///
     /// [`Failure::Invalid`] where no champion before this one is known; [`Failure::Namespace`].
-    pub async fn roll_back_guideline(
-        &self,
-        caller: &Caller,
-        set: &str,
-        kind: &str,
-    ) -> Result<GuidelineState, Failure> {
+    pub async fn roll_back_guideline(&self, caller: &Caller, set: &str, kind: &str) -> Result<GuidelineState, Failure> {
         reaches_all(caller)?;
         let place = known_place(set, kind)?;
         let before = self.guideline(set, kind).await?;

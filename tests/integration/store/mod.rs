@@ -4,5 +4,6 @@ mod append;
 mod bed;
 mod deletion;
 mod faults;
+mod guidelines;
 mod records;
 mod search;

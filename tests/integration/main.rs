@@ -13,6 +13,7 @@ mod app;
 mod auth;
 mod context;
 mod events;
+mod guideline_cli;
 mod guideline_versions;
 mod guidelines;
 mod openapi;

@@ -144,7 +144,9 @@ fn group(messages: &[Admitted]) -> Vec<Turn> {
     let plain: Vec<_> = messages.iter().map(|admitted| admitted.message.clone()).collect();
     let kind = detect_agent_kind(&plain, false).unwrap_or(AgentKind::Tool);
     let mut builder = TurnBuilder::new(kind);
-    plain.iter().for_each(|message| builder.push(message));
+    for message in &plain {
+        builder.push(message);
+    }
     builder.turns().to_vec()
 }
 

@@ -62,7 +62,7 @@ impl Current {
             };
             sets.insert(set.clone(), Arc::new(complete));
         }
-        Some(Self { sets, default, served, state, faults })
+        Some(Self { served, sets, default, state, faults })
     }
 
     pub(super) fn champions(&self, set: &str) -> Option<Arc<GuidelineSet>> {

@@ -60,8 +60,8 @@ async fn an_edited_guideline_is_saved_compared_tried_activated_and_rolled_back()
     let hash = String::from_utf8(edited.stdout).unwrap().trim().to_owned();
     let short = &hash[..11];
     assert!(String::from_utf8_lossy(&edited.stderr).contains(&format!("recapd guideline activate {NAME} {short}")));
-    assert!(desk.said(&["show", NAME, "--version", short]).ends_with("\nKeep the jobs, too.\n"));
-    assert!(desk.said(&["list"]).lines().any(|line| line.starts_with(NAME) && line.contains(short)));
+    assert!(desk.said(&["show", NAME, "--hash", short]).ends_with("\nKeep the jobs, too.\n"));
+    assert!(desk.said(&["list"]).lines().any(|line| line.trim_start().starts_with(NAME) && line.contains(short)));
     assert!(desk.said(&["diff", NAME]).contains("\n+Keep the jobs, too."));
 
     let path = desk.app.trajectory(&json!({ "id": "t" })).await;
@@ -106,7 +106,7 @@ async fn what_is_no_guideline_is_not_saved() {
     std::fs::write(&file, "Use AKIAABCDEFGHIJKLMNOP.").unwrap();
     let refused = desk.run(&["edit", NAME, "--file", file.to_str().unwrap()]);
     assert!(String::from_utf8(refused.stderr).unwrap().contains("an AWS access key"));
-    for bad in [&["show", "default"][..], &["show", "default/histroy"], &["show", NAME, "--version", "b3:00"]] {
+    for bad in [&["show", "default"][..], &["show", "default/histroy"], &["show", NAME, "--hash", "b3:00"]] {
         assert_eq!(desk.run(bad).status.code(), Some(2), "{bad:?}");
     }
 }

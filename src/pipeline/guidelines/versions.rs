@@ -42,7 +42,7 @@ pub struct Draft {
     pub text: String,
     /// What its author says of it.
     pub note: Option<String>,
-    /// Where it comes from: `api` or `cli`.
+    /// Where it comes from, as `api`.
     pub origin: &'static str,
 }
 

@@ -29,7 +29,7 @@ pub struct GuidelineVersion {
     pub text: String,
     /// What its author said of it.
     pub note: Option<String>,
-    /// Where it came from: `shipped`, `file`, `api` or `cli`.
+    /// Where it came from: `shipped`, `file` or `api`.
     pub origin: String,
     /// Who brought it.
     pub actor: String,

@@ -13,6 +13,8 @@ mod app;
 mod auth;
 mod context;
 mod events;
+mod guideline_cli;
+mod guideline_versions;
 mod guidelines;
 mod jobs;
 mod llm_server;

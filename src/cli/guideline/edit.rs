@@ -19,12 +19,12 @@ pub(super) struct Edit {
     name: Name,
     /// The version to begin with; the champion where it is left out
     #[arg(long, value_name = "HASH")]
-    version: Option<String>,
+    hash: Option<String>,
     /// What is to be said of the draft
     #[arg(long)]
     note: Option<String>,
     /// Save this file's text instead of opening an editor
-    #[arg(long, value_name = "FILE", conflicts_with = "version")]
+    #[arg(long, value_name = "FILE", conflicts_with = "hash")]
     file: Option<PathBuf>,
     /// The editor
     #[arg(long, env = "EDITOR", hide_env_values = true, default_value = "vi", value_name = "COMMAND")]
@@ -70,9 +70,9 @@ impl Edit {
 
     /// Returns the text to begin with.
     async fn before(&self, desk: &Desk) -> anyhow::Result<String> {
-        match desk.version(&self.name, self.version.as_deref()).await {
+        match desk.version(&self.name, self.hash.as_deref()).await {
             Ok(version) => Ok(show::text(&version, "text").to_owned()),
-            Err(error) if self.version.is_none() && is_missing(&error) => {
+            Err(error) if self.hash.is_none() && is_missing(&error) => {
                 Ok(format!("---\nkind: {}\n---\n", self.name.kind.name()))
             }
             Err(error) => Err(error),
@@ -106,7 +106,7 @@ impl Edit {
         let short: String = hash.chars().take("b3:".len() + 8).collect();
         output::note(&format!(
             "saved as a draft. Go on with\n  recapd guideline diff {name}\n  \
-             recapd guideline try {name} TRAJECTORY --version {short}\n  \
+             recapd guideline try {name} TRAJECTORY --hash {short}\n  \
              recapd guideline activate {name} {short} --canary 0.1"
         ));
         Ok(Done::Well)

@@ -39,7 +39,7 @@ enum Action {
         name: Name,
         /// The version; the champion where it is left out
         #[arg(long, value_name = "HASH")]
-        version: Option<String>,
+        hash: Option<String>,
     },
     /// Change a version in an editor and save it as a draft
     Edit(edit::Edit),
@@ -59,7 +59,7 @@ enum Action {
         /// The guideline
         name: Name,
         /// The version
-        version: String,
+        hash: String,
         /// On trial for this share of trajectories, above 0 and at most 1
         #[arg(long, value_name = "SHARE")]
         canary: Option<f64>,
@@ -87,7 +87,7 @@ struct Try {
     trajectory: String,
     /// The version; the newest draft, or else the champion, where it is left out
     #[arg(long, value_name = "HASH", conflicts_with = "file")]
-    version: Option<String>,
+    hash: Option<String>,
     /// A file with the text instead of a stored version
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -149,12 +149,12 @@ impl Guideline {
         let desk = Desk { daemon, json: setting.json };
         match self.action {
             Action::List => desk.list().await?,
-            Action::Show { name, version } => desk.show(&name, version.as_deref()).await?,
+            Action::Show { name, hash } => desk.show(&name, hash.as_deref()).await?,
             Action::Edit(edit) => return edit.run(&desk).await,
             Action::Diff { name, from, to } => desk.diff(&name, from.as_deref(), to.as_deref()).await?,
             Action::Try(attempt) => desk.attempt(&attempt).await?,
-            Action::Activate { name, version, canary, expected } => {
-                desk.activate(&name, &version, canary, expected.as_deref()).await?;
+            Action::Activate { name, hash, canary, expected } => {
+                desk.activate(&name, &hash, canary, expected.as_deref()).await?;
             }
             Action::Rollback { name } => {
                 let after = desk.post(&path(&name, "/rollback"), &json!({})).await?;
@@ -211,16 +211,15 @@ impl Desk {
     }
 
     async fn attempt(&self, attempt: &Try) -> anyhow::Result<()> {
-        let Try { name, trajectory, version, file, .. } = attempt;
+        let Try { name, trajectory, hash, file, .. } = attempt;
         let mut body = json!({ "trajectory": trajectory, "turns": attempt.turns,
             "observation": attempt.observation, "budget": attempt.budget });
         if let Some(file) = file {
-            let text =
-                std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
             body["text"] = json!(text);
         } else {
-            body["hash"] = json!(match version {
-                Some(version) => Some(self.hash(name, Some(version)).await?),
+            body["hash"] = json!(match hash {
+                Some(hash) => Some(self.hash(name, Some(hash)).await?),
                 None => self.newest_draft(name).await?,
             });
         }

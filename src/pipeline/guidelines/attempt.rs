@@ -144,7 +144,9 @@ fn group(messages: &[Admitted]) -> Vec<Turn> {
     let plain: Vec<_> = messages.iter().map(|admitted| admitted.message.clone()).collect();
     let kind = detect_agent_kind(&plain, false).unwrap_or(AgentKind::Tool);
     let mut builder = TurnBuilder::new(kind);
-    plain.iter().for_each(|message| builder.push(message));
+    for message in &plain {
+        builder.push(message);
+    }
     builder.turns().to_vec()
 }
 
@@ -195,8 +197,11 @@ impl Bench {
         let recap: Vec<_> = sections.iter().filter(|section| section.kind == PieceKind::Recap).collect();
         let text = recap.iter().map(|section| section.text.as_ref()).collect::<Vec<_>>().join("\n");
         let turns = recap.first().zip(recap.last()).map(|(first, last)| [first.turns[0], last.turns[1]]);
-        let source: Vec<String> =
-            turns.into_iter().flat_map(|[first, last]| first..=last).filter_map(|n| session.turn_text(n as usize)).collect();
+        let source: Vec<String> = turns
+            .into_iter()
+            .flat_map(|[first, last]| first..=last)
+            .filter_map(|n| session.turn_text(n as usize))
+            .collect();
         Ok(Outcome {
             guideline: steering.label.clone(),
             turns: turns.map(|turns| turns.map(|turn| turn + self.messages.shift)),

@@ -37,9 +37,8 @@ pub(super) struct Current {
 
 impl Current {
     pub(super) fn of_champions(champions: BTreeMap<Place, Steering>) -> Option<Self> {
-        let served = champions.into_iter().map(|(place, champion)| {
-            (place, Served { champion: Some(champion), canary: None })
-        });
+        let served =
+            champions.into_iter().map(|(place, champion)| (place, Served { champion: Some(champion), canary: None }));
         Self::new(served.collect(), 0, Vec::new())
     }
 
@@ -63,7 +62,7 @@ impl Current {
             };
             sets.insert(set.clone(), Arc::new(complete));
         }
-        Some(Self { sets, default, served, state, faults })
+        Some(Self { served, sets, default, state, faults })
     }
 
     pub(super) fn champions(&self, set: &str) -> Option<Arc<GuidelineSet>> {

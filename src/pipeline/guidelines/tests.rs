@@ -21,13 +21,15 @@ fn write(dir: &Path, path: &str, text: impl AsRef<[u8]>) {
 #[test]
 fn all_shipped_guidelines_have_rules_that_compile_and_words() {
     for file in shipped::files() {
-        let guideline = Guideline::parse(&file.text).unwrap();
-        RulesMatcher::new(&guideline.rules).unwrap();
+        let Place { set, kind } = &file.place;
+        let guideline = Steering::read(set, *kind, &file.text).unwrap().guideline;
+        assert_eq!(guideline.kind, Some(*kind));
+        assert_eq!(secrets::secret_in(&file.text), None);
         assert!(guideline.body.contains("Never"), "{}", file.path.display());
-        assert_eq!(guideline.rules == Rules::default(), file.set == DEFAULT_SET, "{}", file.path.display());
+        assert_eq!(guideline.rules == Rules::default(), set == DEFAULT_SET, "{}", file.path.display());
     }
     let sets = load(None).unwrap();
-    assert_eq!(sets.all().map(|(name, _)| name).collect::<Vec<_>>(), ["coding", "default", "service"]);
+    assert_eq!(sets.all().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), ["coding", "default", "service"]);
 }
 
 #[test]
@@ -94,4 +96,54 @@ fn every_fault_is_named_with_its_place() {
     }
     let said = load(Some(&dir.path().join("gone"))).unwrap_err().to_string();
     assert!(said.starts_with("guidelines.dir: ") && said.contains("gone cannot be read"), "{said}");
+}
+
+#[test]
+fn shipped_bodies_are_filled_and_ask_for_the_sections_that_they_name() {
+    for file in shipped::files() {
+        let guideline = Guideline::parse_as(file.place.kind, &file.text).unwrap();
+        let filled = guideline.render_body(&[("most_tokens", "777")]).unwrap();
+        assert!(filled.contains("777") && filled.len() < 3_000, "{}", file.path.display());
+        let headings: Vec<&str> = filled
+            .lines()
+            .filter_map(|line| line.strip_prefix("- **")?.split_once("**"))
+            .map(|(name, _)| name)
+            .collect();
+        let written: Vec<&str> = guideline.write.iter().map(|section| section.name.as_str()).collect();
+        assert_eq!(headings, written, "{}", file.path.display());
+    }
+}
+
+#[test]
+fn a_share_of_trajectories_is_steered_by_the_version_on_trial() {
+    let place = |set: &str, kind| Place { set: set.to_owned(), kind };
+    let champions: BTreeMap<Place, Steering> = steering_of(&shipped::files(), &mut Vec::new());
+    let trial = Steering::read("coding", Kind::History, "Try this.").unwrap();
+    let with_share = |ppm| {
+        let served = champions
+            .clone()
+            .into_iter()
+            .map(|(place, champion)| (place, current::Served { champion: Some(champion), canary: None }));
+        let mut served: BTreeMap<_, _> = served.collect();
+        served.get_mut(&place("coding", Kind::History)).unwrap().canary = Some((trial.clone(), ppm));
+        Current::new(served, 0, Vec::new()).unwrap()
+    };
+    let ids: Vec<String> = (0..10_000).map(|n| format!("0192f0c4-7d1e-7000-8000-{n:012x}")).collect();
+    let steered = |current: &Current| -> Vec<bool> {
+        let is_tried = |id: &String| current.for_trajectory("coding", id).unwrap().history.hash == trial.hash;
+        ids.iter().map(is_tried).collect()
+    };
+    let tenth = steered(&with_share(100_000));
+    let count = tenth.iter().filter(|tried| **tried).count();
+    assert!((900..=1_100).contains(&count), "{count}");
+    assert_eq!(tenth, steered(&with_share(100_000)));
+    let third = steered(&with_share(333_333));
+    assert!(tenth.iter().zip(&third).all(|(small, large)| *large || !small), "a larger share has all of a smaller one");
+    assert!(steered(&with_share(current::WHOLE_PPM)).iter().all(|tried| *tried));
+    let current = with_share(current::WHOLE_PPM);
+    let (tried, champions) = (current.for_trajectory("coding", "t").unwrap(), current.champions("coding").unwrap());
+    assert_eq!(tried.observation.label, champions.observation.label);
+    assert_ne!(tried.history.label, champions.history.label);
+    assert!(current.for_trajectory("service", "t").unwrap().is_same(&current.champions("service").unwrap()));
+    assert!(current.for_trajectory("gone", "t").is_none());
 }

@@ -42,7 +42,7 @@ pub struct Draft {
     pub text: String,
     /// What its author says of it.
     pub note: Option<String>,
-    /// Where it comes from: `api` or `cli`.
+    /// Where it comes from, as `api`.
     pub origin: &'static str,
 }
 
@@ -229,12 +229,7 @@ impl Pipeline {
     /// # Errors
     ///
     /// [`Failure::Invalid`] where no champion before this one is known; [`Failure::Namespace`].
-    pub async fn roll_back_guideline(
-        &self,
-        caller: &Caller,
-        set: &str,
-        kind: &str,
-    ) -> Result<GuidelineState, Failure> {
+    pub async fn roll_back_guideline(&self, caller: &Caller, set: &str, kind: &str) -> Result<GuidelineState, Failure> {
         reaches_all(caller)?;
         let place = known_place(set, kind)?;
         let before = self.guideline(set, kind).await?;

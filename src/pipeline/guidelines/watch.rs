@@ -171,9 +171,10 @@ impl Guidelines {
     async fn rebuild(&self, store: &Store, mut faults: Vec<String>) -> Result<(), StoreError> {
         let state = store.guideline_state().await?;
         let before = self.current.load_full();
-        let champions = self.shipped.iter().map(|(place, steering)| {
-            (place.clone(), Served { champion: Some(steering.clone()), canary: None })
-        });
+        let champions = self
+            .shipped
+            .iter()
+            .map(|(place, steering)| (place.clone(), Served { champion: Some(steering.clone()), canary: None }));
         let mut served: BTreeMap<Place, Served> = champions.collect();
         for head in store.guideline_heads().await? {
             let Some(place) = place_of(&head) else { continue };
@@ -205,7 +206,8 @@ async fn steering(
     known: Option<&Served>,
     faults: &mut Vec<String>,
 ) -> Result<Option<Steering>, StoreError> {
-    let known = known.into_iter().flat_map(|known| known.champion.iter().chain(known.canary.iter().map(|(one, _)| one)));
+    let known =
+        known.into_iter().flat_map(|known| known.champion.iter().chain(known.canary.iter().map(|(one, _)| one)));
     if let Some(steering) = known.into_iter().find(|steering| steering.hash == hash) {
         return Ok(Some(steering.clone()));
     }

@@ -5,5 +5,6 @@ pub mod bed;
 mod deletion;
 mod faults;
 mod model_calls;
+mod guidelines;
 mod records;
 mod search;

@@ -186,6 +186,13 @@ impl LlmError {
         }
     }
 
+    /// Tells whether the same request may do better some time later: what is transient, and limits that are refilled.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        let refills = matches!(self, Self::Capped { retry_after_s: Some(_), .. } | Self::RateLimited { .. } | Self::Cancelled);
+        refills || self.is_transient()
+    }
+
     /// Returns how long the endpoint or the limit asks to wait before another call.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -6,6 +6,8 @@
 mod caps;
 mod dialect;
 mod error;
+#[cfg(feature = "local-models")]
+mod local;
 mod prices;
 mod prompt;
 mod remote;
@@ -13,23 +15,53 @@ mod repair;
 mod retry;
 mod transport;
 mod wire;
+#[cfg(not(feature = "local-models"))]
+mod without;
 
 use tokio_util::sync::CancellationToken;
 
 pub use caps::Spent;
 pub use error::{Cap, LlmError, Outcome};
+#[cfg(feature = "local-models")]
+pub use local::{Local, Scorer};
 pub use prices::{ModelPrice, Usage};
 pub use prompt::{Answer, Attempt, Finish, Prompt, Purpose, Reply, Schema, Site};
 pub use remote::{Remote, RemoteError};
 pub use repair::RepairError;
 pub use retry::Retry;
 pub use transport::EndpointError;
+#[cfg(not(feature = "local-models"))]
+pub use without::Scorer;
 
 /// A model that answers prompts.
 #[derive(Debug, Clone)]
 pub enum Backend {
     /// Behind an endpoint.
     Remote(Remote),
+    /// In this process.
+    #[cfg(feature = "local-models")]
+    Local(Local),
+}
+
+/// Whether a model can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It can.
+    Ready,
+    /// It is being loaded; requests wait.
+    Loading,
+    /// It cannot, for this reason.
+    Failed(String),
+}
+
+/// A model's name with the beginning of the hash of its weights, once they are loaded (law 12).
+#[cfg(feature = "local-models")]
+fn label(name: &str, hash: Option<&str>) -> String {
+    const SHOWN: usize = 8;
+    match hash.and_then(|hash| hash.get(..SHOWN)) {
+        Some(hash) => format!("{name}@{hash}"),
+        None => name.to_owned(),
+    }
 }
 
 impl Backend {
@@ -38,6 +70,34 @@ impl Backend {
     pub fn model(&self) -> &str {
         match self {
             Self::Remote(remote) => remote.model(),
+            #[cfg(feature = "local-models")]
+            Self::Local(local) => local.model(),
+        }
+    }
+
+    /// Returns what results call the model.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::Remote(remote) => remote.model().to_owned(),
+            #[cfg(feature = "local-models")]
+            Self::Local(local) => local.label(),
+        }
+    }
+
+    /// Tells whether it is behind an endpoint.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Remote(_))
+    }
+
+    /// Tells whether it can be asked. An endpoint is taken to be there until it is asked.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self {
+            Self::Remote(_) => State::Ready,
+            #[cfg(feature = "local-models")]
+            Self::Local(local) => local.state(),
         }
     }
 
@@ -45,6 +105,8 @@ impl Backend {
     pub async fn complete(&self, prompt: &Prompt, cancelled: &CancellationToken) -> Answer {
         let answer = match self {
             Self::Remote(remote) => remote.complete(prompt, cancelled).await,
+            #[cfg(feature = "local-models")]
+            Self::Local(local) => local.complete(prompt, cancelled).await,
         };
         answer.attempts.iter().for_each(count);
         answer

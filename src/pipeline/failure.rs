@@ -64,6 +64,7 @@ impl Failure {
     pub fn of_change(error: ChangeError, id: &str) -> Self {
         match error {
             ChangeError::NoTrajectory => Self::no_trajectory(id),
+            ChangeError::LeaseLost => Self::CutOff("the lease of a job was lost"),
             ChangeError::NoMessage => Self::NotFound(format!("such message in trajectory `{id}`")),
             ChangeError::Exists => Self::Exists(id.to_owned()),
             ChangeError::LengthMismatch { current } | ChangeError::VersionMismatch { current } => {

@@ -47,10 +47,10 @@ pub use engine::Engine;
 pub use epochs::{EpochRow, Snapshot};
 pub use error::{ChangeError, StoreError};
 pub use fork::Fork;
-pub use jobs::{ClaimRequest, Claimed, Enqueued, Job, JobCounts, JobFilter, JobPage, JobRow, JobState, Lease, NewJob};
 pub use guidelines::{
     GuidelineChange, GuidelineError, GuidelineEvent, GuidelineHead, GuidelineKey, GuidelineStep, GuidelineVersion,
 };
+pub use jobs::{ClaimRequest, Claimed, Enqueued, Job, JobCounts, JobFilter, JobPage, JobRow, JobState, Lease, NewJob};
 pub use keys::KeyRow;
 pub use maintenance::{CheckReport, Health};
 pub use messages::{MessageRow, Pinned};

@@ -53,7 +53,6 @@ fn elide<const BYTES: usize>(bencher: Bencher, text: Text) {
         budget_tokens: 512,
         counter: &*counter,
         query: &["why did worker 3 time out on order W0000410"],
-        rules: &rules,
-    };
+        rules: &rules, scores: &[] };
     bencher.counter(BytesCount::of_str(&text)).bench_local(|| elide_text(&request));
 }

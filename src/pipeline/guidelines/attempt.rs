@@ -246,8 +246,7 @@ impl Source<'_> {
             budget_tokens,
             counter: counter.as_ref(),
             query: &[],
-            rules: &steering.rules,
-        };
+            rules: &steering.rules, scores: &[] };
         let full_tokens = counter.count(self.text);
         let (text, tokens) =
             elide(&request).map_or_else(|| (self.text.to_owned(), full_tokens), |elided| (elided.text, elided.tokens));

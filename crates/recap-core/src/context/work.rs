@@ -220,8 +220,7 @@ impl Session {
             budget_tokens: most,
             counter: &*settings.counter,
             query: &[],
-            rules: &settings.rules,
-        });
+            rules: &settings.rules, scores: &[] });
         shorter.map_or_else(|| served.to_owned(), |elided| elided.text)
     }
 

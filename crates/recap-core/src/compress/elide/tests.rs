@@ -27,7 +27,7 @@ impl TokenCounter for Quarter {
 fn run(text: &str, budget_tokens: u32, query: &[&str], rules: &Rules) -> Option<Elided> {
     let rules = RulesMatcher::new(rules).unwrap();
     let original = OriginalHash::of("the source");
-    elide(&Elide { text, original, budget_tokens, counter: &Quarter, query, rules: &rules })
+    elide(&Elide { text, original, budget_tokens, counter: &Quarter, query, rules: &rules, scores: &[] })
 }
 
 fn shown(text: &str, budget: u32, query: &[&str]) -> String {

@@ -7,6 +7,8 @@ use super::fate::{Fate, Fates};
 use crate::compress::kind::{Kind, log_prefix, number_prefix};
 use crate::compress::units::{UnitRole, Units};
 
+/// Worth of a unit that a model finds to answer the query fully: as much as an error.
+const SCORE: f64 = 7.0;
 /// The longest word that can be a value, in bytes.
 const VALUE_BYTES: usize = 160;
 /// The most values that one unit is worth.
@@ -62,7 +64,7 @@ pub fn worths(request: &Elide<'_>, cut: &Units, density: f64) -> Worths {
     let telling = cut.units.iter().filter(|unit| unit.role != UnitRole::Boilerplate).count();
     let mut at = 0;
     let mut units = Vec::with_capacity(found.len());
-    for (unit, found) in cut.units.iter().zip(found) {
+    for (number, (unit, found)) in cut.units.iter().zip(found).enumerate() {
         let text = request.text.get(unit.span.clone()).unwrap_or_default();
         let fate = fates.next(unit, text);
         let filler = unit.role == UnitRole::Boilerplate;
@@ -72,6 +74,7 @@ pub fn worths(request: &Elide<'_>, cut: &Units, density: f64) -> Worths {
             own += place(at, telling.saturating_sub(at + 1));
             at += 1;
         }
+        own += f64::from(relevance(request.scores, number)) * SCORE;
         if fate == Fate::Keep {
             own += 1000.0;
         }
@@ -88,6 +91,13 @@ pub fn worths(request: &Elide<'_>, cut: &Units, density: f64) -> Worths {
         });
     }
     Worths { units, tokens: words.ids.len() }
+}
+
+/// A unit's score; beside one that answers, half of its score: neighbours say what it means.
+fn relevance(scores: &[f32], unit: usize) -> f32 {
+    let at = |unit: usize| scores.get(unit).copied().unwrap_or_default();
+    let beside = unit.checked_sub(1).map_or(0.0, at).max(at(unit + 1));
+    at(unit).max(beside / 2.0)
 }
 
 fn role_worth(role: UnitRole, kind: Kind, text: &str) -> f64 {

@@ -13,7 +13,7 @@ mod tests;
 
 pub use accept::{Rejection, Terms, Written, accept};
 pub use grounds::Grounds;
-pub use prompt::{Input, Prompt, prompt, repair};
+pub use prompt::{Input, Prompt, prompt};
 
 /// A headed section that a reply must have.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -65,17 +65,6 @@ pub fn prompt(input: &Input<'_>) -> Prompt {
     Prompt { system, user, schema: schema(&names) }
 }
 
-/// Returns the user message that asks again after a reply that cannot stand.
-#[must_use]
-pub fn repair(prompt: &Prompt, reply: &str, why: &str) -> String {
-    const SHOWN_CHARS: usize = 2_000;
-    let shown: String = reply.chars().take(SHOWN_CHARS).collect();
-    format!(
-        "{}\n\nYour last reply was:\n<reply>\n{shown}\n</reply>\nIt cannot be used: {why}. Reply again.",
-        prompt.user
-    )
-}
-
 fn schema(names: &[&str]) -> Value {
     let list = json!({"type": "array", "items": {"type": "string"}, "maxItems": MOST_ITEMS});
     let properties: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), list.clone())).collect();

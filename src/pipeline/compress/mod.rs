@@ -1,0 +1,69 @@
+//! Compression by models, in the background: what is to be done, who does it, what becomes of it.
+//!
+//! The cascade is `llm → extract → rules`: each chat model in turn, then scored lines, and rules serve all along. A read
+//! waits for none of it (law 6); what is made stands from the next epoch on.
+
+mod compressors;
+mod history;
+mod ledger;
+mod observations;
+mod schedule;
+mod scores;
+
+use recap_core::context::Compression;
+
+pub use compressors::{Compressors, Ready};
+pub use schedule::{COMPRESS_HISTORY, COMPRESS_OBSERVATIONS};
+
+use super::failure::Failure;
+use crate::llm::Attempt;
+
+/// Why a model made nothing that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unmade {
+    /// It cannot be asked now; later it may be.
+    #[error("{0}")]
+    Later(String),
+    /// What it makes of this input cannot be used.
+    #[error("{0}")]
+    Never(String),
+}
+
+/// What was made, and what it cost.
+#[derive(Debug)]
+pub struct Product {
+    /// The compression, or why there is none.
+    pub made: Result<Compression, Unmade>,
+    /// The account of every call to a chat model.
+    pub attempts: Vec<Attempt>,
+}
+
+/// How a background job ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Done {
+    /// There was nothing to do: the job is to be completed.
+    Nothing,
+    /// What was made is stored, and the job completed with it.
+    Stored,
+    /// The models cannot be asked now.
+    Later(String),
+}
+
+/// The name of who made something, as receipts show it.
+fn maker(kind: &str, model: &str) -> String {
+    format!("{kind}:{model}")
+}
+
+/// The key under which the same work is found again: the hash of who does it, under what, on what.
+fn key_of(parts: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+fn unreadable() -> Failure {
+    crate::store::StoreError::Unreadable("a compression").into()
+}

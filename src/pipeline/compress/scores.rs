@@ -1,0 +1,33 @@
+//! Lines of old turns, scored by how well they answer what the agent is doing.
+
+use recap_core::context::{Compression, Maker, ScoreWork, Scored};
+
+use super::{Compressors, Product, Unmade, maker};
+
+/// Tokens of one turn that are scored.
+const SCORED_TOKENS: usize = 8_192;
+
+impl Compressors {
+    /// Has a turn's lines scored.
+    pub async fn score(&self, work: &ScoreWork) -> Product {
+        Product { made: self.scored(work).await, attempts: Vec::new() }
+    }
+
+    async fn scored(&self, work: &ScoreWork) -> Result<Compression, Unmade> {
+        let scorer = self.scorer().ok_or_else(|| Unmade::Never("there is nothing that scores lines".to_owned()))?;
+        let texts = work.lines.iter().map(|(_, text)| text.clone()).collect();
+        let scores = scorer.score(work.query.clone(), texts, SCORED_TOKENS).await.map_err(|error| {
+            let why = error.to_string();
+            if error.may_pass() { Unmade::Later(why) } else { Unmade::Never(why) }
+        })?;
+        let numbered = work.lines.iter().zip(scores).filter_map(|((line, _), score)| Some((*line, score?))).collect();
+        let by = Maker { compressor: maker("extract", &scorer.label()), ..Maker::default() };
+        Ok(Compression::Scored(Scored { turn: work.turn, agent_kind: work.agent_kind, scores: numbered, by }))
+    }
+}
+
+/// What stands for a turn whose lines cannot be scored: no scores.
+pub(super) fn unscored(work: &ScoreWork, why: String) -> Compression {
+    let by = Maker { compressor: "none".to_owned(), rejected: vec![why], ..Maker::default() };
+    Compression::Scored(Scored { turn: work.turn, agent_kind: work.agent_kind, scores: Vec::new(), by })
+}

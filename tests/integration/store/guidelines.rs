@@ -1,11 +1,17 @@
 //! Guidelines: versions, what steers, and races for it.
 
 use recap_core::trajectory::OriginalHash;
+use recapd::app::{App, open_data};
+use recapd::pipeline::failure::Failure;
+use recapd::pipeline::guidelines::{Activation, Draft};
+use recapd::pipeline::keys::Caller;
 use recapd::store::{
-    GuidelineChange, GuidelineError, GuidelineHead, GuidelineKey, GuidelineStep, GuidelineVersion, Store,
+    GuidelineChange, GuidelineError, GuidelineHead, GuidelineKey, GuidelineStep, GuidelineVersion, Store, StoreUrl,
 };
+use recapd::world::World;
 
 use super::bed::{Bed, on_each_engine};
+use crate::app::config;
 
 on_each_engine!(versions_are_kept_by_content, champions_change_one_at_a_time, files_come_and_go, one_of_many_wins);
 
@@ -132,4 +138,33 @@ async fn one_of_many_wins(bed: Bed) {
     }
     assert_eq!(winners.len(), 1);
     assert_eq!(head(&bed.store).await.champion, winners[0]);
+}
+
+/// Two daemons share a database only where it is a server.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_daemon_takes_up_an_activation() {
+    let Some(bed) = Bed::postgres().await else { return };
+    let StoreUrl::Postgres(url) = &bed.url else { panic!("no server") };
+    let mut apps = Vec::new();
+    for _ in 0..2 {
+        let config = config(bed.folder(), &[("storage.database_url", url), ("guidelines.watch_ms", "0")]);
+        let data = open_data(&config, bed.folder()).await.unwrap();
+        apps.push(App::start(config, data, World::real()).await.unwrap());
+    }
+    let [one, other] = apps.try_into().ok().unwrap();
+    let steers = |app: &App| app.pipeline().guidelines().for_trajectory(Some("coding"), "t").unwrap().history.hash;
+    let shipped = steers(&one);
+    let draft = Draft { text: "Ours.".to_owned(), note: None, origin: "api" };
+    let caller = Caller::local();
+    one.pipeline().draft_guideline(&caller, "coding", "history", draft).await.unwrap();
+    let activation = || Activation { hash: hash("Ours."), expected_champion: Some(shipped), canary_share: None };
+    one.pipeline().activate_guideline(&caller, "coding", "history", activation()).await.unwrap();
+    assert_eq!((steers(&one), steers(&other)), (hash("Ours."), shipped));
+    // Who has not looked yet is told.
+    let late = other.pipeline().activate_guideline(&caller, "coding", "history", activation()).await;
+    assert!(matches!(late, Err(Failure::Champion { current }) if current == Some(hash("Ours."))));
+    other.pipeline().watch_guidelines().await.unwrap();
+    assert_eq!(steers(&other), hash("Ours."));
+    one.close().await.unwrap();
+    other.close().await.unwrap();
 }

@@ -71,6 +71,7 @@ async fn append_until(store: Store, id: String, agent: u64, end: Instant) -> Vec
             messages,
             expected_length: Some(length),
             idempotency: None,
+            job: None,
             now_ms: 0,
         };
         let start = Instant::now();

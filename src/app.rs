@@ -11,7 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::jobs::{Runner, handlers};
+use crate::llm::{self, Backend, Loaded};
 use crate::pipeline::Pipeline;
+use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::{Counters, TokenizerError};
 use crate::pipeline::guidelines::GuidelineFaults;
 use crate::pipeline::keys::Keys;
@@ -24,6 +27,8 @@ pub const DATABASE_FILE: &str = "recapd.db";
 /// The name of the file whose lock tells that a process uses the data folder.
 const LOCK_FILE: &str = "recapd.lock";
 const USAGE_EVERY: Duration = Duration::from_secs(5);
+/// For how long what was spent on models counts: a day.
+const SPENT_MS: i64 = 86_400_000;
 /// How long an idempotency key is remembered: a day.
 const IDEMPOTENCY_MS: i64 = 86_400_000;
 
@@ -68,6 +73,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A model cannot be started.
+    #[error(transparent)]
+    Models(#[from] llm::LoadError),
     /// Guidelines cannot be used.
     #[error(transparent)]
     Guidelines(#[from] GuidelineFaults),
@@ -97,6 +105,8 @@ struct Inner {
 pub struct Data {
     /// The open, migrated store.
     pub store: Store,
+    /// The data folder.
+    pub folder: PathBuf,
     lock: Option<std::fs::File>,
 }
 
@@ -141,7 +151,7 @@ pub async fn open_data(config: &Config, data_dir: &Path) -> Result<Data, StartEr
     };
     let store = Store::open(&url).await?;
     store.migrate().await?;
-    Ok(Data { store, lock })
+    Ok(Data { store, folder: data_dir.to_owned(), lock })
 }
 
 /// Tells whether a process uses the data folder. Changes nothing.
@@ -179,6 +189,32 @@ fn lock_folder(folder: &Path) -> Result<std::fs::File, StartError> {
     }
 }
 
+/// Starts the models that the configuration names; what the ledger says was spent counts against the limits.
+async fn compressors(config: &Config, data: &Data, world: &World) -> Result<Compressors, StartError> {
+    let from_file = config.llm.api_key_file.as_deref();
+    let from_file = from_file.map(|path| secret_of("llm.api_key_file", path)).transpose()?;
+    let key = config.llm.api_key.clone().or(from_file);
+    let dir = models_dir(config, &data.folder);
+    let Loaded { chats, scorer } = llm::load(config, &dir, key, world)?;
+    let since = world.now_ms() - SPENT_MS;
+    for chat in &chats {
+        if let Backend::Remote(remote) = chat {
+            remote.seed(data.store.model_spending("remote", since).await?.into_iter().map(|row| llm::Spent {
+                at_ms: row.at_ms,
+                tokens: row.tokens,
+                cost_usd_micros: row.cost_usd_micros,
+            }));
+        }
+    }
+    Ok(Compressors::new(config, chats, scorer))
+}
+
+/// Returns the folder of pulled models.
+#[must_use]
+pub fn models_dir(config: &Config, data_dir: &Path) -> PathBuf {
+    config.models.dir.clone().unwrap_or_else(|| data_dir.join("models"))
+}
+
 impl App {
     /// Starts everything but the listener.
     ///
@@ -192,19 +228,21 @@ impl App {
         if config.auth.keys_required && !keys.any().await? {
             return Err(StartError::NoKey);
         }
+        let compressors = compressors(&config, &data, &world).await?;
         let inner = Inner {
             metrics: telemetry::metrics_recorder()?,
             gate: Semaphore::new(config.server.max_concurrent_requests),
             streams: Arc::new(Semaphore::new(config.limits.sse_clients)),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            pipeline: Pipeline::new(data.store, Arc::new(config), world, counters, keys)?,
+            pipeline: Pipeline::new(data.store, Arc::new(config), world, counters, keys, compressors)?,
             _lock: data.lock,
         };
         inner.pipeline.open_guidelines().await?;
         let app = Self { inner: Arc::new(inner) };
         app.inner.tasks.spawn(app.clone().keep_house());
         app.inner.tasks.spawn(app.clone().watch_guidelines());
+        app.inner.tasks.spawn(app.clone().run_jobs());
         Ok(app)
     }
 
@@ -228,6 +266,13 @@ impl App {
             }
             count += 1;
         }
+    }
+
+    /// Runs background jobs until the daemon stops.
+    async fn run_jobs(self) {
+        let (store, world) = (self.pipeline().store().clone(), self.pipeline().world().clone());
+        let runner = handlers(Runner::new(store, self.config().jobs.clone(), world), self.pipeline());
+        runner.run(self.inner.stopping.clone(), self.config().server.shutdown_grace()).await;
     }
 
     /// Takes up changed guidelines until the daemon stops.

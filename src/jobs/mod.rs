@@ -5,11 +5,13 @@
 //! completes the job.
 
 mod attempt;
+mod compress;
 mod runner;
 
 use std::time::Duration;
 
 pub use crate::store::{Job, Lease};
+pub use compress::handlers;
 pub use runner::Runner;
 
 /// Why a handler did not do its job.

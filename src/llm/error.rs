@@ -189,7 +189,8 @@ impl LlmError {
     /// Tells whether the same request may do better some time later: what is transient, and limits that are refilled.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        let refills = matches!(self, Self::Capped { retry_after_s: Some(_), .. } | Self::RateLimited { .. } | Self::Cancelled);
+        let refills =
+            matches!(self, Self::Capped { retry_after_s: Some(_), .. } | Self::RateLimited { .. } | Self::Cancelled);
         refills || self.is_transient()
     }
 

@@ -6,6 +6,7 @@
 mod caps;
 mod dialect;
 mod error;
+mod load;
 #[cfg(feature = "local-models")]
 mod local;
 mod prices;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use caps::Spent;
 pub use error::{Cap, LlmError, Outcome};
+pub use load::{LoadError, Loaded, find, load};
 #[cfg(feature = "local-models")]
 pub use local::{Local, Scorer};
 pub use prices::{ModelPrice, Usage};

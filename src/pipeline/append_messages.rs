@@ -102,6 +102,7 @@ impl Pipeline {
             messages: messages.iter().map(new_message).collect(),
             expected_length: append.expected_length,
             idempotency: append.idempotency,
+            job: None,
             now_ms: self.world().now_ms(),
         };
         let own = self.clone();
@@ -116,9 +117,11 @@ impl Pipeline {
         Ok(held)
     }
 
-    async fn store_and_take(&self, request: AppendRequest, messages: Vec<Admitted>) -> Result<Appended, Failure> {
+    async fn store_and_take(&self, mut request: AppendRequest, messages: Vec<Admitted>) -> Result<Appended, Failure> {
         let id = request.trajectory.clone();
         let (mut slot, mut live) = self.take(&id).await?;
+        let largest = messages.iter().map(|admitted| admitted.served_tokens).max().unwrap_or(0);
+        request.job = self.observation_job(&live, largest);
         let appended = match self.store().append(request).await {
             Ok(appended) => appended,
             Err(error) => {

@@ -1,9 +1,9 @@
 //! One live trajectory: its record, its session in the core, its sums.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use recap_core::context::{Admitted, Handles, Session, Settings, addresses};
+use recap_core::context::{Admitted, Compression, Handles, Session, Settings, addresses};
 use recap_core::tokens::Counter;
 use recap_core::trajectory::{Block, Edits, Limits, Message, OriginalHash, WireFormat, count_message, parse_messages};
 use serde_json::value::RawValue;
@@ -39,6 +39,8 @@ pub struct Live {
     pub repeats: Repeats,
     /// Whether its next epoch is being prepared.
     pub preparing: bool,
+    /// The lines and turns from which on models were asked to prepare it.
+    pub asked: HashSet<(String, u32)>,
     /// The guidelines that steer it.
     pub guidelines: Arc<GuidelineSet>,
 }
@@ -67,6 +69,12 @@ impl Live {
         self.row = row;
         self.repeats.clear();
         Ok(())
+    }
+
+    /// Returns the tokens above which a model shortens a result.
+    #[must_use]
+    pub fn t_obs(&self) -> u32 {
+        self.held.t_obs.under(self.guidelines.observation.guideline.thresholds.t_obs)
     }
 
     /// Returns the budget of reads that name none.
@@ -158,6 +166,7 @@ impl Pipeline {
             sums: Sums::default(),
             repeats: Repeats::default(),
             preparing: false,
+            asked: HashSet::new(),
             guidelines,
         };
         while live.row.length < length {
@@ -167,6 +176,9 @@ impl Pipeline {
                 return Err(StoreError::Unreadable("a trajectory with fewer messages than its length").into());
             }
             live = compute(usize::MAX, move || live.readmitted(rows)).await??;
+        }
+        for made in self.compressions(id).await? {
+            live.session.take(made);
         }
         // The newest epoch of each line comes last.
         for epoch in self.inner.store.epochs(id, None).await? {
@@ -195,6 +207,20 @@ impl Pipeline {
             }
         }
         Ok(admitted)
+    }
+}
+
+impl Pipeline {
+    /// What models made for a trajectory, recaps in the order of their turns.
+    async fn compressions(&self, id: &str) -> Result<Vec<Compression>, Failure> {
+        let rows = self.inner.store.compressions(id).await?;
+        let read = |row: &String| serde_json::from_str(row).map_err(|_| StoreError::Unreadable("a compression"));
+        let mut made = rows.iter().map(read).collect::<Result<Vec<Compression>, _>>()?;
+        made.sort_by_key(|made| match made {
+            Compression::Told(told) => told.turns[0],
+            Compression::Condensed(_) | Compression::Scored(_) => 0,
+        });
+        Ok(made)
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod append_messages;
 pub mod checks;
+pub mod compress;
 pub mod compress_once;
 pub mod counters;
 pub mod events;
@@ -33,6 +34,7 @@ use crate::config::Config;
 use crate::store::{Store, StoreError};
 use crate::world::World;
 
+use compress::Compressors;
 use counters::Counters;
 use events::Events;
 use failure::Failure;
@@ -53,6 +55,7 @@ struct Inner {
     world: World,
     counters: Counters,
     guidelines: Guidelines,
+    compressors: Compressors,
     sessions: Sessions,
     events: Events,
     keys: Keys,
@@ -74,6 +77,7 @@ impl Pipeline {
         world: World,
         counters: Counters,
         keys: Keys,
+        compressors: Compressors,
     ) -> Result<Self, GuidelineFaults> {
         let sessions = Sessions::new(config.limits.cache_sessions);
         let events = Events::new(config.limits.sse_buffer);
@@ -82,6 +86,7 @@ impl Pipeline {
             world,
             counters,
             guidelines: Guidelines::load(&config.guidelines)?,
+            compressors,
             sessions,
             events,
             keys,
@@ -121,6 +126,12 @@ impl Pipeline {
     #[must_use]
     pub fn guidelines(&self) -> &Guidelines {
         &self.inner.guidelines
+    }
+
+    /// Returns the models that compress.
+    #[must_use]
+    pub fn compressors(&self) -> &Compressors {
+        &self.inner.compressors
     }
 
     /// Returns the keys.

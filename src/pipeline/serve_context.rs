@@ -138,6 +138,7 @@ impl Pipeline {
             served.receipt.warnings.push("guideline_set_missing".to_owned());
         }
         self.note_read(&mut live, &served);
+        let line = request.line_key();
         let etag = etag_of(&served);
         let context = Arc::new(Context { served, format: ask.format, etag, written: OnceLock::new() });
         if is_read {
@@ -146,6 +147,7 @@ impl Pipeline {
             live.repeats.clear();
         }
         self.prepare_later(id, &mut live);
+        self.ask_for_history(&mut live, &line);
         *slot = Some(live);
         Ok(context)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use recap_core::context::{Handles, Marks, RULES, Settings};
+use recap_core::context::{Handles, HistoryBy, Marks, Prepares, RULES, Settings};
 use recap_core::tokens::{Counter, count_tools};
 use recap_core::trajectory::AgentKind;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::failure::Failure;
 use super::guidelines::GuidelineSet;
 use super::policy::Effective;
-use crate::config::ObservationsRole;
+use crate::config::{Compressor, ObservationsRole};
 use crate::store::StoreError;
 
 /// Returns the core's settings under a policy and guidelines.
@@ -36,15 +36,33 @@ pub fn settings(
         handles,
         maker: maker(held, set),
         history_rules: Arc::clone(&set.history.rules),
+        observation_guideline: Some(set.observation.label.clone()),
         guideline: Some(set.history.label.clone()),
+        prepares: prepares(held, set),
         ..Settings::new(counter, Arc::clone(&set.observation.rules))
     })
+}
+
+/// What policy leaves to models.
+fn prepares(held: &Effective, set: &GuidelineSet) -> Prepares {
+    let least_tokens = held.t_hist.under(set.history.guideline.thresholds.t_hist);
+    Prepares {
+        observations: matches!(held.observation, Compressor::Extract | Compressor::Llm),
+        history: match held.history {
+            Compressor::Rules | Compressor::Off => HistoryBy::Rules,
+            Compressor::Extract => HistoryBy::Scored,
+            Compressor::Llm => HistoryBy::Told { least_tokens },
+        },
+    }
 }
 
 /// Names code, settings and guidelines that make an epoch (law 12): epochs of another maker end.
 fn maker(held: &Effective, set: &GuidelineSet) -> String {
     let mut settings =
         format!("{:?} {:?} {:?} {:?}", held.low_mark, held.soft_mark, held.tail_share, held.pinned_share);
+    if prepares(held, set) != Prepares::default() {
+        settings.extend([format!(" {:?} {:?}", held.observation, held.history)]);
+    }
     for guideline in [&set.observation, &set.history] {
         settings.extend([format!(" {} {}", guideline.label, guideline.hash)]);
     }

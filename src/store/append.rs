@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::engine::Conn;
 use super::error::{ChangeError, StoreError};
+use super::jobs::{NewJob, enqueue};
 use super::messages::name;
 use super::native;
 use super::originals::{NewOriginal, insert_originals};
@@ -27,6 +28,8 @@ pub struct AppendRequest {
     pub expected_length: Option<u64>,
     /// Makes a retry safe.
     pub idempotency: Option<IdempotencyKey>,
+    /// What is to be done with them in the background; enqueued with them or not at all.
+    pub job: Option<NewJob>,
     /// The present, in milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -107,6 +110,7 @@ struct Append {
     weight: usize,
     expected_length: Option<u64>,
     idempotency: Option<IdempotencyKey>,
+    job: Option<NewJob>,
     now_ms: i64,
 }
 
@@ -136,6 +140,7 @@ impl Append {
             weight: request.messages.iter().map(|message| 512 + message.native.len()).sum(),
             expected_length: request.expected_length,
             idempotency: request.idempotency.clone(),
+            job: request.job.clone(),
             now_ms: request.now_ms,
         })
     }
@@ -196,6 +201,10 @@ impl Write for Append {
         self.weight
     }
 
+    fn wakes_runners(&self) -> bool {
+        self.job.is_some()
+    }
+
     async fn run(&self, conn: &mut Conn) -> Result<Appended, ChangeError> {
         let (length, full_tokens) = lock_length(conn, &self.trajectory).await?;
         if let Some(answer) = self.earlier_answer(conn).await? {
@@ -217,6 +226,9 @@ impl Write for Append {
                    WHERE id = $1";
         conn.execute(sql, values![&self.trajectory, appended.length, appended.full_tokens, self.now_ms]).await?;
         self.keep_answer(conn, &appended).await?;
+        if let Some(job) = &self.job {
+            enqueue(conn, job).await?;
+        }
         Ok(appended)
     }
 }

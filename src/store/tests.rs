@@ -28,6 +28,7 @@ fn request(bytes: usize) -> AppendRequest {
         messages: vec![message],
         expected_length: None,
         idempotency: None,
+        job: None,
         now_ms: 1,
     }
 }

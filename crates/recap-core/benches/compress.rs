@@ -53,6 +53,8 @@ fn elide<const BYTES: usize>(bencher: Bencher, text: Text) {
         budget_tokens: 512,
         counter: &*counter,
         query: &["why did worker 3 time out on order W0000410"],
-        rules: &rules, scores: &[] };
+        rules: &rules,
+        scores: &[],
+    };
     bencher.counter(BytesCount::of_str(&text)).bench_local(|| elide_text(&request));
 }

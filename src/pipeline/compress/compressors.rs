@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use recap_core::compress::llm::{Grounds, Input, Part, Prompt, Terms, Written, accept, prompt};
 use recap_core::compress::Guideline;
+use recap_core::compress::llm::{Grounds, Input, Part, Prompt, Terms, Written, accept, prompt};
 use recap_core::tokens::{Counter, TokenCounter};
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +71,8 @@ impl Compressors {
     /// Takes the models that there are, in the order of the cascade.
     #[must_use]
     pub fn new(config: &Config, chats: Vec<Backend>, scorer: Option<Scorer>) -> Self {
-        let chats = chats.into_iter().map(|backend| Chat { window_tokens: window(config, &backend), backend }).collect();
+        let chats =
+            chats.into_iter().map(|backend| Chat { window_tokens: window(config, &backend), backend }).collect();
         let inner = Inner { chats, scorer, reply_tokens: config.llm.max_reply_tokens };
         Self { inner: Arc::new(inner) }
     }
@@ -101,9 +102,7 @@ impl Compressors {
         match compressor {
             Compressor::Rules | Compressor::Off => String::new(),
             Compressor::Extract => self.scorer().map(|scorer| maker("extract", &scorer.label())).unwrap_or_default(),
-            Compressor::Llm => {
-                self.chats().map(|backend| maker("llm", &backend.label())).collect::<Vec<_>>().join(",")
-            }
+            Compressor::Llm => self.chats().map(|backend| maker("llm", &backend.label())).collect::<Vec<_>>().join(","),
         }
     }
 

@@ -1,10 +1,9 @@
 //! Single tool results, shortened.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use recap_core::compress::{Verdict, units};
 use recap_core::compress::llm::Grounds;
+use recap_core::compress::{Verdict, units};
 use recap_core::context::{Compression, Condensed, Maker, ObservationWork};
 use recap_core::tokens::Counter;
 use tokio_util::sync::CancellationToken;

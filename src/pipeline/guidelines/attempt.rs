@@ -246,7 +246,9 @@ impl Source<'_> {
             budget_tokens,
             counter: counter.as_ref(),
             query: &[],
-            rules: &steering.rules, scores: &[] };
+            rules: &steering.rules,
+            scores: &[],
+        };
         let full_tokens = counter.count(self.text);
         let (text, tokens) =
             elide(&request).map_or_else(|| (self.text.to_owned(), full_tokens), |elided| (elided.text, elided.tokens));

@@ -85,7 +85,14 @@ pub fn message(text: &str) -> NewMessage {
 }
 
 pub fn request(trajectory: &str, messages: Vec<NewMessage>) -> AppendRequest {
-    AppendRequest { trajectory: trajectory.into(), messages, expected_length: None, idempotency: None, now_ms: 2 }
+    AppendRequest {
+        trajectory: trajectory.into(),
+        messages,
+        expected_length: None,
+        idempotency: None,
+        job: None,
+        now_ms: 2,
+    }
 }
 
 pub fn key(key: &str, body: &str) -> IdempotencyKey {

@@ -118,7 +118,9 @@ fn elide_part(turn: &[Admitted], part: &Part<'_>, budget_tokens: u32, terms: &Fi
         budget_tokens,
         counter: terms.counter,
         query: terms.query,
-        rules: terms.rules, scores: &[] });
+        rules: terms.rules,
+        scores: &[],
+    });
     if let Some(elided) = elided {
         replace(turn, part, elided.text, terms.counter, fitted);
     }

@@ -31,7 +31,7 @@ pub struct Told {
     pub turns: [u32; 2],
     /// How turns were grouped when they were numbered.
     pub agent_kind: AgentKind,
-    /// The sections under their headings.
+    /// The sections under their headings; empty where no model could tell these turns.
     pub text: Arc<str>,
     /// Tokens of `text`.
     pub tokens: u32,

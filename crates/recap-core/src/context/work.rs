@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::admit::Admitted;
 use super::made::Compression;
 use super::plan::{first_kept, share};
-use super::session::{HistoryBy, Session};
+use super::session::{HistoryBy, Session, Settings};
 use crate::compress::{Elide, cut_head_tail, elide};
 use crate::trajectory::{AgentKind, Block, Origin, OriginalHash, Role, TurnKind};
 
@@ -67,6 +67,18 @@ impl Session {
     pub fn take(&mut self, made: Compression) -> bool {
         let grouping = self.grouping();
         self.made.take(made, grouping)
+    }
+
+    /// Returns the settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Returns the last turn that models have prepared; 0 for none.
+    #[must_use]
+    pub fn prepared_to(&self) -> u32 {
+        self.made.told_to().max(self.made.scored_to())
     }
 
     /// Returns the next turns on a line of reads that a model should tell: those that the next epoch would cover and no
@@ -220,7 +232,9 @@ impl Session {
             budget_tokens: most,
             counter: &*settings.counter,
             query: &[],
-            rules: &settings.rules, scores: &[] });
+            rules: &settings.rules,
+            scores: &[],
+        });
         shorter.map_or_else(|| served.to_owned(), |elided| elided.text)
     }
 

@@ -69,7 +69,11 @@ pub fn elide(request: &Elide<'_>) -> Option<Elided> {
 
 /// Returns the best selection whose rendering fits; `None` if not even one unit does.
 fn selected(request: &Elide<'_>, budget: u32, source_tokens: u32) -> Option<Elided> {
-    let cut = if request.rules.has_keys() && request.scores.is_empty() { fine_units(request.text) } else { units(request.text) };
+    let cut = if request.rules.has_keys() && request.scores.is_empty() {
+        fine_units(request.text)
+    } else {
+        units(request.text)
+    };
     let density = f64::from(source_tokens) / f64::from(u32::try_from(request.text.len()).unwrap_or(u32::MAX)).max(1.0);
     let worths: Worths = worths(request, &cut, density);
     let room = budget.saturating_sub(request.counter.count(&closing_line(request.original)));

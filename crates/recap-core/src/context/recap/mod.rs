@@ -222,7 +222,7 @@ fn section(
 
 /// Who wrote a section beside the rules: a model that told its turns, or one that scored their lines.
 fn maker(source: &RecapSource<'_>, told: &[Told], text: &str) -> Option<Maker> {
-    let Some(newest) = told.last() else { return source.made.scorer().cloned() };
+    let Some(newest) = told.iter().rfind(|told| !told.text.is_empty()) else { return source.made.scorer().cloned() };
     let said = facts_in(told.iter().map(|told| told.text.as_ref()));
     let appended = facts_in([text]).difference(&said).count();
     Some(Maker {

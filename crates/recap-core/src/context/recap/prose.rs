@@ -42,7 +42,7 @@ pub fn write(draft: &Draft<'_>, range: Range<usize>, told: &[Told], frame: Frame
         }
         out.push('\n');
     }
-    for told in told {
+    for told in told.iter().filter(|told| !told.text.is_empty()) {
         let [first, last] = told.turns;
         let _infallible = writeln!(out, "Notes on turns {first}–{last}:\n{}", told.text.trim_end());
     }

@@ -1,0 +1,276 @@
+//! Background jobs: when there is work for a model, and what each job does.
+//!
+//! A job does one piece of work, stores what was made together with its own end, and asks for the next one.
+
+use recap_core::context::{Compression, HistoryBy, Session};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::history::untold;
+use super::ledger::OnBehalf;
+use super::observations::whole;
+use super::scores::unscored;
+use super::{Done, Product, Unmade, key_of, unreadable};
+use crate::config::Compressor;
+use crate::llm::Attempt;
+use crate::pipeline::Pipeline;
+use crate::pipeline::failure::Failure;
+use crate::pipeline::guidelines::{GuidelineSet, Steering};
+use crate::pipeline::live::Live;
+use crate::store::{ChangeError, CompressionRow, Job, Lease, NewJob, TrajectoryRow};
+
+/// The kind of jobs that prepare a trajectory's next epoch.
+pub const COMPRESS_HISTORY: &str = "compress_history";
+/// The kind of jobs that shorten a trajectory's large results.
+pub const COMPRESS_OBSERVATIONS: &str = "compress_observations";
+
+/// A piece of work with all that it needs.
+struct Piece {
+    row: TrajectoryRow,
+    guidelines: std::sync::Arc<GuidelineSet>,
+    counter: recap_core::tokens::Counter,
+    work: Work,
+}
+
+enum Work {
+    Told(recap_core::context::HistoryWork),
+    Scored(recap_core::context::ScoreWork),
+    Condensed(recap_core::context::ObservationWork, Compressor, u32),
+}
+
+impl Pipeline {
+    /// Asks for the next epoch's preparation, if models have something to do on a line of reads.
+    pub(in crate::pipeline) fn ask_for_history(&self, live: &mut Live, line: &str) {
+        if !live.session.awaits_models(line) || !live.asked.insert((line.to_owned(), next_turn(&live.session))) {
+            return;
+        }
+        let job = self.new_job(&live.row, COMPRESS_HISTORY, json!({ "line": line }));
+        let own = self.clone();
+        self.inner.tasks.spawn(async move {
+            if let Err(error) = own.store().enqueue_job(job).await {
+                tracing::warn!(%error, "the next epoch is not prepared by a model");
+            }
+        });
+    }
+
+    /// Returns the job that shortens large results, where models shorten any of these.
+    pub(in crate::pipeline) fn observation_job(&self, live: &Live, most_tokens: u32) -> Option<NewJob> {
+        let wanted = live.session.settings().prepares.observations && most_tokens > live.t_obs();
+        wanted.then(|| self.new_job(&live.row, COMPRESS_OBSERVATIONS, Value::Null))
+    }
+
+    fn new_job(&self, row: &TrajectoryRow, kind: &str, payload: Value) -> NewJob {
+        let now_ms = self.world().now_ms();
+        NewJob {
+            id: self.world().new_id(),
+            kind: kind.to_owned(),
+            key: row.id.clone(),
+            trajectory: Some(row.id.clone()),
+            namespace: row.namespace.clone(),
+            payload,
+            run_after_ms: now_ms,
+            now_ms,
+        }
+    }
+
+    /// Does one job of these kinds.
+    ///
+    /// # Errors
+    ///
+    /// What the store fails with, and [`Failure::NotFound`] where the trajectory was deleted.
+    pub async fn compress_in_background(&self, job: &Job, lease: Lease) -> Result<Done, Failure> {
+        let Some(id) = job.trajectory.as_deref() else { return Ok(Done::Nothing) };
+        let Some(piece) = self.next_piece(job, id).await? else { return Ok(Done::Nothing) };
+        let key = self.key(&piece);
+        let made = match self.store().compression(&job.namespace, &key).await? {
+            Some(known) => serde_json::from_str::<Compression>(&known).ok().and_then(|known| piece.work.reuse(known)),
+            None => None,
+        };
+        let made = match made {
+            Some(made) => {
+                metrics::counter!("recapd_compressions_total", "result" => "reused").increment(1);
+                made
+            }
+            None => match self.make(&piece, job).await? {
+                Ok(made) => made,
+                Err(why) => return Ok(Done::Later(why)),
+            },
+        };
+        self.keep(&piece, key, made, lease, job).await
+    }
+
+    async fn next_piece(&self, job: &Job, id: &str) -> Result<Option<Piece>, Failure> {
+        let (mut slot, mut live) = self.take(id).await?;
+        live.session.prepare(usize::MAX);
+        let work = if job.kind == COMPRESS_HISTORY {
+            let line = job.payload.get("line").and_then(Value::as_str).unwrap_or_default();
+            self.history_work(&live, line)
+        } else {
+            self.observation_work(&live)
+        };
+        let piece = work.map(|work| Piece {
+            row: live.row.clone(),
+            guidelines: std::sync::Arc::clone(&live.guidelines),
+            counter: live.counter.clone(),
+            work,
+        });
+        *slot = Some(live);
+        Ok(piece)
+    }
+
+    fn history_work(&self, live: &Live, line: &str) -> Option<Work> {
+        match live.session.settings().prepares.history {
+            HistoryBy::Rules => None,
+            HistoryBy::Scored => live.session.score_work(line).map(Work::Scored),
+            HistoryBy::Told { least_tokens } => {
+                live.session.history_work(line, least_tokens, self.compressors().source_tokens()).map(Work::Told)
+            }
+        }
+    }
+
+    fn observation_work(&self, live: &Live) -> Option<Work> {
+        let most = self.compressors().source_tokens();
+        let work = live.session.observation_work(live.t_obs(), most).into_iter().next()?;
+        Some(Work::Condensed(work, live.held.observation, live.t_obs()))
+    }
+
+    /// Names the work: who does it, under what, on what.
+    fn key(&self, piece: &Piece) -> String {
+        let names = |compressor| self.compressors().names(compressor);
+        match &piece.work {
+            Work::Told(work) => {
+                let hash = piece.guidelines.history.hash.to_string();
+                key_of(&["told", &names(Compressor::Llm), &hash, &work.task, &work.previous, &work.source])
+            }
+            Work::Scored(work) => {
+                let lines: Vec<&str> = work.lines.iter().map(|(_, line)| line.as_str()).collect();
+                key_of(&["scored", &names(Compressor::Extract), &work.query, &lines.join("\n")])
+            }
+            Work::Condensed(work, compressor, most) => {
+                let hash = piece.guidelines.observation.hash.to_string();
+                let most = most.to_string();
+                key_of(&["condensed", &names(*compressor), &hash, &most, &work.task, &work.query, &work.source])
+            }
+        }
+    }
+
+    /// Has a model do the work. The inner error says why it must wait; what cannot be done at all is stored as not done,
+    /// so that it is not tried for ever.
+    async fn make(&self, piece: &Piece, job: &Job) -> Result<Result<Compression, String>, Failure> {
+        let cancelled = CancellationToken::new();
+        let guard = cancelled.clone().drop_guard();
+        let Product { made, attempts } = piece.work.by(self.compressors(), piece, &cancelled).await;
+        drop(guard);
+        self.note(piece, job, attempts).await?;
+        let result = match &made {
+            Ok(_) => "made",
+            Err(Unmade::Later(_)) => "later",
+            Err(Unmade::Never(_)) => "rejected",
+        };
+        metrics::counter!("recapd_compressions_total", "result" => result).increment(1);
+        let last = job.attempts >= self.config().jobs.max_attempts;
+        Ok(match made {
+            Ok(made) => Ok(made),
+            Err(Unmade::Later(why)) if !last => Err(why),
+            Err(Unmade::Never(why) | Unmade::Later(why)) => {
+                tracing::warn!(trajectory = piece.row.id, kind = job.kind, why, "no model can do it: rules serve");
+                Ok(piece.work.undone(why))
+            }
+        })
+    }
+
+    async fn note(&self, piece: &Piece, job: &Job, attempts: Vec<Attempt>) -> Result<(), Failure> {
+        let of = OnBehalf {
+            namespace: piece.row.namespace.clone(),
+            agent: piece.row.agent.clone().unwrap_or_default(),
+            trajectory: Some(piece.row.id.clone()),
+            job: Some(job.id.clone()),
+        };
+        Ok(self.note_attempts(&of, attempts).await?)
+    }
+
+    /// Stores what was made with the job's end, and gives it to the live trajectory; the rest of the work is asked for.
+    async fn keep(
+        &self,
+        piece: &Piece,
+        key: String,
+        made: Compression,
+        lease: Lease,
+        job: &Job,
+    ) -> Result<Done, Failure> {
+        let id = piece.row.id.as_str();
+        let record = serde_json::to_string(&made).map_err(|_| unreadable())?;
+        let now_ms = self.world().now_ms();
+        let row = CompressionRow { key, namespace: piece.row.namespace.clone(), record, created_ms: now_ms };
+        let mut slot = self.inner.sessions.slot(id).await;
+        match self.store().put_compressions(id, vec![row], lease, now_ms).await {
+            Ok(()) => {}
+            Err(ChangeError::LeaseLost) => return Ok(Done::Nothing),
+            Err(error) => return Err(Failure::of_change(error, id)),
+        }
+        let Some(live) = slot.as_mut() else { return Ok(Done::Stored) };
+        if !live.session.take(made) {
+            tracing::info!(trajectory = id, kind = job.kind, "what a model made is no longer of use");
+        }
+        live.repeats.clear();
+        let more = self.more_of(live, job);
+        drop(slot);
+        if let Some(next) = more {
+            self.store().enqueue_job(next).await.map_err(|error| Failure::of_change(error, id))?;
+        }
+        Ok(Done::Stored)
+    }
+
+    fn more_of(&self, live: &Live, job: &Job) -> Option<NewJob> {
+        let line = job.payload.get("line").and_then(Value::as_str).unwrap_or_default();
+        let more = match job.kind.as_str() {
+            COMPRESS_HISTORY => self.history_work(live, line).is_some(),
+            _ => self.observation_work(live).is_some(),
+        };
+        let kind = if job.kind == COMPRESS_HISTORY { COMPRESS_HISTORY } else { COMPRESS_OBSERVATIONS };
+        more.then(|| self.new_job(&live.row, kind, job.payload.clone()))
+    }
+}
+
+/// The turn at which the next work on old turns begins.
+fn next_turn(session: &Session) -> u32 {
+    session.prepared_to()
+}
+
+impl Work {
+    async fn by(&self, compressors: &super::Compressors, piece: &Piece, cancelled: &CancellationToken) -> Product {
+        let Piece { guidelines, counter, .. } = piece;
+        let (history, observation): (&Steering, &Steering) = (&guidelines.history, &guidelines.observation);
+        match self {
+            Self::Told(work) => compressors.tell(work, history, counter, cancelled).await,
+            Self::Scored(work) => compressors.score(work).await,
+            Self::Condensed(work, compressor, most) => {
+                compressors.condense(work, (*compressor, *most), observation, counter, cancelled).await
+            }
+        }
+    }
+
+    fn undone(&self, why: String) -> Compression {
+        match self {
+            Self::Told(work) => untold(work, why),
+            Self::Scored(work) => unscored(work, why),
+            Self::Condensed(work, ..) => whole(work, why),
+        }
+    }
+
+    /// What the same work led to elsewhere, for this trajectory's turns; `None` where that says nothing.
+    fn reuse(&self, known: Compression) -> Option<Compression> {
+        match (self, known) {
+            (Self::Told(work), Compression::Told(told)) if !told.text.is_empty() => {
+                Some(Compression::Told(recap_core::context::Told { turns: work.turns, ..told }))
+            }
+            (Self::Scored(work), Compression::Scored(scored)) if !scored.scores.is_empty() => {
+                Some(Compression::Scored(recap_core::context::Scored { turn: work.turn, ..scored }))
+            }
+            (Self::Condensed(work, ..), Compression::Condensed(condensed)) if !condensed.text.is_empty() => {
+                Some(Compression::Condensed(recap_core::context::Condensed { original: work.original, ..condensed }))
+            }
+            _ => None,
+        }
+    }
+}

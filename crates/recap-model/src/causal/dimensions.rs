@@ -7,7 +7,7 @@ use crate::ModelError;
 const LARGEST: usize = 1 << 24;
 
 /// Families of networks that can be run. Both are the pre-norm decoder with rotary positions, grouped-query attention and a
-/// gated feed-forward of "LLaMA" (<https://arxiv.org/abs/2302.13971>) and "Qwen2" (<https://arxiv.org/abs/2407.10671>).
+/// gated feed-forward of `LLaMA` (<https://arxiv.org/abs/2302.13971>) and "Qwen2" (<https://arxiv.org/abs/2407.10671>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     /// Rotates neighbouring pairs of a head's values.

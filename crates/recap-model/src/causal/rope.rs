@@ -1,4 +1,4 @@
-//! Rotary position embedding (Su et al. 2021, "RoFormer", <https://arxiv.org/abs/2104.09864>).
+//! Rotary position embedding (Su et al. 2021, `RoFormer`, <https://arxiv.org/abs/2104.09864>).
 
 use candle_core::{Device, Tensor};
 use candle_nn::rotary_emb;

@@ -8,7 +8,7 @@ use llguidance::toktrie::{ApproximateTokEnv, InferenceCapabilities, SimpleVob, T
 use llguidance::{JsonCompileOptions, Matcher, ParserFactory};
 use serde_json::Value;
 
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{Token, Vocabulary};
 use crate::ModelError;
 
 /// Compiles schemas for one vocabulary.
@@ -19,9 +19,12 @@ pub(super) struct Schemas {
 impl Schemas {
     /// Builds the trie of the vocabulary; takes some hundred milliseconds.
     pub(super) fn new(vocabulary: &Vocabulary) -> Result<Self, ModelError> {
-        let mark = |token: &super::vocabulary::Token| match token.control {
-            true => [&[TokTrie::SPECIAL_TOKEN_MARKER], token.bytes.as_slice()].concat(),
-            false => token.bytes.clone(),
+        let mark = |token: &Token| {
+            if token.control {
+                [&[TokTrie::SPECIAL_TOKEN_MARKER], token.bytes.as_slice()].concat()
+            } else {
+                token.bytes.clone()
+            }
         };
         let words: Vec<Vec<u8>> = vocabulary.tokens().iter().map(mark).collect();
         let size = u32::try_from(words.len()).map_err(schema_error)?;
@@ -90,6 +93,7 @@ impl Constraint {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "takes errors as `map_err` gives them")]
 fn schema_error(why: impl ToString) -> ModelError {
     ModelError::Schema { why: why.to_string() }
 }

@@ -191,9 +191,7 @@ fn lock_folder(folder: &Path) -> Result<std::fs::File, StartError> {
 
 /// Starts the models that the configuration names; what the ledger says was spent counts against the limits.
 async fn compressors(config: &Config, data: &Data, world: &World) -> Result<Compressors, StartError> {
-    let from_file = config.llm.api_key_file.as_deref();
-    let from_file = from_file.map(|path| secret_of("llm.api_key_file", path)).transpose()?;
-    let key = config.llm.api_key.clone().or(from_file);
+    let key = llm_key(config)?;
     let dir = models_dir(config, &data.folder);
     let Loaded { chats, scorer } = llm::load(config, &dir, key, world)?;
     let since = world.now_ms() - SPENT_MS;
@@ -207,6 +205,17 @@ async fn compressors(config: &Config, data: &Data, world: &World) -> Result<Comp
         }
     }
     Ok(Compressors::new(config, chats, scorer))
+}
+
+/// Returns the key of the remote model's endpoint, if there is one.
+///
+/// # Errors
+///
+/// [`StartError::File`], [`StartError::EmptyFile`].
+pub fn llm_key(config: &Config) -> Result<Option<SecretString>, StartError> {
+    let from_file = config.llm.api_key_file.as_deref();
+    let from_file = from_file.map(|path| secret_of("llm.api_key_file", path)).transpose()?;
+    Ok(config.llm.api_key.clone().or(from_file))
 }
 
 /// Returns the folder of pulled models.

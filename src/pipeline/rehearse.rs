@@ -1,22 +1,26 @@
 //! A recorded trajectory served in this process, as the daemon serves it, with nothing stored.
 
-use recap_core::context::{ContextRequest, Handles, Reformatting, Served, Session, admit};
+use recap_core::context::{ContextRequest, Handles, Served, Session, admit};
 use recap_core::tokens::Counter;
 use recap_core::trajectory::Limits;
 
+use tokio_util::sync::CancellationToken;
+
 use super::append_messages::{Incoming, limits};
+use super::compress::{Compressors, Prepared, prepare_session};
 use super::counters::Counters;
 use super::failure::Failure;
 use super::guidelines::GuidelineSet;
-use super::policy::over;
+use super::policy::{Effective, over};
 use super::settings::settings;
 use crate::config::{Config, Policy};
 
 /// A trajectory's session under the configuration's settings.
 pub struct Rehearsal {
     session: Session,
+    guidelines: GuidelineSet,
+    held: Effective,
     counter: Counter,
-    reformatting: Reformatting,
     limits: Limits,
 }
 
@@ -36,7 +40,20 @@ impl Rehearsal {
         let held = over(&Policy::default(), config);
         let settings = settings(guideline, Counter::clone(&counter), &held, None, Handles::Shown)?;
         let session = Session::new(settings);
-        Ok(Self { session, counter, reformatting: held.reformatting, limits: limits(config) })
+        Ok(Self { session, guidelines: guideline.clone(), held, counter, limits: limits(config) })
+    }
+
+    /// Tells whether models have something to do after this was served.
+    #[must_use]
+    pub fn awaits_models(&self, served: &Served) -> bool {
+        served.receipt.next.compaction == "preparing" || self.session.settings().prepares.observations
+    }
+
+    /// Has models make what the next epoch on a request's line can show, as background jobs do; here it is waited for.
+    pub async fn prepare(&mut self, compressors: &Compressors, request: &ContextRequest) -> Prepared {
+        let Self { session, guidelines, counter, held, .. } = self;
+        let cancelled = CancellationToken::new();
+        prepare_session(compressors, session, &request.line_key(), guidelines, counter, held, &cancelled).await
     }
 
     /// Admits messages and takes them.
@@ -46,7 +63,7 @@ impl Rehearsal {
     /// [`Failure::Invalid`] with every fault; then none is taken.
     pub fn append(&mut self, incoming: &Incoming) -> Result<(), Failure> {
         let messages = incoming.parse(&self.limits).map_err(Failure::Invalid)?;
-        let admitted = messages.into_iter().map(|message| admit(message, self.counter.as_ref(), self.reformatting));
+        let admitted = messages.into_iter().map(|message| admit(message, self.counter.as_ref(), self.held.reformatting));
         self.session.append(admitted.collect());
         Ok(())
     }

@@ -17,7 +17,12 @@ use serde_json::{Value, json};
 use super::import::files::{self, Source};
 use super::import::shapes::Conversation;
 use super::{BadUse, Done, Setting, output};
+use crate::app;
+use crate::config::{Compressor, Config};
+use crate::llm::{self, Loaded};
+use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
+use crate::world::World;
 use crate::pipeline::guidelines::Guidelines;
 use report::Row;
 use rounds::{Budget, Round, Server};
@@ -80,7 +85,14 @@ impl Replay {
         let counters = Counters::load(&config.tokens)?;
         let guidelines = Guidelines::load(&config.guidelines)?;
         let guideline = guidelines.default_set();
-        let server = Server { config: &config, counters: &counters, guideline: &guideline, model: &self.model };
+        let compressors = self.compressors(setting, &config)?;
+        let server = Server {
+            config: &config,
+            counters: &counters,
+            guideline: &guideline,
+            model: &self.model,
+            compressors: &compressors,
+        };
         let files = files::found(&self.paths)?;
         let bar = ProgressBar::new(files.iter().map(|file| file.bytes).sum());
         let style = "{bar:32} {bytes}/{total_bytes} {msg} {eta}";
@@ -103,6 +115,18 @@ impl Replay {
             out.flush().context("the failures cannot be written")?;
         }
         Ok(if unreadable == 0 { Done::Well } else { Done::Badly })
+    }
+
+    /// The models that the configuration leaves compression to; none where rules do all.
+    fn compressors(&self, setting: &Setting, config: &Config) -> anyhow::Result<Compressors> {
+        let by_model = |compressor| matches!(compressor, Compressor::Extract | Compressor::Llm);
+        if !by_model(config.compress.observation) && !by_model(config.compress.history) {
+            return Ok(Compressors::default());
+        }
+        let key = app::llm_key(config)?;
+        let dir = app::models_dir(config, &setting.data_dir());
+        let Loaded { chats, scorer } = llm::load(config, &dir, key, &World::real())?;
+        Ok(Compressors::new(config, chats, scorer))
     }
 
     fn budgets(&self) -> anyhow::Result<Vec<Budget>> {

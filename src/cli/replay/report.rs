@@ -8,7 +8,7 @@ use recap_core::tuning::{Summary, TrajectoryScore};
 use serde::Serialize;
 
 use super::Tally;
-use super::rounds::{Budget, Round};
+use super::rounds::{Budget, Models, Round};
 
 /// The measures of a file at one budget.
 #[derive(Debug, Serialize)]
@@ -29,6 +29,9 @@ pub struct Row {
     epochs: usize,
     ms_p50: Option<f64>,
     ms_p99: Option<f64>,
+    /// What models made; absent where rules did all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    models: Option<Models>,
     /// Trajectories below the least peak.
     skipped_small: usize,
     /// Lines that are no trajectory.
@@ -54,6 +57,7 @@ impl Row {
             epochs: round.epochs,
             ms_p50: percentile(&took, 50),
             ms_p99: percentile(&took, 99),
+            models: (round.models.made + round.models.failed > 0).then(|| round.models.clone()),
             skipped_small: tally.small,
             skipped_unreadable: tally.unreadable,
         }
@@ -97,10 +101,25 @@ pub fn table(rows: &[Row]) -> String {
     add(&mut table, "epochs", rows, "begun", |row| row.epochs.to_string());
     add(&mut table, "ms p50", rows, "to serve a context", |row| millis(row.ms_p50));
     add(&mut table, "ms p99", rows, "", |row| millis(row.ms_p99));
+    if rows.iter().any(|row| row.models.is_some()) {
+        add_models(&mut table, rows);
+    }
     for column in table.column_iter_mut().skip(1).take(rows.len()) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table.trim_fmt()
+}
+
+fn add_models(table: &mut Table, rows: &[Row]) {
+    let of = |value: fn(&Models) -> String| move |row: &Row| row.models.as_ref().map_or("–".to_owned(), value);
+    add(table, "made", rows, "compressions by models", of(|models| models.made.to_string()));
+    add(table, "failed", rows, "… for which rules served", of(|models| models.failed.to_string()));
+    add(table, "calls", rows, "to chat models", of(|models| models.calls.to_string()));
+    add(table, "read", rows, "tokens by chat models", of(|models| models.prompt_tokens.to_string()));
+    add(table, "written", rows, "tokens by chat models", of(|models| models.reply_tokens.to_string()));
+    let cost = |models: &Models| models.cost_usd.map_or("unknown".to_owned(), |usd| format!("{usd:.4}"));
+    add(table, "cost", rows, "US dollars", of(cost));
+    add(table, "seconds", rows, "of models, in the background of a daemon", of(|models| format!("{:.1}", models.seconds)));
 }
 
 fn add(table: &mut Table, name: &str, rows: &[Row], means: &str, cell: impl Fn(&Row) -> String) {

@@ -1,16 +1,20 @@
 //! Trajectories replayed at one budget, one after the other.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use recap_core::context::{ContextError, ContextRequest, Include};
 use recap_core::trajectory::{OutFormat, WireFormat};
 use recap_core::tuning::{self, MessageCache, Recorded, ServedContext, TrajectoryScore};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::pipeline::append_messages::Incoming;
+use crate::pipeline::compress::{Compressors, Prepared};
 use crate::pipeline::counters::Counters;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::guidelines::GuidelineSet;
@@ -50,6 +54,8 @@ pub struct Server<'a> {
     pub guideline: &'a GuidelineSet,
     /// The model whose tokenizer counts.
     pub model: &'a str,
+    /// The models that compress; used where the configuration says so.
+    pub compressors: &'a Compressors,
 }
 
 /// All that was replayed at one budget.
@@ -64,12 +70,55 @@ pub struct Round {
     pub epochs: usize,
     /// How long each context took.
     pub took: Vec<Duration>,
+    /// What models made, and what that took.
+    pub models: Models,
+}
+
+/// What models made for a round's epochs.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Models {
+    /// Compressions that were made.
+    pub made: u32,
+    /// Compressions that no model could make; rules served.
+    pub failed: u32,
+    /// Calls to chat models.
+    pub calls: u64,
+    /// Tokens that they read.
+    pub prompt_tokens: u64,
+    /// Tokens that they wrote.
+    pub reply_tokens: u64,
+    /// US dollars; absent where a price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// Time that the models took.
+    pub seconds: f64,
+    /// Why compressions failed, with how often.
+    pub reasons: BTreeMap<String, u32>,
+}
+
+impl Models {
+    #[expect(clippy::cast_precision_loss, reason = "millionths of dollars of one run")]
+    fn note(&mut self, prepared: Prepared, took: Duration) {
+        self.made += prepared.made;
+        self.failed += u32::try_from(prepared.failed.len()).unwrap_or(u32::MAX);
+        self.seconds += took.as_secs_f64();
+        for attempt in prepared.attempts {
+            let priced = if self.calls == 0 { Some(0.0) } else { self.cost_usd };
+            self.cost_usd = priced.zip(attempt.cost_usd_micros).map(|(sum, micros)| sum + micros as f64 / 1e6);
+            self.calls += 1;
+            self.prompt_tokens += attempt.prompt_tokens;
+            self.reply_tokens += attempt.reply_tokens;
+        }
+        for why in prepared.failed {
+            *self.reasons.entry(why).or_default() += 1;
+        }
+    }
 }
 
 impl Round {
     /// Begins a round.
     pub fn new(budget: Budget) -> Self {
-        Self { budget, ids: Vec::new(), scores: Vec::new(), epochs: 0, took: Vec::new() }
+        Self { budget, ids: Vec::new(), scores: Vec::new(), epochs: 0, took: Vec::new(), models: Models::default() }
     }
 
     /// Replays a trajectory.
@@ -85,7 +134,7 @@ impl Round {
         cache: &mut MessageCache,
         server: &Server<'_>,
     ) -> anyhow::Result<()> {
-        let Server { config, counters, guideline, model } = server;
+        let Server { config, counters, guideline, model, compressors } = server;
         let at = self.budget;
         let mut rehearsal = Rehearsal::new(config, counters, guideline, Some(model))?;
         let mut rest = messages;
@@ -94,7 +143,7 @@ impl Round {
             rest = later;
             let incoming = Incoming { format: WireFormat::OpenAi, messages: new.to_vec(), system: None };
             rehearsal.append(&incoming).map_err(told)?;
-            self.serve(&mut rehearsal, u32::try_from(budget)?)
+            self.serve(&mut rehearsal, u32::try_from(budget)?, compressors)
         };
         let score = match at {
             Budget::Share { fraction, floor } => {
@@ -107,7 +156,12 @@ impl Round {
         Ok(())
     }
 
-    fn serve(&mut self, rehearsal: &mut Rehearsal, budget: u32) -> anyhow::Result<ServedContext> {
+    fn serve(
+        &mut self,
+        rehearsal: &mut Rehearsal,
+        budget: u32,
+        compressors: &Compressors,
+    ) -> anyhow::Result<ServedContext> {
         let mut request =
             ContextRequest { budget, reserve: 0, format: OutFormat::OpenAi, query: None, include: Include::default() };
         let start = Instant::now();
@@ -123,6 +177,12 @@ impl Round {
         self.took.push(start.elapsed());
         let served = answer?;
         self.epochs += usize::from(served.new_epoch.is_some());
+        if rehearsal.awaits_models(&served) {
+            let start = Instant::now();
+            let preparing = rehearsal.prepare(compressors, &request);
+            let prepared = tokio::task::block_in_place(|| Handle::current().block_on(preparing));
+            self.models.note(prepared, start.elapsed());
+        }
         let messages = served.messages.iter().map(|text| serde_json::from_str(text)).collect::<Result<_, _>>()?;
         Ok(ServedContext { messages, refused: refused.is_some() })
     }

@@ -48,7 +48,7 @@ pub fn account(
 
 fn warnings(session: &Session, layout: &Layout) -> Vec<String> {
     let prepares = session.settings.prepares;
-    // ACON (table 1) measured that both together cost success
+    // ACON measured that both together cost success (docs/compressors.md)
     let both = prepares.observations && prepares.history != HistoryBy::Rules;
     let codes = [(layout.open, "open_turn"), (both, "observation_and_history_compressed")];
     codes.into_iter().filter(|(holds, _)| *holds).map(|(_, code)| code.to_owned()).collect()

@@ -37,6 +37,8 @@ pub struct Live {
     pub sums: Sums,
     /// Answers that hold until something changes.
     pub repeats: Repeats,
+    /// How many epochs and compressions are stored for it.
+    pub derived: u64,
     /// Whether its next epoch is being prepared.
     pub preparing: bool,
     /// The lines and turns from which on models were asked to prepare it.
@@ -142,11 +144,12 @@ impl Pipeline {
         Arc::ptr_eq(&now, &live.guidelines) || now.is_same(&live.guidelines)
     }
 
-    /// Another daemon may have written: loads what is missing, or all where more than messages changed.
+    /// Another daemon may have written: then all is loaded anew.
     async fn caught_up(&self, live: Live) -> Result<Live, Failure> {
         let id = live.row.id.clone();
         let row = self.inner.store.trajectory(&id).await?.ok_or_else(|| Failure::no_trajectory(&id))?;
-        if row.version == live.row.version { Ok(live) } else { self.load(&id).await }
+        let is_same = row.version == live.row.version && self.inner.store.derived_rows(&id).await? == live.derived;
+        if is_same { Ok(live) } else { self.load(&id).await }
     }
 
     /// Loads a trajectory's state from the store.
@@ -165,6 +168,7 @@ impl Pipeline {
             session,
             sums: Sums::default(),
             repeats: Repeats::default(),
+            derived: 0,
             preparing: false,
             asked: HashSet::new(),
             guidelines,
@@ -177,6 +181,7 @@ impl Pipeline {
             }
             live = compute(usize::MAX, move || live.readmitted(rows)).await??;
         }
+        live.derived = self.inner.store.derived_rows(id).await?;
         for made in self.compressions(id).await? {
             live.session.take(made);
         }

@@ -63,7 +63,8 @@ impl Rehearsal {
     /// [`Failure::Invalid`] with every fault; then none is taken.
     pub fn append(&mut self, incoming: &Incoming) -> Result<(), Failure> {
         let messages = incoming.parse(&self.limits).map_err(Failure::Invalid)?;
-        let admitted = messages.into_iter().map(|message| admit(message, self.counter.as_ref(), self.held.reformatting));
+        let admitted =
+            messages.into_iter().map(|message| admit(message, self.counter.as_ref(), self.held.reformatting));
         self.session.append(admitted.collect());
         Ok(())
     }

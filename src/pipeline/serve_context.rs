@@ -133,12 +133,14 @@ impl Pipeline {
         };
         if let Some(record) = &served.new_epoch {
             self.store_epoch(id, record).await?;
+            live.derived += 1;
         }
         if self.guidelines().get(live.row.guideline_set.as_deref()).is_none() {
             served.receipt.warnings.push("guideline_set_missing".to_owned());
         }
         self.note_read(&mut live, &served);
         let line = request.line_key();
+        let is_preparing = served.receipt.next.compaction == "preparing";
         let etag = etag_of(&served);
         let context = Arc::new(Context { served, format: ask.format, etag, written: OnceLock::new() });
         if is_read {
@@ -147,7 +149,9 @@ impl Pipeline {
             live.repeats.clear();
         }
         self.prepare_later(id, &mut live);
-        self.ask_for_history(&mut live, &line);
+        if is_preparing {
+            self.ask_for_history(&mut live, &line);
+        }
         *slot = Some(live);
         Ok(context)
     }

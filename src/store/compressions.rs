@@ -45,6 +45,17 @@ impl Store {
         self.reader().await?.rows(sql, values![trajectory]).await?.iter().map(|row| row.text(0)).collect()
     }
 
+    /// Returns how many rows are derived from a trajectory: epochs and compressions. It changes when another daemon adds one.
+    ///
+    /// # Errors
+    /// Fails when the store does.
+    pub async fn derived_rows(&self, trajectory: &str) -> Result<u64, StoreError> {
+        let sql = "SELECT (SELECT COUNT(*) FROM epochs WHERE trajectory_id = $1) \
+                   + (SELECT COUNT(*) FROM compressions WHERE trajectory_id = $1)";
+        let row = self.reader().await?.row(sql, values![trajectory]).await?;
+        row.map_or(Ok(0), |row| row.count(0))
+    }
+
     /// Returns what the same work led to for any trajectory of a namespace.
     ///
     /// # Errors

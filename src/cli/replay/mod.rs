@@ -22,8 +22,8 @@ use crate::config::{Compressor, Config};
 use crate::llm::{self, Loaded};
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
-use crate::world::World;
 use crate::pipeline::guidelines::Guidelines;
+use crate::world::World;
 use report::Row;
 use rounds::{Budget, Round, Server};
 

@@ -119,7 +119,13 @@ fn add_models(table: &mut Table, rows: &[Row]) {
     add(table, "written", rows, "tokens by chat models", of(|models| models.reply_tokens.to_string()));
     let cost = |models: &Models| models.cost_usd.map_or("unknown".to_owned(), |usd| format!("{usd:.4}"));
     add(table, "cost", rows, "US dollars", of(cost));
-    add(table, "seconds", rows, "of models, in the background of a daemon", of(|models| format!("{:.1}", models.seconds)));
+    add(
+        table,
+        "seconds",
+        rows,
+        "of models, in the background of a daemon",
+        of(|models| format!("{:.1}", models.seconds)),
+    );
 }
 
 fn add(table: &mut Table, name: &str, rows: &[Row], means: &str, cell: impl Fn(&Row) -> String) {

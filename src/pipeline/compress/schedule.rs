@@ -2,7 +2,9 @@
 //!
 //! A job does one piece of work, stores what was made together with its own end, and asks for the next one.
 
-use recap_core::context::{Compression, HistoryBy, Session};
+use std::sync::Arc;
+
+use recap_core::context::{Compression, HistoryBy};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -13,10 +15,10 @@ use super::scores::unscored;
 use super::{Done, Product, Unmade, key_of, unreadable};
 use crate::config::Compressor;
 use crate::llm::Attempt;
-use crate::pipeline::Pipeline;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::guidelines::{GuidelineSet, Steering};
 use crate::pipeline::live::Live;
+use crate::pipeline::{Pipeline, compute};
 use crate::store::{ChangeError, CompressionRow, Job, Lease, NewJob, TrajectoryRow};
 
 /// The kind of jobs that prepare a trajectory's next epoch.
@@ -27,7 +29,7 @@ pub const COMPRESS_OBSERVATIONS: &str = "compress_observations";
 /// A piece of work with all that it needs.
 struct Piece {
     row: TrajectoryRow,
-    guidelines: std::sync::Arc<GuidelineSet>,
+    guidelines: Arc<GuidelineSet>,
     counter: recap_core::tokens::Counter,
     work: Work,
 }
@@ -41,7 +43,7 @@ enum Work {
 impl Pipeline {
     /// Asks for the next epoch's preparation, if models have something to do on a line of reads.
     pub(in crate::pipeline) fn ask_for_history(&self, live: &mut Live, line: &str) {
-        if !live.session.awaits_models(line) || !live.asked.insert((line.to_owned(), next_turn(&live.session))) {
+        if !live.session.awaits_models(line) || !live.asked.insert((line.to_owned(), live.session.prepared_to())) {
             return;
         }
         let job = self.new_job(&live.row, COMPRESS_HISTORY, json!({ "line": line }));
@@ -100,38 +102,23 @@ impl Pipeline {
     }
 
     async fn next_piece(&self, job: &Job, id: &str) -> Result<Option<Piece>, Failure> {
-        let (mut slot, mut live) = self.take(id).await?;
-        live.session.prepare(usize::MAX);
-        let work = if job.kind == COMPRESS_HISTORY {
-            let line = job.payload.get("line").and_then(Value::as_str).unwrap_or_default();
-            self.history_work(&live, line)
-        } else {
-            self.observation_work(&live)
-        };
+        let (mut slot, live) = self.take(id).await?;
+        let (wanted, most) = (Wanted::of(job), self.compressors().source_tokens());
+        let (live, work) = compute(usize::MAX, move || {
+            let mut live = live;
+            live.session.prepare(usize::MAX);
+            let work = wanted.work(&mut live, most);
+            (live, work)
+        })
+        .await?;
         let piece = work.map(|work| Piece {
             row: live.row.clone(),
-            guidelines: std::sync::Arc::clone(&live.guidelines),
+            guidelines: Arc::clone(&live.guidelines),
             counter: live.counter.clone(),
             work,
         });
         *slot = Some(live);
         Ok(piece)
-    }
-
-    fn history_work(&self, live: &Live, line: &str) -> Option<Work> {
-        match live.session.settings().prepares.history {
-            HistoryBy::Rules => None,
-            HistoryBy::Scored => live.session.score_work(line).map(Work::Scored),
-            HistoryBy::Told { least_tokens } => {
-                live.session.history_work(line, least_tokens, self.compressors().source_tokens()).map(Work::Told)
-            }
-        }
-    }
-
-    fn observation_work(&self, live: &Live) -> Option<Work> {
-        let most = self.compressors().source_tokens();
-        let work = live.session.observation_work(live.t_obs(), most).into_iter().next()?;
-        Some(Work::Condensed(work, live.held.observation, live.t_obs()))
     }
 
     /// Names the work: who does it, under what, on what.
@@ -209,6 +196,7 @@ impl Pipeline {
             Err(error) => return Err(Failure::of_change(error, id)),
         }
         let Some(live) = slot.as_mut() else { return Ok(Done::Stored) };
+        live.derived += 1;
         if !live.session.take(made) {
             tracing::info!(trajectory = id, kind = job.kind, "what a model made is no longer of use");
         }
@@ -222,19 +210,47 @@ impl Pipeline {
     }
 
     fn more_of(&self, live: &Live, job: &Job) -> Option<NewJob> {
-        let line = job.payload.get("line").and_then(Value::as_str).unwrap_or_default();
-        let more = match job.kind.as_str() {
-            COMPRESS_HISTORY => self.history_work(live, line).is_some(),
-            _ => self.observation_work(live).is_some(),
-        };
-        let kind = if job.kind == COMPRESS_HISTORY { COMPRESS_HISTORY } else { COMPRESS_OBSERVATIONS };
-        more.then(|| self.new_job(&live.row, kind, job.payload.clone()))
+        let is_left = Wanted::of(job).is_left(live);
+        is_left.then(|| self.new_job(&live.row, &job.kind, job.payload.clone()))
     }
 }
 
-/// The turn at which the next work on old turns begins.
-fn next_turn(session: &Session) -> u32 {
-    session.prepared_to()
+/// What a job asks for.
+enum Wanted {
+    /// The next work on old turns, on this line of reads.
+    History(String),
+    /// The next large result.
+    Observation,
+}
+
+impl Wanted {
+    fn of(job: &Job) -> Self {
+        let line = job.payload.get("line").and_then(Value::as_str);
+        line.filter(|_| job.kind == COMPRESS_HISTORY).map_or(Self::Observation, |line| Self::History(line.to_owned()))
+    }
+
+    /// The next piece, with at most `most` tokens of source.
+    fn work(&self, live: &mut Live, most: u32) -> Option<Work> {
+        let (t_obs, by) = (live.t_obs(), live.held.observation);
+        match self {
+            Self::History(line) => match live.session.settings().prepares.history {
+                HistoryBy::Rules => None,
+                HistoryBy::Scored => live.session.score_work(line).map(Work::Scored),
+                HistoryBy::Told { least_tokens } => live.session.history_work(line, least_tokens, most).map(Work::Told),
+            },
+            Self::Observation => {
+                let work = live.session.observation_work(t_obs, most).into_iter().next()?;
+                Some(Work::Condensed(work, by, t_obs))
+            }
+        }
+    }
+
+    fn is_left(&self, live: &Live) -> bool {
+        match self {
+            Self::History(line) => live.session.awaits_models(line),
+            Self::Observation => live.session.has_observation_work(live.t_obs()),
+        }
+    }
 }
 
 impl Work {

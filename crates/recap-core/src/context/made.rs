@@ -85,9 +85,21 @@ pub struct Made {
     scores: FxHashMap<(u32, u32), f32>,
     scorer: Option<Maker>,
     scored_to: u32,
+    telling_to: u32,
 }
 
 impl Made {
+    /// Notes that turns up to this one are to be told, however few are left of them.
+    pub fn will_tell(&mut self, turn: u32) {
+        self.telling_to = self.telling_to.max(turn);
+    }
+
+    /// Tells whether turns that were to be told are left.
+    #[must_use]
+    pub fn is_telling(&self) -> bool {
+        self.told_to() < self.telling_to
+    }
+
     /// Takes a compression. Tells whether it is of use: a recap must go on where the last one ends, and turns must be
     /// grouped as they are now.
     pub fn take(&mut self, made: Compression, grouping: AgentKind) -> bool {

@@ -286,17 +286,22 @@ fn kept_tokens(session: &Session, first: usize, last: usize) -> u32 {
 fn condensed_edits(session: &Session, turn: usize) -> Vec<(usize, EditedMessage, u32)> {
     let start = session.turns.get(turn).map_or(0, |turn| turn.messages.start);
     let messages = (start..).zip(session.turn_messages(turn));
-    messages.filter_map(|(at, admitted)| condensed_edit(session, at, admitted)).collect()
+    messages.filter_map(|(at, admitted)| condensed_edit(session, turn, at, admitted)).collect()
 }
 
-fn condensed_edit(session: &Session, at: usize, admitted: &Admitted) -> Option<(usize, EditedMessage, u32)> {
+fn condensed_edit(
+    session: &Session,
+    turn: usize,
+    at: usize,
+    admitted: &Admitted,
+) -> Option<(usize, EditedMessage, u32)> {
     let mut edited = EditedMessage { tokens: admitted.served_tokens, texts: BTreeMap::new(), by: None };
-    for (block, content) in admitted.message.blocks.iter().enumerate() {
-        let Content::Observation(observation) = content else { continue };
+    for block in 0..admitted.message.blocks.len() {
+        let Some(result) = session.result_in(turn, admitted, block) else { continue };
         let Some(shorter) = admitted.original(block).and_then(|original| session.made.condensed(original)) else {
             continue;
         };
-        let served = admitted.reformatted_text(block).unwrap_or(&observation.text);
+        let served = admitted.reformatted_text(block).unwrap_or(result);
         let before = session.settings.counter.count(served);
         if shorter.tokens < before {
             edited.tokens = edited.tokens.saturating_sub(before - shorter.tokens);

@@ -1,6 +1,7 @@
 //! What there is to do for a compressor with a model before the next epoch begins.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::admit::Admitted;
 use super::made::Compression;
@@ -82,14 +83,15 @@ impl Session {
     }
 
     /// Returns the next turns on a line of reads that a model should tell: those that the next epoch would cover and no
-    /// recap stands for, if they take at least `least_tokens`; as many as fit `most_tokens`.
+    /// recap stands for, if they take at least `least_tokens`; as many as fit `most_tokens`. What does not fit is the next
+    /// work, however little it is.
     #[must_use]
-    pub fn history_work(&self, line: &str, least_tokens: u32, most_tokens: u32) -> Option<HistoryWork> {
-        let (first, last) = self.untold(line)?;
-        let tokens: u32 = (first..=last).map(|turn| self.served_tokens(turn)).sum();
-        if tokens < least_tokens {
+    pub fn history_work(&mut self, line: &str, least_tokens: u32, most_tokens: u32) -> Option<HistoryWork> {
+        if !self.has_history_work(line, least_tokens) {
             return None;
         }
+        let (first, last) = self.untold(line)?;
+        self.made.will_tell(number(last));
         let mut source = String::new();
         let mut used = 0;
         let mut told = first;
@@ -118,10 +120,11 @@ impl Session {
     pub fn has_history_work(&self, line: &str, least_tokens: u32) -> bool {
         self.untold(line).is_some_and(|(first, last)| {
             let mut tokens = 0;
-            (first..=last).any(|turn| {
-                tokens += self.served_tokens(turn);
-                tokens >= least_tokens
-            })
+            self.made.is_telling()
+                || (first..=last).any(|turn| {
+                    tokens += self.served_tokens(turn);
+                    tokens >= least_tokens
+                })
         })
     }
 
@@ -139,8 +142,23 @@ impl Session {
     #[must_use]
     pub fn observation_work(&self, least_tokens: u32, most_tokens: u32) -> Vec<ObservationWork> {
         let from = self.covered_by_all() + 1;
-        let turns = (from..self.turns.len()).map(|turn| self.turn_messages(turn));
-        turns.flat_map(|messages| self.large_results(messages, least_tokens, most_tokens)).collect()
+        (from..self.turns.len()).flat_map(|turn| self.large_results(turn, least_tokens, most_tokens)).collect()
+    }
+
+    /// Tells whether [`Session::observation_work`] has something to do.
+    #[must_use]
+    pub fn has_observation_work(&self, least_tokens: u32) -> bool {
+        !self.observation_work(least_tokens, 0).is_empty()
+    }
+
+    /// The result in a block: a tool's, or the environment's words to an agent whose actions stand in its text.
+    pub(super) fn result_in<'a>(&self, turn: usize, admitted: &'a Admitted, block: usize) -> Option<&'a Arc<str>> {
+        let is_exchange = self.turns.get(turn).is_some_and(|turn| turn.kind == TurnKind::Exchange);
+        match admitted.message.blocks.get(block)? {
+            Block::Observation(observation) => Some(&observation.text),
+            Block::Text(text) if is_exchange && admitted.message.role == Role::User => Some(text),
+            _ => None,
+        }
     }
 
     /// Returns the lines of the next turn, on a line of reads, that the next epoch would cover and that are not scored.
@@ -238,7 +256,8 @@ impl Session {
         shorter.map_or_else(|| served.to_owned(), |elided| elided.text)
     }
 
-    fn large_results(&self, messages: &[Admitted], least_tokens: u32, most_tokens: u32) -> Vec<ObservationWork> {
+    fn large_results(&self, turn: usize, least_tokens: u32, most_tokens: u32) -> Vec<ObservationWork> {
+        let messages = self.turn_messages(turn);
         let calls: Vec<&str> = messages
             .iter()
             .filter(|admitted| admitted.message.role == Role::Assistant)
@@ -248,14 +267,14 @@ impl Session {
         let agent = |admitted: &&Admitted| admitted.message.origin == Origin::Agent && admitted.tokens > least_tokens;
         let mut found = Vec::new();
         for admitted in messages.iter().filter(agent) {
-            for (at, block) in admitted.message.blocks.iter().enumerate() {
-                let (Block::Observation(observation), Some(original)) = (block, admitted.original(at)) else {
+            for at in 0..admitted.message.blocks.len() {
+                let (Some(result), Some(original)) = (self.result_in(turn, admitted, at), admitted.original(at)) else {
                     continue;
                 };
-                let served = admitted.reformatted_text(at).unwrap_or(&observation.text);
+                let served = admitted.reformatted_text(at).unwrap_or(result);
                 let source_tokens = self.settings.counter.count(served);
                 if source_tokens > least_tokens && self.made.condensed(original).is_none() {
-                    let source = self.within(served, &observation.text, most_tokens);
+                    let source = self.within(served, result, most_tokens);
                     let (task, query) = (self.task(), query.clone());
                     found.push(ObservationWork { original, source, source_tokens, task, query });
                 }

@@ -1,18 +1,23 @@
-//! Compression by models, in the background: what is to be done, who does it, what becomes of it.
+//! Compression by models: what is to be done, who does it, what becomes of it. `schedule` has it done in the background,
+//! `inline` while somebody waits.
 //!
 //! The cascade is `llm → extract → rules`: each chat model in turn, then scored lines, and rules serve all along. A read
 //! waits for none of it (law 6); what is made stands from the next epoch on.
 
 mod compressors;
 mod history;
+mod inline;
 mod ledger;
 mod observations;
 mod schedule;
 mod scores;
+mod work;
 
 use recap_core::context::Compression;
 
 pub use compressors::{Compressors, Ready};
+pub use inline::{Prepared, prepare_session};
+pub use ledger::OnBehalf;
 pub use schedule::{COMPRESS_HISTORY, COMPRESS_OBSERVATIONS};
 
 use super::failure::Failure;
@@ -27,6 +32,12 @@ pub enum Unmade {
     /// What it makes of this input cannot be used.
     #[error("{0}")]
     Never(String),
+}
+
+impl Unmade {
+    fn cancelled() -> Self {
+        Self::Later("it was cancelled".to_owned())
+    }
 }
 
 /// What was made, and what it cost.

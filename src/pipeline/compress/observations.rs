@@ -39,9 +39,11 @@ impl Compressors {
                 Err(unmade) => failed = Some(unmade),
             }
         }
-        let made = match self.extracted(work, most_tokens, steering, counter).await {
-            Some(made) => made,
-            None => Err(failed.unwrap_or_else(|| Unmade::Never("there is nothing that scores lines".to_owned()))),
+        let extracted = self.extracted(work, most_tokens, steering, counter);
+        let made = match cancelled.run_until_cancelled(extracted).await {
+            Some(Some(made)) => made,
+            None => Err(Unmade::cancelled()),
+            Some(None) => Err(failed.unwrap_or_else(|| Unmade::Never("there is nothing that scores lines".to_owned()))),
         };
         Product { made, attempts }
     }

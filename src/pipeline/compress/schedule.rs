@@ -4,19 +4,16 @@
 
 use std::sync::Arc;
 
-use recap_core::context::{Compression, HistoryBy};
+use recap_core::context::Compression;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::history::untold;
 use super::ledger::OnBehalf;
-use super::observations::whole;
-use super::scores::unscored;
-use super::{Done, Product, Unmade, key_of, unreadable};
-use crate::config::Compressor;
+use super::work::{Steered, Work, next_observation, next_of_history};
+use super::{Compressors, Done, Product, Unmade, unreadable};
 use crate::llm::Attempt;
 use crate::pipeline::failure::Failure;
-use crate::pipeline::guidelines::{GuidelineSet, Steering};
+use crate::pipeline::guidelines::GuidelineSet;
 use crate::pipeline::live::Live;
 use crate::pipeline::{Pipeline, compute};
 use crate::store::{ChangeError, CompressionRow, Job, Lease, NewJob, TrajectoryRow};
@@ -32,12 +29,6 @@ struct Piece {
     guidelines: Arc<GuidelineSet>,
     counter: recap_core::tokens::Counter,
     work: Work,
-}
-
-enum Work {
-    Told(recap_core::context::HistoryWork),
-    Scored(recap_core::context::ScoreWork),
-    Condensed(recap_core::context::ObservationWork, Compressor, u32),
 }
 
 impl Pipeline {
@@ -83,7 +74,7 @@ impl Pipeline {
     pub async fn compress_in_background(&self, job: &Job, lease: Lease) -> Result<Done, Failure> {
         let Some(id) = job.trajectory.as_deref() else { return Ok(Done::Nothing) };
         let Some(piece) = self.next_piece(job, id).await? else { return Ok(Done::Nothing) };
-        let key = self.key(&piece);
+        let key = piece.work.key(self.compressors(), &piece.guidelines);
         let made = match self.store().compression(&job.namespace, &key).await? {
             Some(known) => serde_json::from_str::<Compression>(&known).ok().and_then(|known| piece.work.reuse(known)),
             None => None,
@@ -103,11 +94,11 @@ impl Pipeline {
 
     async fn next_piece(&self, job: &Job, id: &str) -> Result<Option<Piece>, Failure> {
         let (mut slot, live) = self.take(id).await?;
-        let (wanted, most) = (Wanted::of(job), self.compressors().source_tokens());
+        let (wanted, compressors) = (Wanted::of(job), self.compressors().clone());
         let (live, work) = compute(usize::MAX, move || {
             let mut live = live;
             live.session.prepare(usize::MAX);
-            let work = wanted.work(&mut live, most);
+            let work = wanted.work(&mut live, &compressors);
             (live, work)
         })
         .await?;
@@ -121,32 +112,12 @@ impl Pipeline {
         Ok(piece)
     }
 
-    /// Names the work: who does it, under what, on what.
-    fn key(&self, piece: &Piece) -> String {
-        let names = |compressor| self.compressors().names(compressor);
-        match &piece.work {
-            Work::Told(work) => {
-                let hash = piece.guidelines.history.hash.to_string();
-                key_of(&["told", &names(Compressor::Llm), &hash, &work.task, &work.previous, &work.source])
-            }
-            Work::Scored(work) => {
-                let lines: Vec<&str> = work.lines.iter().map(|(_, line)| line.as_str()).collect();
-                key_of(&["scored", &names(Compressor::Extract), &work.query, &lines.join("\n")])
-            }
-            Work::Condensed(work, compressor, most) => {
-                let hash = piece.guidelines.observation.hash.to_string();
-                let most = most.to_string();
-                key_of(&["condensed", &names(*compressor), &hash, &most, &work.task, &work.query, &work.source])
-            }
-        }
-    }
-
     /// Has a model do the work. The inner error says why it must wait; what cannot be done at all is stored as not done,
     /// so that it is not tried for ever.
     async fn make(&self, piece: &Piece, job: &Job) -> Result<Result<Compression, String>, Failure> {
         let cancelled = CancellationToken::new();
         let guard = cancelled.clone().drop_guard();
-        let Product { made, attempts } = piece.work.by(self.compressors(), piece, &cancelled).await;
+        let Product { made, attempts } = piece.work.by(self.compressors(), piece.steered(&cancelled)).await;
         drop(guard);
         self.note(piece, job, attempts).await?;
         let result = match &made {
@@ -229,19 +200,11 @@ impl Wanted {
         line.filter(|_| job.kind == COMPRESS_HISTORY).map_or(Self::Observation, |line| Self::History(line.to_owned()))
     }
 
-    /// The next piece, with at most `most` tokens of source.
-    fn work(&self, live: &mut Live, most: u32) -> Option<Work> {
-        let (t_obs, by) = (live.t_obs(), live.held.observation);
+    /// The next piece.
+    fn work(&self, live: &mut Live, compressors: &Compressors) -> Option<Work> {
         match self {
-            Self::History(line) => match live.session.settings().prepares.history {
-                HistoryBy::Rules => None,
-                HistoryBy::Scored => live.session.score_work(line).map(Work::Scored),
-                HistoryBy::Told { least_tokens } => live.session.history_work(line, least_tokens, most).map(Work::Told),
-            },
-            Self::Observation => {
-                let work = live.session.observation_work(t_obs, most).into_iter().next()?;
-                Some(Work::Condensed(work, by, t_obs))
-            }
+            Self::History(line) => next_of_history(&mut live.session, line, compressors),
+            Self::Observation => next_observation(&live.session, &live.held, &live.guidelines, compressors),
         }
     }
 
@@ -253,40 +216,8 @@ impl Wanted {
     }
 }
 
-impl Work {
-    async fn by(&self, compressors: &super::Compressors, piece: &Piece, cancelled: &CancellationToken) -> Product {
-        let Piece { guidelines, counter, .. } = piece;
-        let (history, observation): (&Steering, &Steering) = (&guidelines.history, &guidelines.observation);
-        match self {
-            Self::Told(work) => compressors.tell(work, history, counter, cancelled).await,
-            Self::Scored(work) => compressors.score(work).await,
-            Self::Condensed(work, compressor, most) => {
-                compressors.condense(work, (*compressor, *most), observation, counter, cancelled).await
-            }
-        }
-    }
-
-    fn undone(&self, why: String) -> Compression {
-        match self {
-            Self::Told(work) => untold(work, why),
-            Self::Scored(work) => unscored(work, why),
-            Self::Condensed(work, ..) => whole(work, why),
-        }
-    }
-
-    /// What the same work led to elsewhere, for this trajectory's turns; `None` where that says nothing.
-    fn reuse(&self, known: Compression) -> Option<Compression> {
-        match (self, known) {
-            (Self::Told(work), Compression::Told(told)) if !told.text.is_empty() => {
-                Some(Compression::Told(recap_core::context::Told { turns: work.turns, ..told }))
-            }
-            (Self::Scored(work), Compression::Scored(scored)) if !scored.scores.is_empty() => {
-                Some(Compression::Scored(recap_core::context::Scored { turn: work.turn, ..scored }))
-            }
-            (Self::Condensed(work, ..), Compression::Condensed(condensed)) if !condensed.text.is_empty() => {
-                Some(Compression::Condensed(recap_core::context::Condensed { original: work.original, ..condensed }))
-            }
-            _ => None,
-        }
+impl Piece {
+    fn steered<'a>(&'a self, cancelled: &'a CancellationToken) -> Steered<'a> {
+        Steered { guidelines: &self.guidelines, counter: &self.counter, cancelled }
     }
 }

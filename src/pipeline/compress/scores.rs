@@ -1,6 +1,7 @@
 //! Lines of old turns, scored by how well they answer what the agent is doing.
 
 use recap_core::context::{Compression, Maker, ScoreWork, Scored};
+use tokio_util::sync::CancellationToken;
 
 use super::{Compressors, Product, Unmade, maker};
 
@@ -9,8 +10,9 @@ const SCORED_TOKENS: usize = 8_192;
 
 impl Compressors {
     /// Has a turn's lines scored.
-    pub async fn score(&self, work: &ScoreWork) -> Product {
-        Product { made: self.scored(work).await, attempts: Vec::new() }
+    pub async fn score(&self, work: &ScoreWork, cancelled: &CancellationToken) -> Product {
+        let scored = cancelled.run_until_cancelled(self.scored(work)).await;
+        Product { made: scored.unwrap_or_else(|| Err(Unmade::cancelled())), attempts: Vec::new() }
     }
 
     async fn scored(&self, work: &ScoreWork) -> Result<Compression, Unmade> {

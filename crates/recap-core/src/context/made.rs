@@ -94,6 +94,11 @@ impl Made {
         self.telling_to = self.telling_to.max(turn);
     }
 
+    /// Notes that nothing is left to be scored up to this turn.
+    pub fn has_scored(&mut self, turn: u32) {
+        self.scored_to = self.scored_to.max(turn);
+    }
+
     /// Tells whether turns that were to be told are left.
     #[must_use]
     pub fn is_telling(&self) -> bool {

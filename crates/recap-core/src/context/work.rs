@@ -60,6 +60,8 @@ pub struct ScoreWork {
 /// Characters of the task, and of what the agent is about to do, that a model is shown.
 const TASK_CHARS: usize = 1_600;
 const QUERY_CHARS: usize = 600;
+/// Characters of each where single lines are scored against them.
+const SCORED_CHARS: usize = 240;
 /// Share of the input that one text may take.
 const ONE_TEXT: u32 = 3;
 
@@ -133,7 +135,7 @@ impl Session {
     pub fn awaits_models(&self, line: &str) -> bool {
         match self.settings.prepares.history {
             HistoryBy::Rules => false,
-            HistoryBy::Scored => self.score_work(line).is_some(),
+            HistoryBy::Scored => self.covered_next(line).is_some_and(|end| (self.made.scored_to() as usize) < end),
             HistoryBy::Told { least_tokens } => self.has_history_work(line, least_tokens),
         }
     }
@@ -163,15 +165,19 @@ impl Session {
 
     /// Returns the lines of the next turn, on a line of reads, that the next epoch would cover and that are not scored.
     #[must_use]
-    pub fn score_work(&self, line: &str) -> Option<ScoreWork> {
+    pub fn score_work(&mut self, line: &str) -> Option<ScoreWork> {
+        self.prepare(usize::MAX);
         let end = number(self.covered_next(line)?);
         let turns = self.digest.up_to(end);
-        let next = turns.get(turns.partition_point(|turn| turn.turn <= self.made.scored_to()))?;
+        let Some(next) = turns.get(turns.partition_point(|turn| turn.turn <= self.made.scored_to())) else {
+            self.made.has_scored(end);
+            return None;
+        };
         Some(ScoreWork {
             turn: next.turn,
             agent_kind: self.grouping(),
             lines: next.lines.iter().map(|line| (line.number, line.text.to_string())).collect(),
-            query: format!("{} {}", self.task(), self.about_to_do()).trim().to_owned(),
+            query: self.scored_query(),
         })
     }
 
@@ -206,6 +212,12 @@ impl Session {
         let said = self.turn_messages(last).iter().filter(|admitted| admitted.message.role == Role::Assistant);
         let texts = said.flat_map(|admitted| admitted.message.originals());
         texts.flat_map(|text| text.chars().chain(['\n'])).take(QUERY_CHARS).collect::<String>().trim().to_owned()
+    }
+
+    /// What lines are scored against: what the agent is doing and its task, short, for every line is read with it.
+    fn scored_query(&self) -> String {
+        let short = |text: String| text.chars().take(SCORED_CHARS).collect::<String>();
+        format!("{}\n{}", short(self.about_to_do()), short(self.task())).trim().to_owned()
     }
 
     fn recaps_before(&self) -> String {

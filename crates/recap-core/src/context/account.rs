@@ -123,7 +123,7 @@ fn next(session: &Session, epoch: &EpochRecord, layout: &Layout, request: &Conte
     let fill = (1.0 - f64::from(free) / f64::from(room)).clamp(0.0, 1.0);
     let compaction = if fill < session.settings.marks.soft {
         "idle"
-    } else if session.awaits_models(&epoch.line) {
+    } else if session.awaits_models_in(epoch.room) {
         "preparing"
     } else {
         "ready"

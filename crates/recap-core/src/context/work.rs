@@ -89,10 +89,11 @@ impl Session {
     /// work, however little it is.
     #[must_use]
     pub fn history_work(&mut self, line: &str, least_tokens: u32, most_tokens: u32) -> Option<HistoryWork> {
-        if !self.has_history_work(line, least_tokens) {
+        let room = self.room_of(line)?;
+        if !self.has_history_work(room, least_tokens) {
             return None;
         }
-        let (first, last) = self.untold(line)?;
+        let (first, last) = self.untold(room)?;
         self.made.will_tell(number(last));
         let mut source = String::new();
         let mut used = 0;
@@ -117,10 +118,8 @@ impl Session {
         })
     }
 
-    /// Tells whether [`Session::history_work`] has something to do.
-    #[must_use]
-    pub fn has_history_work(&self, line: &str, least_tokens: u32) -> bool {
-        self.untold(line).is_some_and(|(first, last)| {
+    fn has_history_work(&self, room: u32, least_tokens: u32) -> bool {
+        self.untold(room).is_some_and(|(first, last)| {
             let mut tokens = 0;
             self.made.is_telling()
                 || (first..=last).any(|turn| {
@@ -133,10 +132,15 @@ impl Session {
     /// Tells whether the next epoch on a line would be better if models had the time to prepare it.
     #[must_use]
     pub fn awaits_models(&self, line: &str) -> bool {
+        self.room_of(line).is_some_and(|room| self.awaits_models_in(room))
+    }
+
+    /// As [`Session::awaits_models`], on a line with this room.
+    pub(super) fn awaits_models_in(&self, room: u32) -> bool {
         match self.settings.prepares.history {
             HistoryBy::Rules => false,
-            HistoryBy::Scored => self.covered_next(line).is_some_and(|end| (self.made.scored_to() as usize) < end),
-            HistoryBy::Told { least_tokens } => self.has_history_work(line, least_tokens),
+            HistoryBy::Scored => (self.made.scored_to() as usize) < self.covered_next(room),
+            HistoryBy::Told { least_tokens } => self.has_history_work(room, least_tokens),
         }
     }
 
@@ -167,7 +171,7 @@ impl Session {
     #[must_use]
     pub fn score_work(&mut self, line: &str) -> Option<ScoreWork> {
         self.prepare(usize::MAX);
-        let end = number(self.covered_next(line)?);
+        let end = number(self.covered_next(self.room_of(line)?));
         let turns = self.digest.up_to(end);
         let Some(next) = turns.get(turns.partition_point(|turn| turn.turn <= self.made.scored_to())) else {
             self.made.has_scored(end);
@@ -182,17 +186,17 @@ impl Session {
     }
 
     /// The turns that the next epoch on a line would cover and no recap stands for.
-    fn untold(&self, line: &str) -> Option<(usize, usize)> {
+    fn untold(&self, room: u32) -> Option<(usize, usize)> {
         let first = self.made.told_to() as usize + 1;
-        let end = self.covered_next(line)?;
+        let end = self.covered_next(room);
         (first <= end).then_some((first, end))
     }
 
-    /// The last turn that an epoch beginning now on a line would cover.
-    fn covered_next(&self, line: &str) -> Option<usize> {
-        let most = share(self.room_of(line)?, self.settings.marks.tail);
+    /// The last turn that an epoch beginning now would cover on a line with this room.
+    fn covered_next(&self, room: u32) -> usize {
         let (last, _) = self.last_servable();
-        Some(first_kept(self, most, last, self.served_tokens(last)).saturating_sub(1))
+        let most = share(room, self.settings.marks.tail);
+        first_kept(self, most, last, self.served_tokens(last)).saturating_sub(1)
     }
 
     fn served_tokens(&self, turn: usize) -> u32 {

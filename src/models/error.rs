@@ -54,7 +54,9 @@ pub enum ModelsError {
         found: String,
     },
     /// What came is of no kind that recapd runs.
-    #[error("{0} is no model that recapd runs: neither a GGUF file nor a folder with tokenizer.json and model.safetensors or model.onnx")]
+    #[error(
+        "{0} is no model that recapd runs: neither a GGUF file nor a folder with tokenizer.json and model.safetensors or model.onnx"
+    )]
     NoModel(PathBuf),
     /// A note beside a model cannot be read.
     #[error("{path} is no manifest: {source}")]

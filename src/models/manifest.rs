@@ -65,8 +65,8 @@ impl Manifest {
     /// [`ModelsError::Io`], [`ModelsError::Manifest`].
     pub fn write(&self, dir: &Path, name: &str) -> Result<(), ModelsError> {
         let path = place(dir, name);
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|source| ModelsError::Manifest { path: path.clone(), source })?;
+        let text =
+            serde_json::to_vec_pretty(self).map_err(|source| ModelsError::Manifest { path: path.clone(), source })?;
         let mut file = tempfile::NamedTempFile::new_in(dir).map_err(ModelsError::at(dir))?;
         file.write_all(&text).map_err(ModelsError::at(&path))?;
         file.persist(&path).map_err(|error| ModelsError::Io { path, source: error.error })?;

@@ -62,7 +62,8 @@ impl HubName {
             Some((path, revision)) => (path, Some(revision)),
             None => (name, None),
         };
-        let parts: Vec<&str> = path.split('/').chain(revision.iter().flat_map(|revision| revision.split('/'))).collect();
+        let parts: Vec<&str> =
+            path.split('/').chain(revision.iter().flat_map(|revision| revision.split('/'))).collect();
         if !parts.iter().all(|part| is_part(part)) {
             return Err(wrong("its parts are letters, digits, `.`, `_` and `-`"));
         }
@@ -115,7 +116,9 @@ mod tests {
         assert_eq!(hub("a/b"), parts("a", "b", None, None));
         assert_eq!(hub("a/b@v1.0"), parts("a", "b", None, Some("v1.0")));
         assert_eq!(hub("a/b-GGUF/q4/c.gguf@refs/pr/2"), parts("a", "b-GGUF", Some("q4/c.gguf"), Some("refs/pr/2")));
-        for wrong in ["", "a", "a/", "a//b", "a/../c.gguf", "a/b/c.bin", "a/b@", "a/b c", "a/b/c.gguf@x?y", "a/b/../c.gguf"] {
+        for wrong in
+            ["", "a", "a/", "a//b", "a/../c.gguf", "a/b/c.bin", "a/b@", "a/b c", "a/b/c.gguf@x?y", "a/b/../c.gguf"]
+        {
             assert_eq!(hub(wrong), None, "{wrong}");
         }
     }

@@ -114,8 +114,7 @@ impl Repository {
             let found = self.sibling(file);
             return found.map(Some).ok_or_else(|| self.refused(&format!("the repository has no file {file}")));
         }
-        let is_gguf =
-            |file: &&Sibling| Path::new(&file.path).extension().is_some_and(|extension| extension == "gguf");
+        let is_gguf = |file: &&Sibling| Path::new(&file.path).extension().is_some_and(|extension| extension == "gguf");
         let files: Vec<&Sibling> = self.listing.siblings.iter().filter(is_gguf).collect();
         match files.as_slice() {
             [] => Ok(None),

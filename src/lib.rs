@@ -6,6 +6,7 @@ pub mod tls;
 pub mod world;
 pub mod store;
 pub mod llm;
+pub mod models;
 pub mod pipeline;
 pub mod jobs;
 pub mod app;

@@ -12,6 +12,7 @@ mod export;
 mod guideline;
 mod import;
 mod key;
+mod model;
 mod openapi;
 mod output;
 mod reference;
@@ -19,6 +20,8 @@ mod quickstart;
 mod replay;
 mod serve;
 mod setting;
+#[cfg(feature = "local-models")]
+mod share;
 
 use std::process::ExitCode;
 
@@ -54,6 +57,8 @@ enum Command {
     Compress(compress::Compress),
     /// See and change what steers compression
     Guideline(guideline::Guideline),
+    /// List, fetch, check and measure the models that run in this process
+    Model(model::Model),
     /// Make and revoke API keys
     Key(key::Key),
     /// Check, back up and tend the database
@@ -83,10 +88,16 @@ pub enum Done {
 #[error("{0}")]
 pub struct BadUse(pub String);
 
-/// Runs the command of this process's arguments.
-pub async fn run() -> ExitCode {
+/// Runs the command of this process's arguments, on an async runtime of its own.
+pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    match Box::pin(dispatch(cli)).await {
+    #[cfg(feature = "local-models")]
+    share::hold(&cli);
+    let done = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(Box::pin(dispatch(cli))),
+        Err(error) => Err(anyhow::Error::new(error).context("the async runtime does not start")),
+    };
+    match done {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::Badly) => ExitCode::from(1),
         Err(error) => {
@@ -108,6 +119,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Context(command) => command.run(setting).await,
         Command::Compress(command) => command.run(setting).await,
         Command::Guideline(command) => Box::pin(command.run(setting)).await,
+        Command::Model(command) => Box::pin(command.run(setting)).await,
         Command::Key(command) => command.run(setting).await,
         Command::Db(command) => command.run(setting).await,
         Command::Doctor(command) => command.run(setting).await,

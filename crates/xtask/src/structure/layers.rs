@@ -35,13 +35,14 @@ const SURFACES: u8 = 3;
 
 /// The daemon's folders. A folder imports from lower ranks; of its own rank only surfaces and use cases know
 /// each other. `app`, `lifecycle` and the crate's root put the parts together: surfaces know them too.
-const DAEMON: [(&str, u8); 15] = [
+const DAEMON: [(&str, u8); 16] = [
     ("config", FOUNDATION),
     ("telemetry", FOUNDATION),
     ("tls", FOUNDATION),
     ("world", FOUNDATION),
     ("store", WORLD),
     ("llm", WORLD),
+    ("models", WORLD),
     ("pipeline", USE_CASES),
     ("tune", USE_CASES),
     ("jobs", SURFACES),

@@ -178,7 +178,6 @@ impl Pipeline {
             created_ms: self.world().now_ms(),
         };
         self.store().put_epoch(id, row).await.map_err(|error| Failure::of_change(error, id))?;
-        self.events().tell(id, Event::Compressing { line: record.line.clone() });
         self.events().tell(id, Event::Epoch { line: record.line.clone(), epoch: record.n });
         metrics::counter!("recapd_epochs_total").increment(1);
         Ok(())

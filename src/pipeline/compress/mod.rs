@@ -16,6 +16,7 @@ mod work;
 use recap_core::context::{Compression, Maker};
 
 pub use compressors::{Compressors, Ready};
+pub(super) use inline::in_time;
 pub use inline::{Prepared, prepare_session};
 pub use ledger::OnBehalf;
 pub use schedule::{COMPRESS_HISTORY, COMPRESS_OBSERVATIONS};

@@ -128,12 +128,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(
-        config: &Config,
-        counters: &Counters,
-        guidelines: &Guidelines,
-        compress: Compress,
-    ) -> Result<Self, Failure> {
+    fn new(config: &Config, counters: &Counters, guidelines: &Guidelines, compress: Compress) -> Result<Self, Failure> {
         let Compress { incoming, tools, model, guideline_set, request } = compress;
         checks::tools(tools.as_deref())?;
         let counter = counters.of(model.as_deref());

@@ -11,6 +11,7 @@ mod ledger;
 mod observations;
 mod schedule;
 mod scores;
+mod waiting;
 mod work;
 
 use recap_core::context::{Compression, Maker};

@@ -38,7 +38,7 @@ impl Pipeline {
         if !live.session.awaits_models(line) || !live.asked.insert((line.to_owned(), live.session.prepared_to())) {
             return;
         }
-        let job = self.new_job(&live.row, COMPRESS_HISTORY, json!({ "line": line }));
+        let job = self.job_for(&live.row, Wanted::History(line.to_owned()));
         let own = self.clone();
         self.inner.tasks.spawn(async move {
             if let Err(error) = own.store().enqueue_job(job).await {
@@ -50,7 +50,15 @@ impl Pipeline {
     /// Returns the job that shortens large results, where models shorten any of these.
     pub(in crate::pipeline) fn observation_job(&self, live: &Live, most_tokens: u32) -> Option<NewJob> {
         let wanted = live.session.settings().prepares.observations && most_tokens > live.t_obs();
-        wanted.then(|| self.new_job(&live.row, COMPRESS_OBSERVATIONS, Value::Null))
+        wanted.then(|| self.job_for(&live.row, Wanted::Observation))
+    }
+
+    /// Returns the job that does this for a trajectory.
+    pub(super) fn job_for(&self, row: &TrajectoryRow, wanted: Wanted) -> NewJob {
+        match wanted {
+            Wanted::History(line) => self.new_job(row, COMPRESS_HISTORY, json!({ "line": line })),
+            Wanted::Observation => self.new_job(row, COMPRESS_OBSERVATIONS, Value::Null),
+        }
     }
 
     fn new_job(&self, row: &TrajectoryRow, kind: &str, payload: Value) -> NewJob {
@@ -198,8 +206,8 @@ impl Pipeline {
     }
 
     fn more_of(&self, live: &Live, job: &Job) -> Option<NewJob> {
-        let is_left = Wanted::of(job).is_left(live);
-        is_left.then(|| self.new_job(&live.row, &job.kind, job.payload.clone()))
+        let wanted = Wanted::of(job);
+        wanted.is_left(live).then(|| self.job_for(&live.row, wanted))
     }
 }
 
@@ -216,7 +224,7 @@ fn ended(made: &Compression, job: &Job) -> Event {
 }
 
 /// What a job asks for.
-enum Wanted {
+pub(super) enum Wanted {
     /// The next work on old turns, on this line of reads.
     History(String),
     /// The next large result.
@@ -237,7 +245,7 @@ impl Wanted {
         }
     }
 
-    fn is_left(&self, live: &Live) -> bool {
+    pub fn is_left(&self, live: &Live) -> bool {
         match self {
             Self::History(line) => live.session.awaits_models(line),
             Self::Observation => live.session.has_observation_work(live.t_obs()),

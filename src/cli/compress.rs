@@ -80,7 +80,7 @@ impl Compress {
             };
             let counters = Counters::load(&config.tokens)?;
             let guidelines = Guidelines::load(&config.guidelines)?;
-            let served = compress_here(&config, &counters, &guidelines, &work)?;
+            let served = compress_here(&config, &counters, &guidelines, work)?;
             context_answer(None, &served, self.format.out())?
         };
         print(&answer, setting)?;

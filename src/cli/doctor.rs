@@ -1,5 +1,7 @@
 //! `recapd doctor`
 
+mod models;
+
 use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use crate::world::World;
 
 const LEAST_FREE_BYTES: u64 = 1 << 30;
 
-/// Look for what keeps recapd from working: configuration, data folder, disk, port, database, and a trajectory
+/// Look for what keeps recapd from working: configuration, data folder, disk, port, database, the models that it names, and a trajectory
 /// that goes in and comes out again, in a database of its own. Changes nothing. With --url, ask a running daemon whether it is ready (exit code 1 if not).
 #[derive(Debug, Args)]
 pub struct Doctor {
@@ -70,7 +72,7 @@ impl Doctor {
                 let ready = daemon.get("/readyz").await;
                 vec![Finding::of("daemon", ready.map_err(|error| format!("{error:#}")))]
             }
-            None => here(setting).await,
+            None => Box::pin(here(setting)).await,
         };
         tell(&findings, setting)?;
         let failed = findings.iter().any(|finding| finding.verdict == Verdict::Failed);
@@ -100,6 +102,7 @@ async fn here(setting: &Setting) -> Vec<Finding> {
         Err(error) => findings.push(Finding::of("daemon", Err(error.to_string()))),
     }
     findings.extend(database(&config, &data).await);
+    findings.extend(models::models(&config, &data).await);
     findings.push(Finding::of("self-test", self_test(config).await.map_err(|error| format!("{error:#}"))));
     findings
 }

@@ -102,6 +102,12 @@ impl Local {
     }
 }
 
+/// Returns what the environment tells candle, which takes its number of threads from nowhere else.
+#[expect(clippy::disallowed_methods, reason = "it is candle's own, not a setting of recapd")]
+pub(super) fn candle_threads() -> Option<String> {
+    std::env::var("CANDLE_NUM_THREADS").ok()
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment, for the configuration")]
 fn environment() -> HashMap<String, String> {
     std::env::vars_os()

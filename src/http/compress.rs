@@ -45,7 +45,9 @@ pub struct CompressMessages {
     guideline_set: Option<String>,
     /// What the agent is about to do.
     query: Option<String>,
-    /// Whether to wait for a model. Rules are always waited for.
+    /// Whether to wait for the models that the configuration names; rules serve where they fail. The receipt warns with
+    /// `no_model` where there are none, with `model_failed` where they made nothing, or not all, in three quarters of
+    /// `server.request_timeout_ms`.
     #[serde(default)]
     wait: bool,
 }
@@ -56,7 +58,7 @@ pub struct CompressMessages {
     responses((status = 200, body = ContextAnswer), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
 pub async fn compress_messages(
     State(app): State<App>,
-    _: Caller,
+    caller: Caller,
     Json(body): Json<CompressMessages>,
 ) -> Result<Response, Problem> {
     if body.budget == 0 {
@@ -78,9 +80,10 @@ pub async fn compress_messages(
         guideline_set: body.guideline_set,
         request,
     };
-    let mut served = app.pipeline().compress_once(compress).await?;
-    if body.wait {
-        served.receipt.warnings.push("no_model".to_owned());
-    }
+    let served = if body.wait {
+        app.pipeline().compress_with_models(&caller, compress).await?
+    } else {
+        app.pipeline().compress_once(compress).await?
+    };
     Ok(json_bytes(answer_text(None, &served, format).map_err(unwritten)?))
 }

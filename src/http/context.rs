@@ -56,7 +56,9 @@ pub struct ContextBody {
     pub include: Option<Vec<Part>>,
     /// The etag that the client has.
     pub if_none_match: Option<String>,
-    /// Only with `compact`: whether to wait for the new epoch. Rules are always waited for.
+    /// Only with `compact`: whether to wait for the models that prepare the new epoch, at most three quarters of
+    /// `server.request_timeout_ms`. The receipt warns with `no_model` where there are none, with `model_failed` where they
+    /// failed or were not done: then rules serve. Rules are always waited for.
     pub wait: Option<bool>,
 }
 
@@ -182,7 +184,11 @@ pub async fn compact_trajectory(
     request: Request,
 ) -> Result<Response, Problem> {
     let body = optional_body(&app, request).await?;
-    answer(&app, &caller, &id, body, &HeaderMap::new(), Way::Compact).await
+    if body.wait == Some(true) {
+        let context = app.pipeline().compact_prepared(&caller, &id, body.ask()?).await?;
+        return response(&id, &context, &body, &HeaderMap::new());
+    }
+    answer(&app, &caller, &id, body, &HeaderMap::new(), Way::Compact { warning: None }).await
 }
 
 /// Goes back to an epoch's recap: a new epoch that repeats it. The line of reads is that of the body's fields.
@@ -214,10 +220,14 @@ async fn answer(
     headers: &HeaderMap,
     way: Way,
 ) -> Result<Response, Problem> {
-    if body.wait.is_some() && !matches!(way, Way::Compact) {
+    if body.wait.is_some() && !matches!(way, Way::Compact { .. }) {
         return Err(Problem::field("/wait", "only `compact` takes it"));
     }
     let context = app.pipeline().serve_context(caller, id, body.ask()?, way).await?;
+    response(id, &context, &body, headers)
+}
+
+fn response(id: &str, context: &Context, body: &ContextBody, headers: &HeaderMap) -> Result<Response, Problem> {
     let etag =
         HeaderValue::from_str(&context.etag).map_err(|_| Problem::new(Code::Internal, "the etag cannot be written"))?;
     let has = body.if_none_match.as_deref();

@@ -17,8 +17,9 @@ use super::problem::{Code, Problem, ProblemDocument};
 use crate::pipeline::events::Event;
 use crate::pipeline::keys::Caller;
 
-/// Streams what happens to a trajectory from now on: appended, compressing, epoch, outcome, deleted; and
-/// `lagged` with the number of events that a slow reader missed.
+/// Streams what happens to a trajectory from now on: `appended`, `epoch`, `outcome`, `deleted`; of background jobs of this
+/// daemon `compressing`, then `compressed` or `compression_failed` with the reason; and `lagged` with the number of events
+/// that a slow reader missed.
 #[utoipa::path(get, path = "/v1/trajectories/{id}/events", tag = "trajectories", operation_id = "stream_events",
     params(("id" = String, Path)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]

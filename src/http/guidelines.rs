@@ -12,6 +12,7 @@ use super::auth::Operator;
 use super::extract::{Json, Path, Query};
 use super::pages::Body;
 use super::problem::{Problem, ProblemDocument};
+use crate::config::Compressor;
 use crate::pipeline::guidelines::{Activation, Attempt, Draft, GuidelineState, Outcome, Trial};
 use crate::pipeline::keys::Caller;
 use crate::store::{GuidelineEvent, GuidelineVersion};
@@ -268,6 +269,10 @@ pub struct TryGuideline {
     observation: Option<usize>,
     /// Most tokens; the trajectory's budget, or half of the observation's tokens, where it is left out.
     budget: Option<u32>,
+    /// `rules`, `extract` or `llm`; `rules` where it is left out. Models have three quarters of
+    /// `server.request_timeout_ms`.
+    #[schema(value_type = Option<String>)]
+    compressor: Option<Compressor>,
 }
 
 /// What two versions make of the same source.
@@ -299,6 +304,9 @@ pub struct TryOutcome {
     /// Tokens of what it stands for.
     full_tokens: u32,
     facts: TryFacts,
+    /// Why models made nothing, or not all of it: there rules did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<String>,
 }
 
 /// The values of the source in the compressed text.
@@ -328,11 +336,13 @@ impl From<Outcome> for TryOutcome {
                 kept_values: outcome.kept,
                 lost_values: outcome.lost,
             },
+            failed: outcome.failed,
         }
     }
 }
 
-/// Shows what a version would make of a stored trajectory, beside the champion's. Nothing is stored.
+/// Shows what a version would make of a stored trajectory, beside the champion's. Nothing is stored; calls of models
+/// stand in the ledger.
 #[utoipa::path(post, path = "/v1/guidelines/{set}/{kind}/try", tag = "guidelines", operation_id = "try_guideline",
     params(("set" = String, Path), ("kind" = String, Path)), request_body = TryGuideline,
     responses((status = 200, body = TryAnswer), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
@@ -349,6 +359,7 @@ pub async fn try_guideline(
         turns: body.turns,
         observation: body.observation,
         budget: body.budget,
+        compressor: body.compressor,
     };
     let trial: Trial = app.pipeline().try_guideline(&caller, &set, &kind, attempt).await?;
     Ok(Body(TryAnswer {

@@ -11,6 +11,7 @@ mod jobs;
 mod guidelines;
 mod keys;
 mod messages;
+mod model_calls;
 mod openapi;
 mod operations;
 mod originals;
@@ -18,6 +19,7 @@ mod pages;
 mod problem;
 mod records;
 mod trajectories;
+mod usage;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -72,7 +74,8 @@ fn routes_and_document() -> OpenApiRouter<App> {
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(jobs::retry_job))
         .routes(routes!(operations::list_audit))
-        .routes(routes!(operations::list_usage))
+        .routes(routes!(usage::list_usage))
+        .routes(routes!(model_calls::list_model_calls))
         .routes(routes!(operations::get_info))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))

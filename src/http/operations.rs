@@ -1,4 +1,4 @@
-//! Health, metrics, what this daemon is, its audit log and usage.
+//! Health, metrics, what this daemon is, and its audit log.
 
 use axum::extract::State;
 use axum::http::header;
@@ -12,11 +12,10 @@ use super::auth::Operator;
 use super::extract::Query;
 use super::pages::Body;
 use super::problem::{Code, Problem, ProblemDocument};
-use super::trajectories::{millis, page_limit};
+use super::trajectories::page_limit;
+use crate::pipeline::compress::Ready;
 use crate::pipeline::keys::Caller;
 use crate::world::rfc3339;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// Tells that the process is alive.
 #[utoipa::path(get, path = "/healthz", tag = "operations", operation_id = "get_health",
@@ -26,6 +25,9 @@ pub async fn healthz() -> Body<Value> {
 }
 
 /// Tells whether the daemon can work: its store answers and has this version's schema, and it is not stopping.
+///
+/// `models` tells of each model whether it can be asked and, where it cannot, why. One that cannot changes nothing about
+/// being ready: rules serve without it. An endpoint counts as ready until it is asked.
 #[utoipa::path(get, path = "/readyz", tag = "operations", operation_id = "get_readiness",
     responses((status = 200, body = Object), (status = 503, body = ProblemDocument, content_type = "application/problem+json")))]
 pub async fn readyz(State(app): State<App>) -> Result<Body<Value>, Problem> {
@@ -43,11 +45,12 @@ pub async fn readyz(State(app): State<App>) -> Result<Body<Value>, Problem> {
         return Err(Problem::new(Code::StoreUnavailable, said).with("retry_after_s", 5));
     }
     let queue = app.pipeline().store().count_jobs().await.map_err(super::errors::of_store)?;
+    let models: Vec<CompressorInfo> = compressors(&app).filter(|compressor| compressor.name != "rules").collect();
     Ok(Body(json!({
         "status": "ready",
         "store": { "engine": health.engine.name(), "version": health.engine_version },
         "migrations": health.schema_version,
-        "models": [],
+        "models": models,
         "queue": queue,
     })))
 }
@@ -82,10 +85,18 @@ pub struct Info {
 /// A compressor.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CompressorInfo {
-    /// Its name in the configuration.
-    name: &'static str,
-    /// Whether it can work now.
+    /// `rules`, or kind and model, as in `llm:name`.
+    name: String,
+    /// Whether it can work now. An endpoint counts as ready until it is asked.
     ready: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+fn compressors(app: &App) -> impl Iterator<Item = CompressorInfo> {
+    let ready = app.pipeline().compressors().ready().into_iter();
+    ready.map(|Ready { name, ready, why }| CompressorInfo { name, ready, why })
 }
 
 /// A guideline set.
@@ -113,7 +124,7 @@ pub async fn get_info(State(app): State<App>, _: Caller) -> Body<Info> {
         version: env!("CARGO_PKG_VERSION"),
         api: "v1",
         features: vec!["trajectories", "context", "compress", "originals", "search", "events", "keys"],
-        compressors: vec![CompressorInfo { name: "rules", ready: true }],
+        compressors: compressors(&app).collect(),
         guidelines: guidelines.collect(),
         engine: app.pipeline().store().engine().name(),
     })
@@ -181,87 +192,6 @@ pub async fn list_audit(
         })
         .collect();
     Ok(Body(AuditList { audit, next_cursor: page.next_cursor }))
-}
-
-/// Which days are summed.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct UsageParams {
-    /// Only this namespace.
-    namespace: Option<String>,
-    /// From the day of this time (RFC 3339); 30 days ago where it is left out.
-    since: Option<String>,
-    /// Up to the day of this time; today where it is left out.
-    until: Option<String>,
-}
-
-/// One agent's tokens on one day.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct UsageRecord {
-    /// The day in UTC.
-    day: String,
-    namespace: String,
-    agent: String,
-    /// Tokens of appended messages.
-    tokens_in: u64,
-    /// Tokens of served contexts.
-    tokens_served: u64,
-    /// What the same reads would have counted uncompressed, less what was served.
-    tokens_saved: u64,
-    /// Contexts served.
-    reads: u64,
-    /// Appends.
-    appends: u64,
-    /// Calls of compressor models.
-    model_calls: u64,
-    /// What they cost.
-    cost_usd_micros: u64,
-}
-
-/// Usage by day, namespace and agent.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct UsageList {
-    usage: Vec<UsageRecord>,
-    next_cursor: Option<String>,
-}
-
-/// Sums tokens in, served and saved, by agent and day.
-#[utoipa::path(get, path = "/v1/usage", tag = "operations", operation_id = "list_usage",
-    params(UsageParams),
-    responses((status = 200, body = UsageList), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
-pub async fn list_usage(
-    State(app): State<App>,
-    Operator(caller): Operator,
-    Query(params): Query<UsageParams>,
-) -> Result<Body<UsageList>, Problem> {
-    let namespace = reached(&caller, params.namespace)?;
-    let now = app.pipeline().world().now_ms();
-    let since = params.since.map_or(Ok(now - 30 * DAY_MS), |text| millis("since", &text))?;
-    let until = params.until.map_or(Ok(now), |text| millis("until", &text))?;
-    app.pipeline().write_usage().await.map_err(super::errors::of_store)?;
-    let rows = app
-        .pipeline()
-        .store()
-        .usage(namespace.as_deref(), since.div_euclid(DAY_MS), until.div_euclid(DAY_MS) + 1)
-        .await
-        .map_err(super::errors::of_store)?;
-    let usage = rows
-        .into_iter()
-        .map(|row| UsageRecord {
-            day: rfc3339(row.day * DAY_MS).chars().take(10).collect(),
-            namespace: row.namespace,
-            agent: row.agent,
-            tokens_in: row.tokens_in,
-            tokens_served: row.tokens_served,
-            tokens_saved: row.tokens_full.saturating_sub(row.tokens_served),
-            reads: row.reads,
-            appends: row.appends,
-            model_calls: 0,
-            cost_usd_micros: 0,
-        })
-        .collect();
-    Ok(Body(UsageList { usage, next_cursor: None }))
 }
 
 /// Returns the namespace that a list is held to.

@@ -10,6 +10,7 @@ mod load;
 #[cfg(feature = "local-models")]
 mod local;
 mod prices;
+mod probe;
 mod prompt;
 mod remote;
 mod repair;
@@ -27,6 +28,7 @@ pub use load::{LoadError, Loaded, find, load};
 #[cfg(feature = "local-models")]
 pub use local::{Local, Scorer};
 pub use prices::{ModelPrice, Usage};
+pub use probe::{ProbeError, probe};
 pub use prompt::{Answer, Attempt, Finish, Prompt, Purpose, Reply, Schema, Site};
 pub use remote::{Remote, RemoteError};
 pub use repair::RepairError;

@@ -194,6 +194,17 @@ impl tower::Service<HttpRequestFactory> for Sender {
     }
 }
 
+/// Gets a document of an endpoint, whatever it is.
+pub async fn get(
+    client: &reqwest::Client,
+    endpoint: &Endpoint,
+    path: &str,
+    max_body_bytes: usize,
+) -> Result<Bytes, Fault> {
+    let response = client.get(endpoint.url(path)).headers(endpoint.headers()).send().await?;
+    if response.status().is_success() { read(response, max_body_bytes).await } else { Err(error_of(response).await) }
+}
+
 async fn read(mut response: Response, max_bytes: usize) -> Result<Bytes, Fault> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {

@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 
 /// One thing that happened to a trajectory.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// Messages were stored.
     Appended {
@@ -19,10 +19,24 @@ pub enum Event {
         /// Tokens of the new ones.
         tokens: u64,
     },
-    /// A new epoch is being made.
+    /// A background job has a model at work on it. One of the next two follows, unless the daemon stops.
     Compressing {
-        /// The line of reads (format, budget, include).
-        line: String,
+        /// The kind of the job: `compress_history` or `compress_observations`.
+        job: String,
+    },
+    /// What the model made is stored; it stands from the next epoch on.
+    Compressed {
+        /// The kind of the job.
+        job: String,
+        /// Who made it, as receipts show it.
+        compressor: String,
+    },
+    /// The model made nothing that can be used, now or at all: rules serve.
+    CompressionFailed {
+        /// The kind of the job.
+        job: String,
+        /// Why.
+        reason: String,
     },
     /// A new epoch began.
     Epoch {
@@ -47,6 +61,8 @@ impl Event {
         match self {
             Self::Appended { .. } => "appended",
             Self::Compressing { .. } => "compressing",
+            Self::Compressed { .. } => "compressed",
+            Self::CompressionFailed { .. } => "compression_failed",
             Self::Epoch { .. } => "epoch",
             Self::Outcome { .. } => "outcome",
             Self::Deleted => "deleted",

@@ -1,12 +1,13 @@
 //! The guideline sets: those that ship in the program, those of the operator's folder, and what operators activate.
 //!
 //! `folder` and `shipped` read files, `current` is what steers now, `watch` keeps it up to date with folder and store,
-//! `versions` are the use cases of operators, `attempt` tries a version on a stored trajectory.
+//! `versions` are the use cases of operators, `attempt` tries a version on a stored trajectory, `models` with models.
 
 mod attempt;
 mod current;
 mod faults;
 mod folder;
+mod models;
 mod secrets;
 mod shipped;
 mod versions;

@@ -34,7 +34,10 @@ pub enum Way {
     /// Served as it stands; a new epoch only where room is needed.
     Read,
     /// Served from a new epoch.
-    Compact,
+    Compact {
+        /// The code of what the receipt is to warn of.
+        warning: Option<&'static str>,
+    },
     /// Served from a new epoch that repeats the recap of this one.
     Restore(u32),
 }
@@ -66,7 +69,8 @@ impl Context {
 }
 
 impl Ask {
-    fn request(&self, default_budget: u32) -> ContextRequest {
+    /// Returns the request that it is for a trajectory with this budget.
+    pub(super) fn request(&self, default_budget: u32) -> ContextRequest {
         ContextRequest {
             budget: self.budget.unwrap_or(default_budget),
             reserve: self.reserve,
@@ -111,6 +115,7 @@ impl Pipeline {
         let (mut slot, live) = self.take_for(caller, id).await?;
         let request = ask.request(live.budget());
         let is_read = matches!(way, Way::Read);
+        let warning = if let Way::Compact { warning } = way { warning } else { None };
         let act = match self.act(id, &request, way).await {
             Ok(act) => act,
             Err(failure) => {
@@ -135,6 +140,7 @@ impl Pipeline {
             self.store_epoch(id, record).await?;
             live.derived += 1;
         }
+        served.receipt.warnings.extend(warning.map(str::to_owned));
         if self.guidelines().get(live.row.guideline_set.as_deref()).is_none() {
             served.receipt.warnings.push("guideline_set_missing".to_owned());
         }
@@ -159,7 +165,7 @@ impl Pipeline {
     async fn act(&self, id: &str, request: &ContextRequest, way: Way) -> Result<Act, Failure> {
         Ok(match way {
             Way::Read => Act::Serve,
-            Way::Compact => Act::Compact,
+            Way::Compact { .. } => Act::Compact,
             Way::Restore(n) => {
                 let line = request.line_key();
                 let row = self.store().epoch(id, &line, u64::from(n)).await?;
@@ -178,7 +184,6 @@ impl Pipeline {
             created_ms: self.world().now_ms(),
         };
         self.store().put_epoch(id, row).await.map_err(|error| Failure::of_change(error, id))?;
-        self.events().tell(id, Event::Compressing { line: record.line.clone() });
         self.events().tell(id, Event::Epoch { line: record.line.clone(), epoch: record.n });
         metrics::counter!("recapd_epochs_total").increment(1);
         Ok(())

@@ -6,7 +6,7 @@ mod show;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use recap_core::compress::GuidelineKind;
 use serde_json::{Value, json};
 
@@ -100,6 +100,29 @@ struct Try {
     /// Most tokens
     #[arg(long, value_name = "TOKENS")]
     budget: Option<u32>,
+    /// What compresses: rules, or the models that the daemon's configuration names
+    #[arg(long, value_enum, default_value_t = Compressor::Rules)]
+    compressor: Compressor,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Compressor {
+    /// Deterministic rules
+    Rules,
+    /// A local model that scores lines
+    Extract,
+    /// Chat models
+    Llm,
+}
+
+impl Compressor {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rules => "rules",
+            Self::Extract => "extract",
+            Self::Llm => "llm",
+        }
+    }
 }
 
 fn turns(text: &str) -> Result<[u32; 2], String> {
@@ -213,7 +236,8 @@ impl Desk {
     async fn attempt(&self, attempt: &Try) -> anyhow::Result<()> {
         let Try { name, trajectory, hash, file, .. } = attempt;
         let mut body = json!({ "trajectory": trajectory, "turns": attempt.turns,
-            "observation": attempt.observation, "budget": attempt.budget });
+            "observation": attempt.observation, "budget": attempt.budget,
+            "compressor": attempt.compressor.name() });
         if let Some(file) = file {
             let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
             body["text"] = json!(text);

@@ -126,6 +126,9 @@ fn summary(side: &Value) -> String {
         side["tokens"], side["full_tokens"], facts["kept"], facts["lost"]
     )
     .unwrap_or_default();
+    for why in items(&side["failed"]).filter_map(Value::as_str) {
+        said.extend(["\na model failed, rules served: ", why]);
+    }
     said
 }
 

@@ -7,7 +7,7 @@ use recap_core::tokens::Counter;
 use tokio_util::sync::CancellationToken;
 
 use super::compressors::Question;
-use super::{Compressors, Product};
+use super::{Compressors, Product, nobody};
 use crate::llm::Purpose;
 use crate::pipeline::guidelines::Steering;
 
@@ -54,6 +54,6 @@ impl Compressors {
 
 /// What stands for turns that no model can tell: nothing, so that the next ones get their recap.
 pub(super) fn untold(work: &HistoryWork, why: String) -> Compression {
-    let by = Maker { compressor: "none".to_owned(), rejected: vec![why], ..Maker::default() };
+    let by = nobody(why);
     Compression::Told(Told { turns: work.turns, agent_kind: work.agent_kind, text: Arc::from(""), tokens: 0, by })
 }

@@ -1,5 +1,8 @@
 //! Models at work while somebody waits: for messages that are not stored.
 
+use std::future::Future;
+use std::time::Duration;
+
 use recap_core::context::Session;
 use recap_core::tokens::Counter;
 use tokio_util::sync::CancellationToken;
@@ -7,8 +10,32 @@ use tokio_util::sync::CancellationToken;
 use super::work::{Steered, Work, next_observation, next_of_history};
 use super::{Compressors, Unmade};
 use crate::llm::Attempt;
+use crate::pipeline::Pipeline;
 use crate::pipeline::guidelines::GuidelineSet;
 use crate::pipeline::policy::Effective;
+
+/// Waits for models. After `limit` they are told to stop, and what they have made by then counts.
+pub(in crate::pipeline) async fn in_time<T>(
+    limit: Duration,
+    cancelled: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => done,
+        () = tokio::time::sleep(limit) => {
+            cancelled.cancel();
+            work.await
+        }
+    }
+}
+
+impl Pipeline {
+    /// Returns how long models may work while a request waits; the rest of its time is for the answer.
+    pub(in crate::pipeline) fn time_for_models(&self) -> Duration {
+        self.config().server.request_timeout() * 3 / 4
+    }
+}
 
 /// What models did for a session.
 #[derive(Debug, Default)]

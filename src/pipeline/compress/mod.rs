@@ -11,17 +11,22 @@ mod ledger;
 mod observations;
 mod schedule;
 mod scores;
+mod waiting;
 mod work;
 
-use recap_core::context::Compression;
+use recap_core::context::{Compression, Maker};
 
 pub use compressors::{Compressors, Ready};
+pub(super) use inline::in_time;
 pub use inline::{Prepared, prepare_session};
 pub use ledger::OnBehalf;
 pub use schedule::{COMPRESS_HISTORY, COMPRESS_OBSERVATIONS};
 
 use super::failure::Failure;
 use crate::llm::Attempt;
+
+/// The name of who made what stands where no model can do it.
+const NOBODY: &str = "none";
 
 /// Why a model made nothing that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +68,11 @@ pub enum Done {
 /// The name of who made something, as receipts show it.
 fn maker(kind: &str, model: &str) -> String {
     format!("{kind}:{model}")
+}
+
+/// Who made what stands where no model can do it, and why.
+fn nobody(why: String) -> Maker {
+    Maker { compressor: NOBODY.to_owned(), rejected: vec![why], ..Maker::default() }
 }
 
 /// The key under which the same work is found again: the hash of who does it, under what, on what.

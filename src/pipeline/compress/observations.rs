@@ -9,7 +9,7 @@ use recap_core::tokens::Counter;
 use tokio_util::sync::CancellationToken;
 
 use super::compressors::Question;
-use super::{Compressors, Product, Unmade, maker};
+use super::{Compressors, Product, Unmade, maker, nobody};
 use crate::config::Compressor;
 use crate::llm::Purpose;
 use crate::pipeline::guidelines::Steering;
@@ -141,6 +141,6 @@ fn with_lost_lines(text: &str, work: &ObservationWork, steering: &Steering) -> (
 
 /// What stands for a result that no model can shorten: itself.
 pub(super) fn whole(work: &ObservationWork, why: String) -> Compression {
-    let by = Maker { compressor: "none".to_owned(), rejected: vec![why], ..Maker::default() };
+    let by = nobody(why);
     Compression::Condensed(Condensed { original: work.original, text: "".into(), tokens: work.source_tokens, by })
 }

@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
-use recap_core::context::Compression;
+use recap_core::context::{Compression, Condensed, Scored, Told};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::ledger::OnBehalf;
 use super::work::{Steered, Work, next_observation, next_of_history};
-use super::{Compressors, Done, Product, Unmade, unreadable};
+use super::{Compressors, Done, NOBODY, Product, Unmade, unreadable};
 use crate::llm::Attempt;
+use crate::pipeline::events::Event;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::guidelines::GuidelineSet;
 use crate::pipeline::live::Live;
@@ -37,7 +38,7 @@ impl Pipeline {
         if !live.session.awaits_models(line) || !live.asked.insert((line.to_owned(), live.session.prepared_to())) {
             return;
         }
-        let job = self.new_job(&live.row, COMPRESS_HISTORY, json!({ "line": line }));
+        let job = self.job_for(&live.row, Wanted::History(line.to_owned()));
         let own = self.clone();
         self.inner.tasks.spawn(async move {
             if let Err(error) = own.store().enqueue_job(job).await {
@@ -49,7 +50,15 @@ impl Pipeline {
     /// Returns the job that shortens large results, where models shorten any of these.
     pub(in crate::pipeline) fn observation_job(&self, live: &Live, most_tokens: u32) -> Option<NewJob> {
         let wanted = live.session.settings().prepares.observations && most_tokens > live.t_obs();
-        wanted.then(|| self.new_job(&live.row, COMPRESS_OBSERVATIONS, Value::Null))
+        wanted.then(|| self.job_for(&live.row, Wanted::Observation))
+    }
+
+    /// Returns the job that does this for a trajectory.
+    pub(super) fn job_for(&self, row: &TrajectoryRow, wanted: Wanted) -> NewJob {
+        match wanted {
+            Wanted::History(line) => self.new_job(row, COMPRESS_HISTORY, json!({ "line": line })),
+            Wanted::Observation => self.new_job(row, COMPRESS_OBSERVATIONS, Value::Null),
+        }
     }
 
     fn new_job(&self, row: &TrajectoryRow, kind: &str, payload: Value) -> NewJob {
@@ -74,6 +83,20 @@ impl Pipeline {
     pub async fn compress_in_background(&self, job: &Job, lease: Lease) -> Result<Done, Failure> {
         let Some(id) = job.trajectory.as_deref() else { return Ok(Done::Nothing) };
         let Some(piece) = self.next_piece(job, id).await? else { return Ok(Done::Nothing) };
+        self.events().tell(id, Event::Compressing { job: job.kind.clone() });
+        let done = self.compress_piece(&piece, job, lease).await;
+        let failed = |reason: String| Event::CompressionFailed { job: job.kind.clone(), reason };
+        match &done {
+            // told where it was stored
+            Ok(Done::Stored) => {}
+            Ok(Done::Nothing) => self.events().tell(id, failed("another daemon does it".to_owned())),
+            Ok(Done::Later(why)) => self.events().tell(id, failed(why.clone())),
+            Err(failure) => self.events().tell(id, failed(failure.to_string())),
+        }
+        done
+    }
+
+    async fn compress_piece(&self, piece: &Piece, job: &Job, lease: Lease) -> Result<Done, Failure> {
         let key = piece.work.key(self.compressors(), &piece.guidelines);
         let made = match self.store().compression(&job.namespace, &key).await? {
             Some(known) => serde_json::from_str::<Compression>(&known).ok().and_then(|known| piece.work.reuse(known)),
@@ -84,12 +107,12 @@ impl Pipeline {
                 metrics::counter!("recapd_compressions_total", "result" => "reused").increment(1);
                 made
             }
-            None => match self.make(&piece, job).await? {
+            None => match self.make(piece, job).await? {
                 Ok(made) => made,
                 Err(why) => return Ok(Done::Later(why)),
             },
         };
-        self.keep(&piece, key, made, lease, job).await
+        self.keep(piece, key, made, lease, job).await
     }
 
     async fn next_piece(&self, job: &Job, id: &str) -> Result<Option<Piece>, Failure> {
@@ -158,6 +181,7 @@ impl Pipeline {
     ) -> Result<Done, Failure> {
         let id = piece.row.id.as_str();
         let record = serde_json::to_string(&made).map_err(|_| unreadable())?;
+        let ended = ended(&made, job);
         let now_ms = self.world().now_ms();
         let row = CompressionRow { key, namespace: piece.row.namespace.clone(), record, created_ms: now_ms };
         let mut slot = self.inner.sessions.slot(id).await;
@@ -166,6 +190,7 @@ impl Pipeline {
             Err(ChangeError::LeaseLost) => return Ok(Done::Nothing),
             Err(error) => return Err(Failure::of_change(error, id)),
         }
+        self.events().tell(id, ended);
         let Some(live) = slot.as_mut() else { return Ok(Done::Stored) };
         live.derived += 1;
         if !live.session.take(made) {
@@ -181,13 +206,25 @@ impl Pipeline {
     }
 
     fn more_of(&self, live: &Live, job: &Job) -> Option<NewJob> {
-        let is_left = Wanted::of(job).is_left(live);
-        is_left.then(|| self.new_job(&live.row, &job.kind, job.payload.clone()))
+        let wanted = Wanted::of(job);
+        wanted.is_left(live).then(|| self.job_for(&live.row, wanted))
     }
 }
 
+/// What is told of a piece of work whose end is stored.
+fn ended(made: &Compression, job: &Job) -> Event {
+    let (Compression::Told(Told { by, .. })
+    | Compression::Condensed(Condensed { by, .. })
+    | Compression::Scored(Scored { by, .. })) = made;
+    let job = job.kind.clone();
+    if by.compressor == NOBODY {
+        return Event::CompressionFailed { job, reason: by.rejected.join("; ") };
+    }
+    Event::Compressed { job, compressor: by.compressor.clone() }
+}
+
 /// What a job asks for.
-enum Wanted {
+pub(super) enum Wanted {
     /// The next work on old turns, on this line of reads.
     History(String),
     /// The next large result.
@@ -208,7 +245,7 @@ impl Wanted {
         }
     }
 
-    fn is_left(&self, live: &Live) -> bool {
+    pub fn is_left(&self, live: &Live) -> bool {
         match self {
             Self::History(line) => live.session.awaits_models(line),
             Self::Observation => live.session.has_observation_work(live.t_obs()),

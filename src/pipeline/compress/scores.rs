@@ -3,7 +3,7 @@
 use recap_core::context::{Compression, Maker, ScoreWork, Scored};
 use tokio_util::sync::CancellationToken;
 
-use super::{Compressors, Product, Unmade, maker};
+use super::{Compressors, Product, Unmade, maker, nobody};
 
 /// Tokens of one turn that are scored.
 const SCORED_TOKENS: usize = 8_192;
@@ -30,6 +30,6 @@ impl Compressors {
 
 /// What stands for a turn whose lines cannot be scored: no scores.
 pub(super) fn unscored(work: &ScoreWork, why: String) -> Compression {
-    let by = Maker { compressor: "none".to_owned(), rejected: vec![why], ..Maker::default() };
+    let by = nobody(why);
     Compression::Scored(Scored { turn: work.turn, agent_kind: work.agent_kind, scores: Vec::new(), by })
 }

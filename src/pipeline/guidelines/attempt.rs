@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use recap_core::compress::{Elide, elide};
-use recap_core::context::{Admitted, ContextRequest, Handles, Include, PieceKind, Session};
+use recap_core::context::{Admitted, ContextRequest, Handles, Include, PieceKind, Served, Session};
 use recap_core::tokens::Counter;
 use recap_core::trajectory::{AgentKind, Block, OriginalHash, OutFormat, Turn, TurnBuilder, detect_agent_kind, facts};
 
 use super::current::Place;
 use super::versions::{check, known_place};
 use super::{GuidelineSet, Kind, Steering};
+use crate::config::{Compressor, lack};
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::Caller;
 use crate::pipeline::live::Live;
@@ -35,12 +36,14 @@ pub struct Attempt {
     pub observation: Option<usize>,
     /// Most tokens; the trajectory's budget, or half of the observation's tokens, where it is not told.
     pub budget: Option<u32>,
+    /// What compresses; rules where it is not told.
+    pub compressor: Option<Compressor>,
 }
 
 /// What a version made of a trajectory, beside what the champion makes of it.
 #[derive(Debug, Clone)]
 pub struct Trial {
-    /// The compressor that wrote both.
+    /// What compressed both.
     pub compressor: &'static str,
     /// Most tokens: of the whole context for a history, of the text for an observation.
     pub budget: u32,
@@ -73,6 +76,8 @@ pub struct Outcome {
     pub kept: Vec<String>,
     /// The first of those that it lacks.
     pub lost: Vec<String>,
+    /// Why models made nothing, or not all of it: there rules did.
+    pub failed: Vec<String>,
 }
 
 impl Pipeline {
@@ -89,6 +94,7 @@ impl Pipeline {
         attempt: Attempt,
     ) -> Result<Trial, Failure> {
         let place = known_place(set, kind)?;
+        let compressor = self.compressor_for(&attempt)?;
         if !matches!(place.kind, Kind::Observation | Kind::History) {
             let detail = "only `observation` and `history` compress trajectories";
             return Err(Failure::field("", detail));
@@ -100,7 +106,22 @@ impl Pipeline {
         let live = self.load(&attempt.trajectory).await?;
         let messages = self.admitted(&attempt.trajectory, &live).await?;
         let bench = Bench { live, messages: subset(messages, attempt.turns)?, sets, attempt };
+        if compressor != Compressor::Rules {
+            let versions = champion.into_iter().chain([candidate]).collect();
+            return self.try_with_models(bench, place.kind, versions, compressor).await;
+        }
         compute(usize::MAX, move || bench.run(place.kind, champion, &candidate)).await?
+    }
+
+    fn compressor_for(&self, attempt: &Attempt) -> Result<Compressor, Failure> {
+        let compressor = attempt.compressor.unwrap_or(Compressor::Rules);
+        if compressor == Compressor::Off {
+            return Err(Failure::field("/compressor", "must be `rules`, `extract` or `llm`"));
+        }
+        match lack(self.config(), compressor) {
+            Some(what) => Err(Failure::field("/compressor", format!("this daemon lacks {what}"))),
+            None => Ok(compressor),
+        }
     }
 
     async fn candidate(
@@ -151,18 +172,18 @@ fn group(messages: &[Admitted]) -> Vec<Turn> {
 }
 
 /// Messages of some turns.
-struct Messages {
+pub(super) struct Messages {
     /// What is added to the numbers of turns.
-    shift: u32,
-    numbered: Vec<(usize, Admitted)>,
+    pub shift: u32,
+    pub numbered: Vec<(usize, Admitted)>,
 }
 
 /// All that both versions are tried on.
-struct Bench {
-    live: Live,
-    messages: Messages,
-    sets: Arc<GuidelineSet>,
-    attempt: Attempt,
+pub(super) struct Bench {
+    pub live: Live,
+    pub messages: Messages,
+    pub sets: Arc<GuidelineSet>,
+    pub attempt: Attempt,
 }
 
 impl Bench {
@@ -190,29 +211,12 @@ impl Bench {
         let Live { counter, held, row, .. } = &self.live;
         let mut session = Session::new(settings(&set, counter.clone(), held, row.tools.as_deref(), Handles::Shown)?);
         session.append(self.messages.numbered.iter().map(|(_, admitted)| admitted.clone()).collect());
-        let include = Include { playbook: false, facts: false, recalled: false };
-        let request = ContextRequest { budget, reserve: 0, format: OutFormat::OpenAi, query: None, include };
-        let served = session.serve(&request)?;
-        let sections = served.new_epoch.map(|epoch| epoch.sections).unwrap_or_default();
-        let recap: Vec<_> = sections.iter().filter(|section| section.kind == PieceKind::Recap).collect();
-        let text = recap.iter().map(|section| section.text.as_ref()).collect::<Vec<_>>().join("\n");
-        let turns = recap.first().zip(recap.last()).map(|(first, last)| [first.turns[0], last.turns[1]]);
-        let source: Vec<String> = turns
-            .into_iter()
-            .flat_map(|[first, last]| first..=last)
-            .filter_map(|n| session.turn_text(n as usize))
-            .collect();
-        Ok(Outcome {
-            guideline: steering.label.clone(),
-            turns: turns.map(|turns| turns.map(|turn| turn + self.messages.shift)),
-            tokens: recap.iter().map(|section| section.tokens).sum(),
-            full_tokens: recap.iter().map(|section| section.full_tokens).sum(),
-            ..checked(text, &source)
-        })
+        let served = session.serve(&request(budget))?;
+        Ok(outcome_of(&session, served, steering, self.messages.shift))
     }
 
     /// Returns the observation asked for, or the largest one.
-    fn observation(&self) -> Result<Source<'_>, Failure> {
+    pub fn observation(&self) -> Result<Source<'_>, Failure> {
         let numbered = self.messages.numbered.iter();
         let asked = numbered.filter(|(n, _)| self.attempt.observation.is_none_or(|asked| asked == *n));
         let sources = asked.flat_map(|(n, admitted)| sources(*n, admitted));
@@ -223,11 +227,37 @@ impl Bench {
     }
 }
 
+/// The request whose recap is looked at: nothing stands beside it.
+pub(super) fn request(budget: u32) -> ContextRequest {
+    let include = Include { playbook: false, facts: false, recalled: false };
+    ContextRequest { budget, reserve: 0, format: OutFormat::OpenAi, query: None, include }
+}
+
+/// What a version made of the past turns; `shift` is added to their numbers.
+pub(super) fn outcome_of(session: &Session, served: Served, steering: &Steering, shift: u32) -> Outcome {
+    let sections = served.new_epoch.map(|epoch| epoch.sections).unwrap_or_default();
+    let recap: Vec<_> = sections.iter().filter(|section| section.kind == PieceKind::Recap).collect();
+    let text = recap.iter().map(|section| section.text.as_ref()).collect::<Vec<_>>().join("\n");
+    let turns = recap.first().zip(recap.last()).map(|(first, last)| [first.turns[0], last.turns[1]]);
+    let source: Vec<String> = turns
+        .into_iter()
+        .flat_map(|[first, last]| first..=last)
+        .filter_map(|n| session.turn_text(n as usize))
+        .collect();
+    Outcome {
+        guideline: steering.label.clone(),
+        turns: turns.map(|turns| turns.map(|turn| turn + shift)),
+        tokens: recap.iter().map(|section| section.tokens).sum(),
+        full_tokens: recap.iter().map(|section| section.full_tokens).sum(),
+        ..checked(text, &source)
+    }
+}
+
 /// One observation, in the form in which it is served.
-struct Source<'a> {
-    n: usize,
+pub(super) struct Source<'a> {
+    pub n: usize,
     text: &'a str,
-    original: OriginalHash,
+    pub original: OriginalHash,
 }
 
 fn sources(n: usize, admitted: &Admitted) -> impl Iterator<Item = Source<'_>> {
@@ -239,7 +269,7 @@ fn sources(n: usize, admitted: &Admitted) -> impl Iterator<Item = Source<'_>> {
 }
 
 impl Source<'_> {
-    fn shortened(&self, steering: &Steering, budget_tokens: u32, counter: &Counter) -> Outcome {
+    pub fn shortened(&self, steering: &Steering, budget_tokens: u32, counter: &Counter) -> Outcome {
         let request = Elide {
             text: self.text,
             original: self.original,
@@ -258,7 +288,7 @@ impl Source<'_> {
 }
 
 /// Looks in a text for the values of what it stands for.
-fn checked(text: String, source: &[String]) -> Outcome {
+pub(super) fn checked(text: String, source: &[String]) -> Outcome {
     let mut seen = HashSet::new();
     let values = source.iter().flat_map(|source| facts(source).into_iter().filter_map(|fact| source.get(fact.span)));
     let (kept, lost): (Vec<&str>, Vec<&str>) =
@@ -273,6 +303,7 @@ fn checked(text: String, source: &[String]) -> Outcome {
         facts_lost: lost.len(),
         kept: first(&kept),
         lost: first(&lost),
+        failed: Vec::new(),
         text,
     }
 }

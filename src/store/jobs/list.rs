@@ -147,6 +147,16 @@ impl Store {
         Ok(JobPage { jobs, next_cursor })
     }
 
+    /// Returns the job of a namespace, kind and key; `None` where it is done or was never asked for.
+    ///
+    /// # Errors
+    /// Fails when the store does.
+    pub async fn job(&self, namespace: &str, kind: &str, key: &str) -> Result<Option<JobRow>, StoreError> {
+        let sql = select_job!("WHERE namespace = $1 AND kind = $2 AND key = $3");
+        let row = self.reader().await?.row(sql, values![namespace, kind, key]).await?;
+        row.as_ref().map(read_job).transpose()
+    }
+
     /// Returns how many jobs stand where, of all namespaces.
     ///
     /// # Errors

@@ -34,6 +34,14 @@ pub struct Served {
     pub new_epoch: Option<EpochRecord>,
 }
 
+impl Served {
+    /// Tells whether this read began an epoch in which not all is served as it was sent.
+    #[must_use]
+    pub fn is_shortened(&self) -> bool {
+        self.new_epoch.as_ref().is_some_and(|epoch| epoch.covered > 0 || !epoch.edits.is_empty())
+    }
+}
+
 /// What was served last on a line: the identity and tokens of each item.
 #[derive(Debug, Clone, Default)]
 pub struct Shown {

@@ -270,6 +270,17 @@ impl Session {
         self.kind.unwrap_or(AgentKind::Tool)
     }
 
+    /// Tells whether a line of reads was served; only then is it known what its next epoch would cover.
+    #[must_use]
+    pub fn was_served(&self, line: &str) -> bool {
+        self.lines.contains_key(line)
+    }
+
+    /// Forgets what was served: the next read of each line begins its first epoch. What models made stays.
+    pub fn forget_served(&mut self) {
+        self.lines.clear();
+    }
+
     /// Begins the next epoch now and serves it.
     ///
     /// # Errors

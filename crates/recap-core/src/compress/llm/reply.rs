@@ -38,7 +38,7 @@ fn from_json(value: &Value, parts: &[Part]) -> Result<Sections, Rejection> {
             None => Err(Rejection::MissingSection(part.name.clone())),
             Some(Value::Array(items)) => items
                 .iter()
-                .map(|item| item.as_str().map(flat).ok_or(Rejection::Garbage))
+                .map(|listed| listed.as_str().map(item).ok_or(Rejection::Garbage))
                 .filter(|item| item.as_ref().map_or(true, |item| !item.is_empty()))
                 .collect(),
             Some(Value::String(text)) => Ok(text.lines().map(item).filter(|item| !item.is_empty()).collect()),

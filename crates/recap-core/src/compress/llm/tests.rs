@@ -24,6 +24,8 @@ fn a_reply_in_json_or_under_headings_stands() {
     let json = check(r#"{"Done": ["ran tests, error at src/cache.rs:212:9"], "To do": ["look at ttl 3600"]}"#).unwrap();
     let text = check("## Done\n- ran tests, error at src/cache.rs:212:9\n**To do:** look at ttl 3600\n").unwrap();
     assert_eq!(json, text);
+    let none = check(r#"{"Done": ["- status 429", "None."], "To do": ["none"]}"#).unwrap();
+    assert_eq!(none.text, "Done:\n- status 429\n");
     assert_eq!(json.text, "Done:\n- ran tests, error at src/cache.rs:212:9\nTo do:\n- look at ttl 3600\n");
     let fenced = check("```json\n{\"Done\": [\"status 429\"], \"To do\": []}\n```").unwrap();
     assert_eq!(fenced.text, "Done:\n- status 429\n");

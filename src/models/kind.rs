@@ -42,7 +42,7 @@ impl Kind {
     /// Fails where it cannot be read.
     pub fn of(path: &Path) -> io::Result<Option<Self>> {
         if path.is_file() {
-            return Ok(begins_with(path, b"GGUF")?.then_some(Self::Chat));
+            return Ok(begins_with(path, *b"GGUF")?.then_some(Self::Chat));
         }
         if !path.join("tokenizer.json").is_file() {
             return Ok(None);
@@ -59,7 +59,7 @@ impl Kind {
     }
 }
 
-fn begins_with(path: &Path, magic: &[u8; 4]) -> io::Result<bool> {
+fn begins_with(path: &Path, magic: [u8; 4]) -> io::Result<bool> {
     let mut first = Vec::new();
     File::open(path)?.take(4).read_to_end(&mut first)?;
     Ok(first == magic)

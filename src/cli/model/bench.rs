@@ -1,6 +1,6 @@
 //! `recapd model bench`
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::Args;
 use recap_model::bert::{CrossEncoder, SentenceEncoder};
@@ -63,7 +63,7 @@ impl Bench {
         let found = entry(&shelf(setting, &config), &self.name)?;
         let threads = recap_model::bound_threads(self.threads.unwrap_or(config.models.threads));
         let (kind, path) = (found.kind, found.path);
-        let measured = tokio::task::spawn_blocking(move || self.measure(kind, path)).await?;
+        let measured = tokio::task::spawn_blocking(move || self.measure(kind, &path)).await?;
         let (load_ms, speed) = measured?;
         let report = Report { name: found.name, kind, threads: threads.barrier, load_ms, speed };
         if setting.json {
@@ -74,7 +74,7 @@ impl Bench {
         Ok(Done::Well)
     }
 
-    fn measure(&self, kind: Kind, path: PathBuf) -> anyhow::Result<(u64, Speed)> {
+    fn measure(&self, kind: Kind, path: &Path) -> anyhow::Result<(u64, Speed)> {
         let start = Instant::now();
         let loaded = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let texts = self.texts();
@@ -82,7 +82,7 @@ impl Bench {
         Ok(match kind {
             Kind::Chat => {
                 let max_window = self.prompt_tokens.max(1) + self.new_tokens.max(1);
-                let mut model = ChatModel::load(&path, &LoadOptions { max_window, ..LoadOptions::default() })?;
+                let mut model = ChatModel::load(path, &LoadOptions { max_window, ..LoadOptions::default() })?;
                 let load_ms = loaded();
                 let speeds = recap_model::causal::bench(&mut model, self.prompt_tokens, self.new_tokens)?;
                 let (prompt_tokens, new_tokens) = (self.prompt_tokens.max(1), self.new_tokens.max(1));
@@ -90,14 +90,14 @@ impl Bench {
                 (load_ms, Speed::Chat { prompt_tokens, prompt_tokens_per_s, new_tokens, new_tokens_per_s })
             }
             Kind::Reranker => {
-                let model = CrossEncoder::load(&path)?;
+                let model = CrossEncoder::load(path)?;
                 let load_ms = loaded();
                 let start = Instant::now();
                 model.score("Which request did the server refuse?", &texts, &|| true)?;
                 (load_ms, self.per_second(start))
             }
             Kind::Encoder => {
-                let model = SentenceEncoder::load(&path)?;
+                let model = SentenceEncoder::load(path)?;
                 let load_ms = loaded();
                 let start = Instant::now();
                 model.embed(&texts, &|| true)?;

@@ -40,29 +40,31 @@ impl Check {
     /// Fails where a name is not there; what is wrong with a model is reported.
     pub async fn run(self, setting: &Setting) -> anyhow::Result<Done> {
         let config = setting.load(&[])?.config;
-        let shelf = shelf(setting, &config);
+        let models = shelf(setting, &config);
         let (entries, missing) = match &self.name {
-            Some(name) => (vec![entry(&shelf, name)?], Vec::new()),
-            None => all(&config, &shelf)?,
+            Some(name) => (vec![entry(&models, name)?], Vec::new()),
+            None => all(&config, &models)?,
         };
         #[cfg(feature = "local-models")]
         tracing::debug!(threads = ?recap_model::bound_threads(config.models.threads), "bounds of models");
         let mut sound = missing.is_empty();
         let mut reports = Vec::new();
         for entry in entries {
-            let (shelf, window) = (shelf.clone(), config.models.window_tokens as usize);
-            let report = tokio::task::spawn_blocking(move || check(entry, &shelf, window)).await?;
+            let (place, window) = (models.clone(), config.models.window_tokens as usize);
+            let report = tokio::task::spawn_blocking(move || check(entry, &place, window)).await?;
             sound &= report.faults.is_empty();
             if !setting.json {
                 tell(&report)?;
             }
             reports.push(report);
         }
-        missing.iter().for_each(|missing| output::complain(missing));
+        for missing in &missing {
+            output::complain(missing);
+        }
         if setting.json {
             output::say_json(&reports)?;
         } else if reports.is_empty() && missing.is_empty() {
-            output::say(&format!("{} holds no model", shelf.dir().display()))?;
+            output::say(&format!("{} holds no model", models.dir().display()))?;
         }
         Ok(if sound { Done::Well } else { Done::Badly })
     }

@@ -31,7 +31,7 @@ impl List {
     /// # Errors
     ///
     /// Fails where the folder cannot be read.
-    pub fn run(self, setting: &Setting) -> anyhow::Result<Done> {
+    pub fn run(setting: &Setting) -> anyhow::Result<Done> {
         let config = setting.load(&[])?.config;
         let shelf = shelf(setting, &config);
         let listed = listed(&config, &shelf)?;
@@ -43,7 +43,9 @@ impl List {
             return tell_json(&shelf, &listed, &absent, &missing).map(|()| Done::Well);
         }
         tell(&shelf, &listed, &absent)?;
-        missing.iter().for_each(|missing| output::note(missing));
+        for missing in &missing {
+            output::note(missing);
+        }
         Ok(Done::Well)
     }
 }

@@ -47,7 +47,7 @@ impl Model {
     /// Fails where the configuration is wrong, or a model cannot be found, fetched or asked.
     pub async fn run(self, setting: &Setting) -> anyhow::Result<Done> {
         match self.action {
-            Action::List(command) => command.run(setting),
+            Action::List(list::List) => list::List::run(setting),
             Action::Pull(command) => command.run(setting).await,
             Action::Check(command) => command.run(setting).await,
             #[cfg(feature = "local-models")]

@@ -55,7 +55,7 @@ impl Pull {
     pub async fn run(self, setting: &Setting) -> anyhow::Result<Done> {
         let wanted = Wanted::read(&self.model).map_err(|error| BadUse(error.to_string()))?;
         self.check(&wanted)?;
-        let shelf = shelf(setting, &setting.load(&[])?.config);
+        let models = shelf(setting, &setting.load(&[])?.config);
         if let Wanted::Known(known) = &wanted {
             output::note(&format!("{}, {}, {}", known.title, mebibytes(known.size()), known.licence));
             if let Some(caution) = known.caution {
@@ -65,7 +65,7 @@ impl Pull {
         let bar = ProgressBar::new(0);
         let style = "{bar:32} {bytes}/{total_bytes} {msg} {eta}";
         bar.set_style(ProgressStyle::with_template(style).context("the progress bar's template")?);
-        let pulled = pull(wanted, &self.options(), &shelf, &bar).await;
+        let pulled = pull(wanted, &self.options(), &models, &bar).await;
         bar.finish_and_clear();
         let pulled = pulled.map_err(|error| match error {
             error @ ModelsError::Name { .. } => anyhow::Error::new(BadUse(error.to_string())),

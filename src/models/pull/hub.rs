@@ -18,7 +18,7 @@ use crate::models::{HubName, ModelsError, name};
 use crate::tls;
 
 /// Longest silence of the hub.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// Where unfinished downloads wait for the next try.
 const UNFINISHED: &str = ".unfinished";
 

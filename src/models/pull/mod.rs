@@ -158,15 +158,15 @@ impl Plan {
 
     /// Tells what stands in the place. Files whose hash is not known beforehand are those of the manifest if it names the same
     /// commit.
-    fn place(&self, shelf: &Shelf) -> Result<Place, ModelsError> {
-        if shelf.dir().join(self.root()).symlink_metadata().is_err() {
+    fn place(&self, models: &Shelf) -> Result<Place, ModelsError> {
+        if models.dir().join(self.root()).symlink_metadata().is_err() {
             return Ok(Place::Free);
         }
-        let manifest = Manifest::read(shelf.dir(), &self.name)?;
+        let manifest = Manifest::read(models.dir(), &self.name)?;
         let same_source =
             manifest.filter(|was| was.source == self.source && was.revision == self.revision && was.revision.is_some());
         for part in &self.parts {
-            let path = shelf.dir().join(&part.path);
+            let path = models.dir().join(&part.path);
             let noted = || same_source.as_ref()?.files.iter().find(|file| file.path == part.path);
             let expected = part.sha256.clone().or_else(|| noted().map(|file| file.sha256.clone()));
             if !path.is_file() || expected.is_none_or(|expected| sha256(&path).ok() != Some(expected)) {
@@ -177,19 +177,19 @@ impl Plan {
     }
 
     /// Notes a model that is there already.
-    fn keep(&self, shelf: &Shelf) -> Result<Pulled, ModelsError> {
-        let path = shelf.dir().join(self.root());
-        let manifest = self.manifest(shelf.dir(), &path)?;
-        manifest.write(shelf.dir(), &self.name)?;
+    fn keep(&self, models: &Shelf) -> Result<Pulled, ModelsError> {
+        let path = models.dir().join(self.root());
+        let manifest = self.manifest(models.dir(), &path)?;
+        manifest.write(models.dir(), &self.name)?;
         Ok(Pulled { name: self.name.clone(), path, was_there: true, manifest })
     }
 
     /// Checks what was staged and puts it in its place.
-    fn settle(&self, staging: &Path, workshop: &Path, shelf: &Shelf) -> Result<Pulled, ModelsError> {
+    fn settle(&self, staging: &Path, workshop: &Path, models: &Shelf) -> Result<Pulled, ModelsError> {
         let staged = staging.join(self.root());
         let manifest = self.manifest(staging, &staged)?;
-        let path = shelf.install(&staged, self.root(), workshop)?;
-        manifest.write(shelf.dir(), &self.name)?;
+        let path = models.install(&staged, self.root(), workshop)?;
+        manifest.write(models.dir(), &self.name)?;
         Ok(Pulled { name: self.name.clone(), path, was_there: false, manifest })
     }
 

@@ -19,6 +19,7 @@ mod guidelines;
 mod jobs;
 mod llm_server;
 mod llm;
+mod models;
 mod openapi;
 mod problems;
 mod process;

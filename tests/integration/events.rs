@@ -77,10 +77,10 @@ async fn background_work_is_told_with_its_end() {
         "event: compressed\ndata: {\"event\":\"compressed\",\"job\":\"compress_history\",\"compressor\":\"llm:m\"}",
         "event: compression_failed\ndata: {\"event\":\"compression_failed\",\"job\":\"compress_history\",\"reason\":\"the endpoint answered 400: no\"}",
     ];
-    for end in ends {
+    for (end, words) in ends.into_iter().zip([300, 310]) {
         let path = app.trajectory(&json!({ "budget": 4000 })).await;
         let mut stream = Stream::open(&app, &path).await;
-        app.append(&path, &tool_run(30, 300)).await;
+        app.append(&path, &tool_run(30, words)).await;
         app.get(&format!("{path}/context")).await.ok();
         app.post(&format!("{path}/compact"), &json!({ "wait": true })).await.ok();
         stream.until(end).await;

@@ -48,7 +48,7 @@ async fn a_model_tells_old_turns_while_the_caller_waits() {
     assert_eq!(context["prefix"], rules["prefix"]);
     assert!(context["tokens"]["total"].as_u64().unwrap() <= 4000);
     let recap = context["pieces"].as_array().unwrap().iter().find(|piece| piece["kind"] == "recap").unwrap();
-    assert_eq!(recap["compressor"], "llm:m");
+    assert_eq!(recap["compressor"], "llm:m+rules:0.1.0");
     // What fits as it is needs no model.
     let fits = json!({ "messages": tool_run(2, 40), "budget": 60000, "wait": true });
     assert_eq!(warnings(&app.post("/v1/compress", &fits).await.ok()), Vec::<&str>::new());
@@ -106,9 +106,9 @@ async fn rules_serve_where_a_model_fails_or_has_no_time() {
 async fn a_compaction_waits_for_its_preparation() {
     let script = Script::start([told(), Step::error(400, "no")]).await;
     let app = app(&script, &[]).await;
-    for (id, warned) in [("told", vec![]), ("failed", vec!["model_failed"])] {
+    for (id, words, warned) in [("told", 300, vec![]), ("failed", 310, vec!["model_failed"])] {
         let path = app.trajectory(&json!({ "id": id, "agent": "coder", "budget": 4000 })).await;
-        app.append(&path, &tool_run(30, 300)).await;
+        app.append(&path, &tool_run(30, words)).await;
         let context = app.post(&format!("{path}/compact"), &json!({ "wait": true })).await.ok();
         assert_eq!(warnings(&context), warned);
         assert_eq!(context["epoch"], 1, "the first one tells what the next one covers");
@@ -138,8 +138,9 @@ async fn a_compaction_does_not_wait_for_a_model_that_hangs_or_is_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_versions_of_a_guideline_are_tried_with_the_model() {
-    let shorter = |text: &str| Step::says(&json!({ "Notes": [text] }).to_string());
-    let script = Script::start([told(), told(), shorter("all shards moved"), Step::error(400, "no")]).await;
+    let read =
+        json!({ "Reading": ["all shards moved"], "Result": ["rows were written"], "Notes": ["all shards moved"] });
+    let script = Script::start([told(), told(), Step::says(&read.to_string()), Step::error(400, "no")]).await;
     let app = app(&script, &[]).await;
     let path = app.trajectory(&json!({ "id": "t", "budget": 4000 })).await;
     app.append(&path, &tool_run(30, 300)).await;

@@ -28,8 +28,9 @@ use crate::world::World;
 
 const LEAST_FREE_BYTES: u64 = 1 << 30;
 
-/// Look for what keeps recapd from working: configuration, data folder, disk, port, database, the models that it names, and a trajectory
-/// that goes in and comes out again, in a database of its own. Changes nothing. With --url, ask a running daemon whether it is ready (exit code 1 if not).
+/// Look for what keeps recapd from working: configuration, data folder, disk, port, database, models, and a trajectory
+/// that goes in and comes out again, in a database of its own. Changes nothing and asks no model. With --url, ask a running
+/// daemon whether it is ready (exit code 1 if not).
 #[derive(Debug, Args)]
 pub struct Doctor {
     #[command(flatten)]

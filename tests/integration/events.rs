@@ -6,6 +6,9 @@ use reqwest::Response;
 use serde_json::json;
 
 use crate::app::{Answer, TestApp};
+use crate::llm::script::{Script, Step};
+use crate::models::{self, told};
+use crate::run::tool_run;
 
 /// The events of a stream, by name.
 struct Stream {
@@ -64,4 +67,24 @@ async fn streams_are_limited_and_end_with_the_daemon() {
     let stopped = tokio::time::timeout(Duration::from_secs(10), app.restart()).await;
     assert!(stopped.is_ok(), "an open stream kept the daemon from stopping");
     stream.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn background_work_is_told_with_its_end() {
+    let script = Script::start([told(), Step::error(400, "no")]).await;
+    let app = models::app(&script, &[]).await;
+    let ends = [
+        "event: compressed\ndata: {\"event\":\"compressed\",\"job\":\"compress_history\",\"compressor\":\"llm:m\"}",
+        "event: compression_failed\ndata: {\"event\":\"compression_failed\",\"job\":\"compress_history\",\"reason\":\"the endpoint answered 400: no\"}",
+    ];
+    for (end, words) in ends.into_iter().zip([300, 310]) {
+        let path = app.trajectory(&json!({ "budget": 4000 })).await;
+        let mut stream = Stream::open(&app, &path).await;
+        app.append(&path, &tool_run(30, words)).await;
+        app.get(&format!("{path}/context")).await.ok();
+        app.post(&format!("{path}/compact"), &json!({ "wait": true })).await.ok();
+        stream.until(end).await;
+        let begins = "event: compressing\ndata: {\"event\":\"compressing\",\"job\":\"compress_history\"}";
+        assert!(stream.text.find(begins).unwrap() < stream.text.find(end).unwrap(), "{}", stream.text);
+    }
 }

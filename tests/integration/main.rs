@@ -19,6 +19,7 @@ mod guidelines;
 mod jobs;
 mod llm_server;
 mod llm;
+mod compressors;
 mod models;
 mod openapi;
 mod problems;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::app::{Answer, client};
+use crate::llm::script::{Script, Step};
 use crate::run::{tool_run, tool_turn};
 
 fn recapd(folder: &Path) -> Command {
@@ -301,6 +302,36 @@ async fn doctor_asks_a_daemon_and_looks_here() {
     assert!(daemon.get("/v1/audit").await.ok()["audit"].as_array().unwrap().is_empty());
     drop(daemon);
     assert_eq!(run(&data, &["doctor", "--url", &url]).status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_looks_after_models() {
+    let listing = Step::status(200, json!({ "object": "list", "data": [{ "id": "m" }, { "id": "n" }] }).to_string());
+    let script = Script::start([listing, Step::error(401, "a wrong key")]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[llm]\nbase_url = \"{}\"\nmodel = \"m\"\napi_key = \"sk-none\"\n",
+        script.base_url
+    );
+    let look = |settings: &str| {
+        std::fs::write(folder.path().join("recapd.toml"), settings).unwrap();
+        let ended = run(folder.path(), &["doctor"]);
+        (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
+    };
+    let (code, said) = look(&settings);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ok  endpoint: it answers and has `m`"), "{said}");
+    let asked = script.requests();
+    assert_eq!(
+        (asked[0].path.as_str(), &asked[0].headers["authorization"]),
+        ("/v1/models", &"Bearer sk-none".parse().unwrap())
+    );
+    settings.push_str("[models]\nreranker = \"absent\"\n");
+    let (code, said) = look(&settings);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("FAILED  endpoint: llm.base_url: it answered 401: "), "{said}");
+    assert!(said.contains("FAILED  local model: models.reranker: there is neither absent"), "{said}");
+    assert!(said.contains("warning  threads: CANDLE_NUM_THREADS is not set"), "{said}");
 }
 
 #[test]

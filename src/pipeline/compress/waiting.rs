@@ -7,6 +7,7 @@ use recap_core::context::Prepares;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::schedule::Wanted;
+use crate::pipeline::events::Event;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::Caller;
 use crate::pipeline::live::Live;
@@ -36,18 +37,21 @@ impl Pipeline {
     pub async fn compact_prepared(&self, caller: &Caller, id: &str, ask: Ask) -> Result<Arc<Context>, Failure> {
         let until = Instant::now() + self.time_for_models();
         let mut events = self.events().listen(id);
+        let mut has_failed = false;
         let mut preparation = self.first_look(caller, id, &ask).await?;
         while matches!(preparation, Preparation::Pending) && Instant::now() < until {
             tokio::select! {
                 () = sleep_until(until) => {}
                 () = sleep(LOOK_EVERY) => {}
-                // an event that was missed is an event, too
-                _ = events.recv() => {}
+                event = events.recv() => has_failed |= is_failure(event.as_ref().ok()),
             }
             preparation = self.preparation(caller, id, &ask, false).await?;
         }
+        while let Ok(event) = events.try_recv() {
+            has_failed |= is_failure(Some(&event));
+        }
         let warning = match preparation {
-            Preparation::Done => None,
+            Preparation::Done => has_failed.then_some("model_failed"),
             Preparation::NoModel => Some("no_model"),
             Preparation::Pending | Preparation::Failed => Some("model_failed"),
         };
@@ -100,6 +104,11 @@ fn left(mut live: Live, line: String) -> (Live, Vec<Wanted>) {
     let wanted = [Wanted::History(line), Wanted::Observation];
     let left = wanted.into_iter().filter(|wanted| wanted.is_left(&live)).collect();
     (live, left)
+}
+
+/// What no model can do counts as done: only its event tells.
+fn is_failure(event: Option<&Event>) -> bool {
+    matches!(event, Some(Event::CompressionFailed { .. }))
 }
 
 fn has_failed(job: &JobRow) -> bool {

@@ -138,7 +138,8 @@ impl Drop for Script {
 }
 
 async fn answer(State(play): State<Arc<Play>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let request = Request { path: uri.path().to_owned(), headers, body: serde_json::from_slice(&body).unwrap() };
+    let request =
+        Request { path: uri.path().to_owned(), headers, body: serde_json::from_slice(&body).unwrap_or_default() };
     play.requests.lock().unwrap().push(request);
     let step = play.steps.lock().unwrap().pop_front();
     step.unwrap_or_else(|| Step::error(418, "the script is over")).answer().await

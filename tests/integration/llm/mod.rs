@@ -5,7 +5,7 @@ mod faults;
 mod limits;
 mod real;
 mod repair;
-mod script;
+pub mod script;
 mod tls;
 
 use std::collections::BTreeMap;

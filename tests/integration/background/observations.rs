@@ -71,11 +71,13 @@ async fn results_that_no_model_can_shorten_stay_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_together_are_done_and_warned_of() {
-    let values = [&VALUES[..], &[("compress.history", "llm"), ("compress.t_hist", "1000")]].concat();
+    let history = [("compress.history", "llm"), ("compress.t_hist", "300"), ("context.tail_share", "0.1")];
+    let values = [&VALUES[..], &history].concat();
     let bench = Bench::start(Bed::sqlite().await, Endpoint::open(good).await, &values).await;
     let path = bench.run(&json!({})).await;
     bench.made(&path, TURNS + 1).await;
     let (context, _) = bench.grow_to_epoch(&path, TURNS).await;
+    bench.quiet().await;
     assert_eq!(context["warnings"], json!(["observation_and_history_compressed"]));
     assert!(text(&context).contains(MARK));
     let purposes: std::collections::HashSet<String> =

@@ -20,6 +20,7 @@ pub struct TestApp {
     stop: DropGuard,
     running: JoinHandle<()>,
     folder: TempDir,
+    values: Vec<(String, String)>,
 }
 
 /// An answer with its body read.
@@ -68,17 +69,18 @@ impl TestApp {
     /// Starts a daemon whose configuration has these values.
     pub async fn start_with(values: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (url, stop, running) = run(folder.path(), values).await;
-        Self { url, client: client(), key: None, stop, running, folder }
+        let values: Vec<_> = values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let (url, stop, running) = run(folder.path(), &values).await;
+        Self { url, client: client(), key: None, stop, running, folder, values }
     }
 
-    /// Stops the daemon and starts another one on the same data.
+    /// Stops the daemon and starts another one on the same data, with the same configuration.
     pub async fn restart(self) -> Self {
-        let Self { client, key, stop, running, folder, .. } = self;
+        let Self { client, key, stop, running, folder, values, .. } = self;
         drop(stop);
         running.await.unwrap();
-        let (url, stop, running) = run(folder.path(), &[]).await;
-        Self { url, client, key, stop, running, folder }
+        let (url, stop, running) = run(folder.path(), &values).await;
+        Self { url, client, key, stop, running, folder, values }
     }
 
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
@@ -158,8 +160,9 @@ pub fn config(folder: &Path, values: &[(&str, &str)]) -> Config {
     load(&flags, std::collections::HashMap::new()).unwrap().config
 }
 
-async fn run(folder: &Path, values: &[(&str, &str)]) -> (String, DropGuard, JoinHandle<()>) {
-    let config = config(folder, values);
+async fn run(folder: &Path, values: &[(String, String)]) -> (String, DropGuard, JoinHandle<()>) {
+    let values: Vec<_> = values.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let config = config(folder, &values);
     let data = open_data(&config, folder).await.unwrap();
     let listener = lifecycle::bind(config.server.listen).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

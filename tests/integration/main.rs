@@ -11,6 +11,7 @@
 
 mod app;
 mod auth;
+mod background;
 mod context;
 mod events;
 mod guideline_cli;

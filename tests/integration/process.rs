@@ -23,13 +23,13 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 /// A daemon that is killed when it is dropped.
-struct Daemon {
+pub struct Daemon {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Daemon {
-    fn start(folder: &Path) -> Self {
+    pub fn start(folder: &Path) -> Self {
         let mut command = recapd(folder);
         command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -39,12 +39,12 @@ impl Daemon {
         Self { child, url }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
-    async fn ended(&mut self) -> i32 {
+    pub async fn ended(&mut self) -> i32 {
         for _ in 0..600 {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code().unwrap_or(-1);
@@ -54,13 +54,13 @@ impl Daemon {
         panic!("the daemon does not stop");
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Option<Value> {
+    pub async fn post(&self, path: &str, body: &Value) -> Option<Value> {
         let request = client().post(format!("{}{path}", self.url)).json(body).send().await.ok()?;
         let answer = request.error_for_status().ok()?;
         answer.json().await.ok()
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Answer {
         Answer::of(client().get(format!("{}{path}", self.url)).send().await.unwrap()).await
     }
 }

@@ -1,6 +1,6 @@
 //! Background jobs: when there is work for a model, and what each job does.
 //!
-//! A job does one piece of work, stores what was made together with its own end, and asks for the next one.
+//! A job does one piece of work, stores what was made, and runs again until there is nothing left to do.
 
 use std::sync::Arc;
 
@@ -170,7 +170,7 @@ impl Pipeline {
         Ok(self.note_attempts(&of, attempts).await?)
     }
 
-    /// Stores what was made with the job's end, and gives it to the live trajectory; the rest of the work is asked for.
+    /// Stores what was made with the end of this piece, and gives it to the live trajectory.
     async fn keep(
         &self,
         piece: &Piece,
@@ -184,6 +184,9 @@ impl Pipeline {
         let ended = ended(&made, job);
         let now_ms = self.world().now_ms();
         let row = CompressionRow { key, namespace: piece.row.namespace.clone(), record, created_ms: now_ms };
+        // Asked for again while it runs, the job goes on with what is left, whoever still holds the trajectory then.
+        let again = self.job_for(&piece.row, Wanted::of(job));
+        self.store().enqueue_job(again).await.map_err(|error| Failure::of_change(error, id))?;
         let mut slot = self.inner.sessions.slot(id).await;
         match self.store().put_compressions(id, vec![row], lease, now_ms).await {
             Ok(()) => {}
@@ -197,17 +200,7 @@ impl Pipeline {
             tracing::info!(trajectory = id, kind = job.kind, "what a model made is no longer of use");
         }
         live.repeats.clear();
-        let more = self.more_of(live, job);
-        drop(slot);
-        if let Some(next) = more {
-            self.store().enqueue_job(next).await.map_err(|error| Failure::of_change(error, id))?;
-        }
         Ok(Done::Stored)
-    }
-
-    fn more_of(&self, live: &Live, job: &Job) -> Option<NewJob> {
-        let wanted = Wanted::of(job);
-        wanted.is_left(live).then(|| self.job_for(&live.row, wanted))
     }
 }
 

@@ -69,7 +69,7 @@ impl Step {
         Self { body: Text::Hang, ..Self::status(200, "") }
     }
 
-    async fn answer(self) -> Response<Body> {
+    pub async fn answer(self) -> Response<Body> {
         let body = match self.body {
             Text::Whole(text) => Body::from(text),
             Text::Cut(text) => {

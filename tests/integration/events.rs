@@ -6,8 +6,8 @@ use reqwest::Response;
 use serde_json::json;
 
 use crate::app::{Answer, TestApp};
+use crate::compressors::{self, told};
 use crate::llm::script::{Script, Step};
-use crate::models::{self, told};
 use crate::run::tool_run;
 
 /// The events of a stream, by name.
@@ -72,7 +72,7 @@ async fn streams_are_limited_and_end_with_the_daemon() {
 #[tokio::test(flavor = "multi_thread")]
 async fn background_work_is_told_with_its_end() {
     let script = Script::start([told(), Step::error(400, "no")]).await;
-    let app = models::app(&script, &[]).await;
+    let app = compressors::app(&script, &[]).await;
     let ends = [
         "event: compressed\ndata: {\"event\":\"compressed\",\"job\":\"compress_history\",\"compressor\":\"llm:m\"}",
         "event: compression_failed\ndata: {\"event\":\"compression_failed\",\"job\":\"compress_history\",\"reason\":\"the endpoint answered 400: no\"}",

@@ -12,6 +12,7 @@
 mod app;
 mod auth;
 mod background;
+mod compressors;
 mod context;
 mod events;
 mod guideline_cli;
@@ -20,7 +21,6 @@ mod guidelines;
 mod jobs;
 mod llm_server;
 mod llm;
-mod compressors;
 mod models;
 mod openapi;
 mod problems;

@@ -89,6 +89,7 @@ pub enum Done {
 pub struct BadUse(pub String);
 
 /// Runs the command of this process's arguments, on an async runtime of its own.
+#[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     #[cfg(feature = "local-models")]
@@ -122,7 +123,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Model(command) => Box::pin(command.run(setting)).await,
         Command::Key(command) => command.run(setting).await,
         Command::Db(command) => command.run(setting).await,
-        Command::Doctor(command) => command.run(setting).await,
+        Command::Doctor(command) => Box::pin(command.run(setting)).await,
         Command::Config(command) => command.run(setting),
         Command::Openapi(openapi::Openapi) => openapi::Openapi::run(setting),
         Command::Reference(reference::Reference) => reference::Reference::run(setting),

@@ -35,7 +35,7 @@ pub(super) fn hold(cli: &Cli) {
 fn threads(cli: &Cli) -> Option<Threads> {
     let asked = match &cli.command {
         Command::Serve(_) => None,
-        Command::Model(model) => model.computes()?,
+        Command::Model(model) if model.computes() => model.threads(),
         _ => return None,
     };
     let models = cli.setting.load(&[]).ok()?.config.models;

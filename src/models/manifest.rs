@@ -1,6 +1,5 @@
 //! What was pulled: a note beside each model, against which it is checked later.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -67,9 +66,9 @@ impl Manifest {
         let path = place(dir, name);
         let text =
             serde_json::to_vec_pretty(self).map_err(|source| ModelsError::Manifest { path: path.clone(), source })?;
-        let mut file = tempfile::NamedTempFile::new_in(dir).map_err(ModelsError::at(dir))?;
-        file.write_all(&text).map_err(ModelsError::at(&path))?;
-        file.persist(&path).map_err(|error| ModelsError::Io { path, source: error.error })?;
+        let draft = dir.join(format!(".{name}.manifest.json"));
+        std::fs::write(&draft, text).map_err(ModelsError::at(&draft))?;
+        std::fs::rename(&draft, &path).map_err(ModelsError::at(&path))?;
         Ok(())
     }
 

@@ -56,14 +56,16 @@ impl Model {
         }
     }
 
-    /// Tells whether a model computes in this process, and the threads that were asked for on the command line.
-    pub(super) fn computes(&self) -> Option<Option<usize>> {
-        match &self.action {
-            Action::List(_) | Action::Pull(_) => None,
-            Action::Check(_) | Action::Probe(_) => Some(None),
-            #[cfg(feature = "local-models")]
-            Action::Bench(bench) => Some(bench.threads),
-        }
+    /// Tells whether models compute in this process.
+    #[cfg(feature = "local-models")]
+    pub(super) fn computes(&self) -> bool {
+        !matches!(self.action, Action::List(_) | Action::Pull(_))
+    }
+
+    /// Returns the threads that the command line asks for.
+    #[cfg(feature = "local-models")]
+    pub(super) fn threads(&self) -> Option<usize> {
+        if let Action::Bench(bench) = &self.action { bench.threads } else { None }
     }
 }
 

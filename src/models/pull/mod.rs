@@ -100,9 +100,7 @@ pub async fn pull(
     if place == Place::Different && !options.force {
         return Err(ModelsError::Different(shelf.dir().join(plan.root())));
     }
-    if !options.link {
-        shelf.needs(plan.size().saturating_mul(2))?;
-    }
+    shelf.needs(if options.link { 0 } else { plan.size().saturating_mul(2) })?;
     let workshop = shelf.workshop()?;
     let staging = workshop.path().join("staged");
     std::fs::create_dir_all(staging.join(plan.root()).parent().unwrap_or(&staging))

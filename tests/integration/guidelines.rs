@@ -105,7 +105,7 @@ async fn a_trajectory_whose_set_is_gone_is_served_under_the_default_one_and_told
     app.append(&path, &run(30)).await;
     let before = app.get(&format!("{path}/context?budget=4000")).await.ok();
     assert_eq!(before["warnings"], json!([]));
-    // The second daemon is started without the folder.
+    std::fs::remove_dir_all(dir.path().join("drops")).unwrap();
     let app = app.restart().await;
     let after = app.get(&format!("{path}/context?budget=4000")).await.ok();
     assert_eq!(after["warnings"], json!(["guideline_set_missing"]));

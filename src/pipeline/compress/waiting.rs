@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recap_core::context::Prepares;
+use recap_core::context::{ContextRequest, Prepares};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::schedule::Wanted;
@@ -77,9 +77,9 @@ impl Pipeline {
     /// Looks how far it is, and asks for what nobody does. What is given up for good is asked for again on the first look.
     async fn preparation(&self, caller: &Caller, id: &str, ask: &Ask, is_first: bool) -> Result<Preparation, Failure> {
         let (mut slot, live) = self.take_for(caller, id).await?;
-        let line = ask.request(live.budget()).line_key();
-        let (live, left) = compute(usize::MAX, move || left(live, line)).await?;
-        let wanted: Vec<NewJob> = left.into_iter().map(|wanted| self.job_for(&live.row, wanted)).collect();
+        let request = ask.request(live.budget());
+        let (live, wanted) = compute(usize::MAX, move || left(live, &request)).await?;
+        let wanted: Vec<NewJob> = wanted.into_iter().map(|wanted| self.job_for(&live.row, wanted)).collect();
         *slot = Some(live);
         drop(slot);
         let mut preparation = Preparation::Done;
@@ -98,10 +98,10 @@ impl Pipeline {
     }
 }
 
-/// What is left to do for the next epoch on a line.
-fn left(mut live: Live, line: String) -> (Live, Vec<Wanted>) {
+/// What is left to do for the next epoch on a request's line.
+fn left(mut live: Live, request: &ContextRequest) -> (Live, Vec<Wanted>) {
     live.session.prepare(usize::MAX);
-    let wanted = [Wanted::History(line), Wanted::Observation];
+    let wanted = [Wanted::History(request.line_key()), Wanted::Observation];
     let left = wanted.into_iter().filter(|wanted| wanted.is_left(&live)).collect();
     (live, left)
 }

@@ -20,7 +20,7 @@ pub fn handlers(runner: Runner, pipeline: &Pipeline) -> Runner {
 async fn compress(pipeline: &Pipeline, job: Job, lease: Lease) -> Result<(), JobFailure> {
     match pipeline.compress_in_background(&job, lease).await {
         Ok(Done::Nothing | Done::Stored) => Ok(()),
-        Ok(Done::Later(why)) => Err(JobFailure::retry(why)),
+        Ok(Done::Later { why, after }) => Err(JobFailure::Retry { why, after }),
         Err(Failure::NotFound(_)) => Err(JobFailure::LeaseLost),
         Err(failure) => Err(JobFailure::retry(failure)),
     }

@@ -140,7 +140,7 @@ impl Compressors {
                     return (Ok(Reply { written, maker }), attempts);
                 }
                 // an input that one model cannot do is still worth a later try by one that could not be asked
-                Err(unmade) if matches!(last, Unmade::Later(_)) => drop(unmade),
+                Err(unmade) if matches!(last, Unmade::Later { .. }) => drop(unmade),
                 Err(unmade) => last = unmade,
             }
         }
@@ -230,7 +230,7 @@ fn instructions(question: &Question<'_>, most_tokens: u32) -> Result<String, Str
 
 fn unmade(error: RepairError) -> Unmade {
     match error {
-        RepairError::Llm(error) if error.may_pass() => Unmade::Later(error.to_string()),
-        other => Unmade::Never(other.to_string()),
+        RepairError::Llm(error) => Unmade::of(&error),
+        rejected @ RepairError::Rejected { .. } => Unmade::Never(rejected.to_string()),
     }
 }

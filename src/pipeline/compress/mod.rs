@@ -14,6 +14,8 @@ mod scores;
 mod waiting;
 mod work;
 
+use std::time::Duration;
+
 use recap_core::context::{Compression, Maker};
 
 pub use compressors::{Compressors, Ready};
@@ -23,7 +25,7 @@ pub use ledger::OnBehalf;
 pub use schedule::{COMPRESS_HISTORY, COMPRESS_OBSERVATIONS};
 
 use super::failure::Failure;
-use crate::llm::Attempt;
+use crate::llm::{Attempt, LlmError};
 
 /// The name of who made what stands where no model can do it.
 const NOBODY: &str = "none";
@@ -32,8 +34,13 @@ const NOBODY: &str = "none";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unmade {
     /// It cannot be asked now; later it may be.
-    #[error("{0}")]
-    Later(String),
+    #[error("{why}")]
+    Later {
+        /// Why.
+        why: String,
+        /// How long it asks to be left alone.
+        after: Option<Duration>,
+    },
     /// What it makes of this input cannot be used.
     #[error("{0}")]
     Never(String),
@@ -41,7 +48,12 @@ pub enum Unmade {
 
 impl Unmade {
     fn cancelled() -> Self {
-        Self::Later("it was cancelled".to_owned())
+        Self::Later { why: "it was cancelled".to_owned(), after: None }
+    }
+
+    fn of(error: &LlmError) -> Self {
+        let why = error.to_string();
+        if error.may_pass() { Self::Later { why, after: error.retry_after() } } else { Self::Never(why) }
     }
 }
 
@@ -62,7 +74,12 @@ pub enum Done {
     /// What was made is stored, and the job completed with it.
     Stored,
     /// The models cannot be asked now.
-    Later(String),
+    Later {
+        /// Why.
+        why: String,
+        /// How long they ask to be left alone.
+        after: Option<Duration>,
+    },
 }
 
 /// The name of who made something, as receipts show it.

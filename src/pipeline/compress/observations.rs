@@ -96,8 +96,7 @@ impl Compressors {
         let query = format!("{}\n{}", work.query, work.task);
         let scores = match scorer.score(query, texts, SCORED_TOKENS).await {
             Ok(scores) => scores,
-            Err(error) if error.may_pass() => return Some(Err(Unmade::Later(error.to_string()))),
-            Err(error) => return Some(Err(Unmade::Never(error.to_string()))),
+            Err(error) => return Some(Err(Unmade::of(&error))),
         };
         let scores: Vec<f32> = scores.into_iter().map(Option::unwrap_or_default).collect();
         let elided = recap_core::compress::elide(&recap_core::compress::Elide {

@@ -3,6 +3,7 @@
 //! A job does one piece of work, stores what was made, and runs again until there is nothing left to do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use recap_core::context::{Compression, Condensed, Scored, Told};
 use serde_json::{Value, json};
@@ -23,6 +24,9 @@ use crate::store::{ChangeError, CompressionRow, Job, Lease, NewJob, TrajectoryRo
 pub const COMPRESS_HISTORY: &str = "compress_history";
 /// The kind of jobs that shorten a trajectory's large results.
 pub const COMPRESS_OBSERVATIONS: &str = "compress_observations";
+
+/// Why a piece of work is put off, and for how long at least.
+type PutOff = (String, Option<Duration>);
 
 /// A piece of work with all that it needs.
 struct Piece {
@@ -90,7 +94,7 @@ impl Pipeline {
             // told where it was stored
             Ok(Done::Stored) => {}
             Ok(Done::Nothing) => self.events().tell(id, failed("another daemon does it".to_owned())),
-            Ok(Done::Later(why)) => self.events().tell(id, failed(why.clone())),
+            Ok(Done::Later { why, .. }) => self.events().tell(id, failed(why.clone())),
             Err(failure) => self.events().tell(id, failed(failure.to_string())),
         }
         done
@@ -109,7 +113,7 @@ impl Pipeline {
             }
             None => match self.make(piece, job).await? {
                 Ok(made) => made,
-                Err(why) => return Ok(Done::Later(why)),
+                Err((why, after)) => return Ok(Done::Later { why, after }),
             },
         };
         self.keep(piece, key, made, lease, job).await
@@ -137,7 +141,7 @@ impl Pipeline {
 
     /// Has a model do the work. The inner error says why it must wait; what cannot be done at all is stored as not done,
     /// so that it is not tried for ever.
-    async fn make(&self, piece: &Piece, job: &Job) -> Result<Result<Compression, String>, Failure> {
+    async fn make(&self, piece: &Piece, job: &Job) -> Result<Result<Compression, PutOff>, Failure> {
         let cancelled = CancellationToken::new();
         let guard = cancelled.clone().drop_guard();
         let Product { made, attempts } = piece.work.by(self.compressors(), piece.steered(&cancelled)).await;
@@ -145,15 +149,15 @@ impl Pipeline {
         self.note(piece, job, attempts).await?;
         let result = match &made {
             Ok(_) => "made",
-            Err(Unmade::Later(_)) => "later",
+            Err(Unmade::Later { .. }) => "later",
             Err(Unmade::Never(_)) => "rejected",
         };
         metrics::counter!("recapd_compressions_total", "result" => result).increment(1);
         let last = job.attempts >= self.config().jobs.max_attempts;
         Ok(match made {
             Ok(made) => Ok(made),
-            Err(Unmade::Later(why)) if !last => Err(why),
-            Err(Unmade::Never(why) | Unmade::Later(why)) => {
+            Err(Unmade::Later { why, after }) if !last => Err((why, after)),
+            Err(Unmade::Never(why) | Unmade::Later { why, .. }) => {
                 tracing::warn!(trajectory = piece.row.id, kind = job.kind, why, "no model can do it: rules serve");
                 Ok(piece.work.undone(why))
             }

@@ -18,10 +18,8 @@ impl Compressors {
     async fn scored(&self, work: &ScoreWork) -> Result<Compression, Unmade> {
         let scorer = self.scorer().ok_or_else(|| Unmade::Never("there is nothing that scores lines".to_owned()))?;
         let texts = work.lines.iter().map(|(_, text)| text.clone()).collect();
-        let scores = scorer.score(work.query.clone(), texts, SCORED_TOKENS).await.map_err(|error| {
-            let why = error.to_string();
-            if error.may_pass() { Unmade::Later(why) } else { Unmade::Never(why) }
-        })?;
+        let scores = scorer.score(work.query.clone(), texts, SCORED_TOKENS).await;
+        let scores = scores.map_err(|error| Unmade::of(&error))?;
         let numbered = work.lines.iter().zip(scores).filter_map(|((line, _), score)| Some((*line, score?))).collect();
         let by = Maker { compressor: maker("extract", &scorer.label()), ..Maker::default() };
         Ok(Compression::Scored(Scored { turn: work.turn, agent_kind: work.agent_kind, scores: numbered, by }))

@@ -61,8 +61,8 @@ async fn a_compressor_without_its_model_is_refused() {
         assert!(problem.to_string().contains(&format!("/policy/compress/{kind}")), "{problem}");
         assert!(problem.to_string().contains("models.reranker"), "{problem}");
         let path = bench.app.trajectory(&json!({ "id": format!("t-{kind}") })).await;
-        let patch = json!({ "policy": policy });
-        let changed = bench.app.send(reqwest::Method::PATCH, &path, Some(&patch), &[("if-match", "\"1\"")]).await;
+        let change = json!({ "policy": policy });
+        let changed = bench.app.send(reqwest::Method::PATCH, &path, Some(&change), &[("if-match", "\"1\"")]).await;
         assert_eq!(changed.status, 422, "{}: {}", id(&path), changed.text());
     }
     bench.app.post("/v1/trajectories", &json!({ "policy": { "compress": { "history": "off" } } })).await.problem(422);

@@ -7,11 +7,14 @@ use recap_core::context::{Compression, RULES};
 use serde_json::{Value, json};
 
 use super::endpoint::{Endpoint, good};
-use super::{Bench, TURNS, WORDS, by_model, recaps, told};
+use super::{Bench, TURNS, by_model, recaps, told};
 use crate::app::TestApp;
 use crate::run::{tool_run, tool_turn};
 use crate::store::bed::Bed;
 use crate::support::llm_server::LlmServer;
+
+/// Words of a turn: models compute slowly here.
+const SMALL: usize = 40;
 
 /// Everything that was sent, as one text.
 fn sent(turns: usize, words: usize) -> String {
@@ -24,7 +27,6 @@ fn sent(turns: usize, words: usize) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_model_tells_what_stands_there_or_rules_serve() {
-    const SMALL: usize = 40;
     let Some(server) = LlmServer::start("smollm2-135m.gguf") else {
         return;
     };
@@ -98,13 +100,13 @@ async fn a_cross_encoder_scores_lines_and_rules_quote_them() {
         ("storage.database_url", url.as_str()),
         ("models.reranker", reranker.as_str()),
         ("compress.history", "extract"),
-        ("context.budget", "4000"),
+        ("context.budget", "1600"),
         ("context.soft_mark", "0.5"),
         ("context.low_mark", "0.4"),
     ])
     .await;
     let path = app.trajectory(&json!({})).await;
-    app.append(&path, &tool_run(TURNS, WORDS)).await;
+    app.append(&path, &tool_run(TURNS, SMALL)).await;
     let read = async || -> Value { app.get(&format!("{path}/context")).await.ok() };
     let mut before = read().await;
     // one job for each turn that the next epoch would cover
@@ -117,7 +119,7 @@ async fn a_cross_encoder_scores_lines_and_rules_quote_them() {
     assert_eq!(read().await["messages"], before["messages"]);
     let mut epochs = 0;
     for turn in TURNS..TURNS + 6 {
-        app.append(&path, &tool_turn(turn, WORDS)).await;
+        app.append(&path, &tool_turn(turn, SMALL)).await;
         let now = read().await;
         if now["epoch"] == before["epoch"] {
             super::only_grew(&before, &now);

@@ -132,7 +132,7 @@ async fn law_9_items_with_invented_values_are_left_out_and_named() {
 async fn law_4_a_reply_that_goes_on_and_on_is_cut_below_its_source() {
     let endpoint = Endpoint::open(|request| {
         let items: Vec<String> =
-            (0..400).map(|n| format!("{} goes on {}", item(request), "and on ".repeat(n))).collect();
+            (0..60).map(|n| format!("{} goes on {}", item(request), "and on ".repeat(n))).collect();
         writes(request, items.iter().map(String::as_str))
     });
     let bench = Bench::start(Bed::sqlite().await, endpoint.await, &[]).await;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use recap_core::context::{Admitted, Compression, Handles, Session, Settings, addresses};
 use recap_core::tokens::Counter;
-use recap_core::trajectory::{Block, Edits, Limits, Message, OriginalHash, WireFormat, count_message, parse_messages};
+use recap_core::trajectory::{
+    AgentKind, Block, Edits, Limits, Message, OriginalHash, WireFormat, count_message, parse_messages,
+};
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
@@ -42,7 +44,7 @@ pub struct Live {
     /// Whether its next epoch is being prepared.
     pub preparing: bool,
     /// The lines and turns from which on models were asked to prepare it.
-    pub asked: HashSet<(String, u32)>,
+    pub asked: HashSet<(String, Option<AgentKind>, u32)>,
     /// The guidelines that steer it.
     pub guidelines: Arc<GuidelineSet>,
 }

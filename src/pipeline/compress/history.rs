@@ -43,6 +43,7 @@ impl Compressors {
                 guideline: Some(steering.label.clone()),
                 facts_appended: 0,
                 rejected: reply.written.rejected,
+                failed: None,
             };
             let text = Arc::from(reply.written.text);
             let (turns, agent_kind, tokens) = (work.turns, work.agent_kind, reply.written.tokens);

@@ -89,7 +89,7 @@ fn maker(kind: &str, model: &str) -> String {
 
 /// Who made what stands where no model can do it, and why.
 fn nobody(why: String) -> Maker {
-    Maker { compressor: NOBODY.to_owned(), rejected: vec![why], ..Maker::default() }
+    Maker { compressor: NOBODY.to_owned(), failed: Some(why), ..Maker::default() }
 }
 
 /// The key under which the same work is found again: the hash of who does it, under what, on what.

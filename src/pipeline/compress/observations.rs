@@ -75,6 +75,7 @@ impl Compressors {
                 guideline: Some(steering.label.clone()),
                 facts_appended,
                 rejected: reply.written.rejected,
+                failed: None,
             };
             condensed(work, text, by, counter)
         });

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ledger::OnBehalf;
 use super::work::{Steered, Work, next_observation, next_of_history};
-use super::{Compressors, Done, NOBODY, Product, Unmade, unreadable};
+use super::{Compressors, Done, Product, Unmade, unreadable};
 use crate::llm::Attempt;
 use crate::pipeline::events::Event;
 use crate::pipeline::failure::Failure;
@@ -39,7 +39,9 @@ struct Piece {
 impl Pipeline {
     /// Asks for the next epoch's preparation, if models have something to do on a line of reads.
     pub(in crate::pipeline) fn ask_for_history(&self, live: &mut Live, line: &str) {
-        if !live.session.awaits_models(line) || !live.asked.insert((line.to_owned(), live.session.prepared_to())) {
+        if !live.session.awaits_models(line)
+            || !live.asked.insert((line.to_owned(), live.session.agent_kind(), live.session.prepared_to()))
+        {
             return;
         }
         let job = self.job_for(&live.row, Wanted::History(line.to_owned()));
@@ -186,6 +188,8 @@ impl Pipeline {
         let id = piece.row.id.as_str();
         let record = serde_json::to_string(&made).map_err(|_| unreadable())?;
         let ended = ended(&made, job);
+        // what nobody could do is not found again as the result of this work
+        let key = if matches!(ended, Event::CompressionFailed { .. }) { format!("undone:{key}") } else { key };
         let now_ms = self.world().now_ms();
         let row = CompressionRow { key, namespace: piece.row.namespace.clone(), record, created_ms: now_ms };
         // Asked for again while it runs, the job goes on with what is left, whoever still holds the trajectory then.
@@ -214,8 +218,8 @@ fn ended(made: &Compression, job: &Job) -> Event {
     | Compression::Condensed(Condensed { by, .. })
     | Compression::Scored(Scored { by, .. })) = made;
     let job = job.kind.clone();
-    if by.compressor == NOBODY {
-        return Event::CompressionFailed { job, reason: by.rejected.join("; ") };
+    if let Some(reason) = by.failed.clone() {
+        return Event::CompressionFailed { job, reason };
     }
     Event::Compressed { job, compressor: by.compressor.clone() }
 }

@@ -36,7 +36,8 @@ pub(super) fn next_of_history(session: &mut Session, line: &str, compressors: &C
         HistoryBy::Rules => None,
         HistoryBy::Scored => session.score_work(line).map(Work::Scored),
         HistoryBy::Told { least_tokens } => {
-            session.history_work(line, least_tokens, compressors.source_tokens()).map(Work::Told)
+            let told = session.history_work(line, least_tokens, compressors.source_tokens()).map(Work::Told);
+            told.or_else(|| compressors.scorer().and_then(|_| session.undone_work(line)).map(Work::Scored))
         }
     }
 }

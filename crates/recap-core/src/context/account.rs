@@ -42,15 +42,16 @@ pub fn account(
         pieces: pieces(session, epoch, layout, rendered),
         omitted: omitted(session, epoch, layout),
         repaired: repaired(layout, rendered),
-        warnings: warnings(session, layout),
+        warnings: warnings(session, epoch, layout),
     }
 }
 
-fn warnings(session: &Session, layout: &Layout) -> Vec<String> {
+fn warnings(session: &Session, epoch: &EpochRecord, layout: &Layout) -> Vec<String> {
     let prepares = session.settings.prepares;
     // ACON measured that both together cost success (docs/compressors.md)
     let both = prepares.observations && prepares.history != HistoryBy::Rules;
-    let codes = [(layout.open, "open_turn"), (both, "observation_and_history_compressed")];
+    let failed = session.made.failed_up_to(epoch.covered);
+    let codes = [(layout.open, "open_turn"), (failed, "model_failed"), (both, "observation_and_history_compressed")];
     codes.into_iter().filter(|(holds, _)| *holds).map(|(_, code)| code.to_owned()).collect()
 }
 

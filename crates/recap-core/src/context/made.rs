@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::trajectory::{AgentKind, OriginalHash};
@@ -22,6 +22,9 @@ pub struct Maker {
     /// Values that were rejected because no source has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<String>,
+    /// Why nothing was made; then what stands is no compression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// A recap of consecutive turns, written by a model and checked.
@@ -84,6 +87,7 @@ pub struct Made {
     condensed: FxHashMap<OriginalHash, Condensed>,
     scores: FxHashMap<(u32, u32), f32>,
     scorer: Option<Maker>,
+    scored: FxHashSet<u32>,
     scored_to: u32,
     telling_to: u32,
 }
@@ -92,6 +96,20 @@ impl Made {
     /// Notes that turns up to this one are to be told, however few are left of them.
     pub fn will_tell(&mut self, turn: u32) {
         self.telling_to = self.telling_to.max(turn);
+    }
+
+    /// Tells whether no model could tell one of the turns up to this one.
+    #[must_use]
+    pub fn failed_up_to(&self, turn: u32) -> bool {
+        self.told(0, turn).iter().any(|told| told.by.failed.is_some())
+    }
+
+    /// Tells whether no model could tell a turn and none has scored its lines instead.
+    #[must_use]
+    pub fn is_undone(&self, turn: u32) -> bool {
+        let holds = |told: &&Told| (told.turns[0]..=told.turns[1]).contains(&turn);
+        let told = self.told.iter().find(holds);
+        told.is_some_and(|told| told.by.failed.is_some()) && !self.scored.contains(&turn)
     }
 
     /// Notes that nothing is left to be scored up to this turn.
@@ -117,7 +135,10 @@ impl Made {
             Compression::Scored(scored) if scored.agent_kind == grouping => {
                 let turn = scored.turn;
                 self.scores.extend(scored.scores.into_iter().map(|(line, score)| ((turn, line), score)));
-                self.scorer = Some(scored.by);
+                self.scored.insert(turn);
+                if scored.by.failed.is_none() {
+                    self.scorer = Some(scored.by);
+                }
                 self.scored_to = self.scored_to.max(turn);
                 true
             }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::admit::Admitted;
+use super::digest::TurnDigest;
 use super::made::Compression;
 use super::plan::{first_kept, share};
 use super::session::{HistoryBy, Session, Settings};
@@ -177,12 +178,25 @@ impl Session {
             self.made.has_scored(end);
             return None;
         };
-        Some(ScoreWork {
-            turn: next.turn,
+        Some(self.score_work_of(next))
+    }
+
+    /// Returns the lines of the next turn, on a line of reads, that no model could tell and none has scored.
+    #[must_use]
+    pub fn undone_work(&mut self, line: &str) -> Option<ScoreWork> {
+        self.prepare(usize::MAX);
+        let end = number(self.covered_next(self.room_of(line)?));
+        let undone = self.digest.up_to(end).iter().find(|turn| self.made.is_undone(turn.turn))?;
+        Some(self.score_work_of(undone))
+    }
+
+    fn score_work_of(&self, turn: &TurnDigest) -> ScoreWork {
+        ScoreWork {
+            turn: turn.turn,
             agent_kind: self.grouping(),
-            lines: next.lines.iter().map(|line| (line.number, line.text.to_string())).collect(),
+            lines: turn.lines.iter().map(|line| (line.number, line.text.to_string())).collect(),
             query: self.scored_query(),
-        })
+        }
     }
 
     /// The turns that the next epoch on a line would cover and no recap stands for.

@@ -227,7 +227,11 @@ fn maker(source: &RecapSource<'_>, told: &[Told], text: &str) -> Option<Maker> {
     let appended = facts_in([text]).difference(&said).count();
     Some(Maker {
         facts_appended: u32::try_from(appended).unwrap_or(u32::MAX),
-        rejected: told.iter().flat_map(|told| told.by.rejected.iter().cloned()).collect(),
+        rejected: told
+            .iter()
+            .filter(|told| told.by.failed.is_none())
+            .flat_map(|told| told.by.rejected.iter().cloned())
+            .collect(),
         ..newest.by.clone()
     })
 }

@@ -85,7 +85,7 @@ impl Replay {
         let counters = Counters::load(&config.tokens)?;
         let guidelines = Guidelines::load(&config.guidelines)?;
         let guideline = guidelines.default_set();
-        let compressors = self.compressors(setting, &config)?;
+        let compressors = compressors(setting, &config)?;
         let server = Server {
             config: &config,
             counters: &counters,
@@ -115,18 +115,6 @@ impl Replay {
             out.flush().context("the failures cannot be written")?;
         }
         Ok(if unreadable == 0 { Done::Well } else { Done::Badly })
-    }
-
-    /// The models that the configuration leaves compression to; none where rules do all.
-    fn compressors(&self, setting: &Setting, config: &Config) -> anyhow::Result<Compressors> {
-        let by_model = |compressor| matches!(compressor, Compressor::Extract | Compressor::Llm);
-        if !by_model(config.compress.observation) && !by_model(config.compress.history) {
-            return Ok(Compressors::default());
-        }
-        let key = app::llm_key(config)?;
-        let dir = app::models_dir(config, &setting.data_dir());
-        let Loaded { chats, scorer } = llm::load(config, &dir, key, &World::real())?;
-        Ok(Compressors::new(config, chats, scorer))
     }
 
     fn budgets(&self) -> anyhow::Result<Vec<Budget>> {
@@ -184,6 +172,18 @@ impl Replay {
         }
         Ok(tally)
     }
+}
+
+/// The models that the configuration leaves compression to; none where rules do all.
+fn compressors(setting: &Setting, config: &Config) -> anyhow::Result<Compressors> {
+    let by_model = |compressor| matches!(compressor, Compressor::Extract | Compressor::Llm);
+    if !by_model(config.compress.observation) && !by_model(config.compress.history) {
+        return Ok(Compressors::default());
+    }
+    let key = app::llm_key(config)?;
+    let dir = app::models_dir(config, &setting.data_dir());
+    let Loaded { chats, scorer } = llm::load(config, &dir, key, &World::real())?;
+    Ok(Compressors::new(config, chats, scorer))
 }
 
 /// Reads what a conversation's actions need.

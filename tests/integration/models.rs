@@ -15,10 +15,13 @@ use serde_json::{Value, json};
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const WEIGHTS: &str = "GGUF and a few more bytes";
 
+/// A request: path, range, authorization.
+type Seen = (String, Option<String>, Option<String>);
+
 /// A hub with one repository. Notes each request with its range and authorization.
 #[derive(Clone, Default)]
 struct Hub {
-    seen: Arc<Mutex<Vec<(String, Option<String>, Option<String>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     sha256: String,
 }
 
@@ -31,7 +34,7 @@ impl Hub {
         url
     }
 
-    fn take(&self) -> Vec<(String, Option<String>, Option<String>)> {
+    fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 }

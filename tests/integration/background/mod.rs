@@ -23,7 +23,7 @@ use crate::run::{tool_run, tool_turn};
 use crate::store::bed::Bed;
 
 /// For what comes to be unless there is a fault.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Words of a turn here.
 const WORDS: usize = 120;
 /// Turns that fill the room past the soft mark and still fit.

@@ -39,8 +39,9 @@ async fn large_results_are_short_from_the_next_epoch_on() {
         assert_eq!(piece["compressor"], format!("llm:m+{RULES}"));
         assert!(piece["guideline"].as_str().unwrap().starts_with("default/observation@b3:"), "{piece}");
         assert!(piece["tokens"].as_u64() < piece["full_tokens"].as_u64(), "{piece}");
-        let turn = piece["turns"][0].as_u64().unwrap() as usize;
-        let result = context["messages"][piece["index"].as_u64().unwrap() as usize + 1]["content"].clone();
+        let turn = usize::try_from(piece["turns"][0].as_u64().unwrap()).unwrap();
+        let result =
+            context["messages"][usize::try_from(piece["index"].as_u64().unwrap()).unwrap() + 1]["content"].clone();
         let result = result.as_str().unwrap();
         assert!(result.contains(&said(turn - 1)), "{result}");
         let handle = result.split("[shortened; whole: ").nth(1).unwrap().trim_end_matches(']');

@@ -27,8 +27,8 @@ const fn case(name: &'static str, rule: fn(&Request) -> Step, outcome: &'static 
     Case { name, rule, outcome, attempts }
 }
 
-fn ends(message: Value, finish: &str) -> Step {
-    Step::ends(&message, finish)
+fn ends(message: &Value, finish: &str) -> Step {
+    Step::ends(message, finish)
 }
 
 fn message(content: &str) -> Value {
@@ -84,13 +84,13 @@ async fn law_7_replies_that_cannot_stand_are_repaired_once_and_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn law_7_what_is_no_reply_is_given_up_at_once() {
-    let refusal = |_: &Request| ends(json!({ "role": "assistant", "content": null, "refusal": "plum" }), "stop");
+    let refusal = |_: &Request| ends(&json!({ "role": "assistant", "content": null, "refusal": "plum" }), "stop");
     let cases = [
         case("a page", |_| Step::status(200, "<html>plum"), "garbage", 1),
         case("empty", |_| Step::says(" \n"), "empty", 1),
         case("refused", refusal, "refused", 1),
-        case("filtered", |_| ends(message("plum"), "content_filter"), "refused", 1),
-        case("cut", |_| ends(message("{\"Reasoning\": [\"plum"), "length"), "cut", 1),
+        case("filtered", |_| ends(&message("plum"), "content_filter"), "refused", 1),
+        case("cut", |_| ends(&message("{\"Reasoning\": [\"plum"), "length"), "cut", 1),
         case("larger than any reply", |_| Step::endless(), "too_large", 1),
         case("no such key", |_| Step::error(401, "no"), "rejected", 1),
     ];
@@ -143,7 +143,7 @@ async fn law_4_a_reply_that_goes_on_and_on_is_cut_below_its_source() {
     for piece in recaps(&context) {
         assert!(piece["tokens"].as_u64() < piece["full_tokens"].as_u64(), "{piece}");
     }
-    assert!(made[0].tokens * 4 <= context["tokens"]["full"].as_u64().unwrap() as u32, "{made:?}");
+    assert!(u64::from(made[0].tokens) * 4 <= context["tokens"]["full"].as_u64().unwrap(), "{made:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

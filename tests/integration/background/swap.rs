@@ -27,7 +27,8 @@ async fn law_5_a_recap_stands_from_the_next_epoch_on(bed: Bed) {
     assert!(piece["guideline"].as_str().unwrap().starts_with("default/history@b3:"), "{piece}");
     assert!(piece["facts_appended"].as_u64() > Some(0), "{piece}");
     assert!(piece["tokens"].as_u64() < piece["full_tokens"].as_u64(), "law 4: {piece}");
-    let section = context["messages"][piece["index"].as_u64().unwrap() as usize]["content"].as_str().unwrap();
+    let section =
+        context["messages"][usize::try_from(piece["index"].as_u64().unwrap()).unwrap()]["content"].as_str().unwrap();
     assert!(section.contains(made[0].text.trim_end()), "{section}");
     assert!(context["tokens"]["total"].as_u64().unwrap() <= 4000);
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, built};
 use crate::process::check_interrupted;
 
 use agent::Agent;
@@ -47,6 +47,9 @@ pub struct Args {
     /// Measures this recapd instead of building one
     #[arg(long)]
     program: Option<PathBuf>,
+    /// The daemon's configuration file; its defaults where it is left out
+    #[arg(long)]
+    config: Option<PathBuf>,
     /// Prints the rows as one JSON array
     #[arg(long)]
     json: bool,
@@ -58,10 +61,8 @@ pub struct Args {
 ///
 /// Fails when the daemon does, or refuses a request.
 pub fn run(args: &Args) -> Result<()> {
-    let mut daemon = match &args.program {
-        Some(program) => Daemon::start_program(program.clone())?,
-        None => Daemon::start()?,
-    };
+    let program = args.program.clone().map_or_else(built, Ok)?;
+    let mut daemon = Daemon::start_program(program, args.config.clone())?;
     let mut rows = Vec::new();
     let load = Load { args, url: daemon.url().to_owned() };
     rows.push(load.appends()?);

@@ -14,7 +14,7 @@ pub struct Shown {
     pub origin: String,
 }
 
-const SECRETS: [&str; 1] = ["storage.database_url"];
+const SECRETS: [&str; 2] = ["storage.database_url", "llm.api_key"];
 
 /// Returns every leaf in the order of its key.
 pub fn flatten(tree: &Map<String, Value>) -> Vec<Shown> {

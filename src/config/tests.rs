@@ -74,7 +74,10 @@ fn an_open_address_without_keys_is_an_error() {
 
 #[test]
 fn secrets_are_masked() {
-    let layered = with_environment(&[("RECAPD_STORAGE__DATABASE_URL", "postgres://u:secret@h/d")]).unwrap();
+    let set = [("RECAPD_STORAGE__DATABASE_URL", "postgres://u:secret@h/d"), ("RECAPD_LLM__API_KEY", "sk-secret@")];
+    let layered = with_environment(&set).unwrap();
     assert!(!format!("{:?}", layered.config).contains("secret@"));
     assert!(layered.shown.iter().all(|shown| !shown.value.contains("secret@")));
+    // what is shown and logged must not hold a password
+    assert_eq!(faults(&[("RECAPD_LLM__BASE_URL", "https://u:secret@h/v1")]), ["llm.base_url"]);
 }

@@ -128,6 +128,7 @@ fn models(config: &Config, faults: &mut Faults) {
     let llm = &config.llm;
     let is_http = llm.base_url.starts_with("http://") || llm.base_url.starts_with("https://");
     faults.unless(is_http, "llm.base_url", "must start with http:// or https://");
+    faults.unless(!llm.base_url.contains('@'), "llm.base_url", "must hold no user or password: set llm.api_key");
     faults.unless(llm.timeout_ms > 0, "llm.timeout_ms", "must be above 0");
     faults.unless((1..=10).contains(&llm.max_attempts), "llm.max_attempts", "must be from 1 to 10");
     faults.unless(llm.concurrency > 0, "llm.concurrency", "must be above 0");

@@ -36,6 +36,8 @@ impl Compressors {
             attempts = tried;
             match made {
                 Ok(made) => return Product { made: Ok(made), attempts },
+                // it is asked again later; what extracts serves where it never will
+                Err(later @ Unmade::Later { .. }) => return Product { made: Err(later), attempts },
                 Err(unmade) => failed = Some(unmade),
             }
         }

@@ -50,7 +50,11 @@ pub(super) fn next_observation(
     compressors: &Compressors,
 ) -> Option<Work> {
     let most_tokens = held.t_obs.under(guidelines.observation.guideline.thresholds.t_obs);
-    let work = session.observation_work(most_tokens, compressors.source_tokens()).into_iter().next()?;
+    let read_tokens = match held.observation {
+        Compressor::Llm => compressors.source_tokens(),
+        _ => u32::MAX,
+    };
+    let work = session.observation_work(most_tokens, read_tokens).into_iter().next()?;
     Some(Work::Condensed(work, held.observation, most_tokens))
 }
 
@@ -61,10 +65,10 @@ impl Work {
         match self {
             Self::Told(work) => {
                 let hash = guidelines.history.hash.to_string();
-                key_of(&["told", &names(Compressor::Llm), &hash, &work.task, &work.previous, &work.source])
+                key_of(&["told", &names(Compressor::Llm), &hash, &work.task, &work.query, &work.previous, &work.source])
             }
             Self::Scored(work) => {
-                let lines: Vec<&str> = work.lines.iter().map(|(_, line)| line.as_str()).collect();
+                let lines: Vec<String> = work.lines.iter().map(|(number, line)| format!("{number} {line}")).collect();
                 key_of(&["scored", &names(Compressor::Extract), &work.query, &lines.join("\n")])
             }
             Self::Condensed(work, compressor, most) => {
@@ -100,10 +104,10 @@ impl Work {
     pub fn reuse(&self, known: Compression) -> Option<Compression> {
         match (self, known) {
             (Self::Told(work), Compression::Told(told)) if !told.text.is_empty() => {
-                Some(Compression::Told(Told { turns: work.turns, ..told }))
+                Some(Compression::Told(Told { turns: work.turns, agent_kind: work.agent_kind, ..told }))
             }
             (Self::Scored(work), Compression::Scored(scored)) if !scored.scores.is_empty() => {
-                Some(Compression::Scored(Scored { turn: work.turn, ..scored }))
+                Some(Compression::Scored(Scored { turn: work.turn, agent_kind: work.agent_kind, ..scored }))
             }
             (Self::Condensed(work, ..), Compression::Condensed(condensed)) if !condensed.text.is_empty() => {
                 Some(Compression::Condensed(Condensed { original: work.original, ..condensed }))

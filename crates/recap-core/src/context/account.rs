@@ -50,7 +50,7 @@ fn warnings(session: &Session, epoch: &EpochRecord, layout: &Layout) -> Vec<Stri
     let prepares = session.settings.prepares;
     // ACON measured that both together cost success (docs/compressors.md)
     let both = prepares.observations && prepares.history != HistoryBy::Rules;
-    let failed = session.made.failed_up_to(epoch.covered);
+    let failed = prepares.history != HistoryBy::Rules && session.made.failed_up_to(epoch.covered);
     let codes = [(layout.open, "open_turn"), (failed, "model_failed"), (both, "observation_and_history_compressed")];
     codes.into_iter().filter(|(holds, _)| *holds).map(|(_, code)| code.to_owned()).collect()
 }

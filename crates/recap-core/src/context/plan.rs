@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::admit::Admitted;
 use super::epoch::{EditedMessage, EpochRecord, Section};
 use super::fit::{FitTerms, Fitted, fit_turn, skeleton};
+use super::made::Made;
 use super::recap::{Block, RecapSource, words, write_block, write_facts, write_recalled};
 use super::receipt::PieceKind;
 use super::request::{ContextError, ContextRequest};
 use super::serve::Layout;
-use super::session::{Session, facts_of};
+use super::session::{HistoryBy, Session, facts_of};
 use crate::tokens::REPLY_TOKENS;
 use crate::trajectory::{Block as Content, FactKey, Origin};
 
@@ -192,9 +193,11 @@ impl<'a> Planner<'a> {
         let tail_facts: HashSet<FactKey> =
             (first..=self.last).flat_map(|turn| facts_of(self.session.turn_messages(turn))).collect();
         let echo: HashSet<String> = self.query().iter().flat_map(|text| words(text)).collect();
+        let nothing = Made::default();
+        let by_models = settings.prepares.history != HistoryBy::Rules;
         let source = RecapSource {
             digest: &self.session.digest,
-            made: &self.session.made,
+            made: if by_models { &self.session.made } else { &nothing },
             covered,
             now: index(self.last),
             pinned: &self.session.head_facts,
@@ -295,6 +298,9 @@ fn condensed_edit(
     at: usize,
     admitted: &Admitted,
 ) -> Option<(usize, EditedMessage, u32)> {
+    if !session.settings.prepares.observations {
+        return None;
+    }
     let mut edited = EditedMessage { tokens: admitted.served_tokens, texts: BTreeMap::new(), by: None };
     for block in 0..admitted.message.blocks.len() {
         let Some(result) = session.result_in(turn, admitted, block) else { continue };
@@ -302,9 +308,13 @@ fn condensed_edit(
             continue;
         };
         let served = admitted.reformatted_text(block).unwrap_or(result);
-        let before = session.settings.counter.count(served);
-        if shorter.tokens < before {
-            edited.tokens = edited.tokens.saturating_sub(before - shorter.tokens);
+        if shorter.by.failed.is_some() {
+            continue;
+        }
+        // it may have been made for another model's tokenizer
+        let (before, after) = (session.settings.counter.count(served), session.settings.counter.count(&shorter.text));
+        if after < before {
+            edited.tokens = edited.tokens.saturating_sub(before - after);
             edited.texts.insert(block, Arc::clone(&shorter.text));
             edited.by = Some(shorter.by.clone());
         }

@@ -68,8 +68,12 @@ const ONE_TEXT: u32 = 3;
 
 impl Session {
     /// Takes what a model made. Tells whether it is of use.
-    pub fn take(&mut self, made: Compression) -> bool {
+    pub fn take(&mut self, mut made: Compression) -> bool {
         let grouping = self.grouping();
+        if let Compression::Told(told) = &mut made {
+            // it may have been made for another model's tokenizer
+            told.tokens = self.settings.counter.count(&told.text);
+        }
         self.made.take(made, grouping)
     }
 
@@ -163,7 +167,11 @@ impl Session {
         let is_exchange = self.turns.get(turn).is_some_and(|turn| turn.kind == TurnKind::Exchange);
         match admitted.message.blocks.get(block)? {
             Block::Observation(observation) => Some(&observation.text),
-            Block::Text(text) if is_exchange && admitted.message.role == Role::User => Some(text),
+            Block::Text(text)
+                if is_exchange && self.grouping() == AgentKind::Text && admitted.message.role == Role::User =>
+            {
+                Some(text)
+            }
             _ => None,
         }
     }
@@ -248,7 +256,8 @@ impl Session {
     /// A turn as a model reads it.
     fn told_text(&self, turn: usize, most_tokens: u32) -> String {
         let mut out = String::new();
-        let is_said = self.turns.get(turn).is_some_and(|turn| turn.kind == TurnKind::Said);
+        let is_exchange = self.turns.get(turn).is_some_and(|turn| turn.kind == TurnKind::Exchange);
+        let is_said = !is_exchange || self.grouping() == AgentKind::Tool;
         let agent = |admitted: &&Admitted| admitted.message.origin == Origin::Agent;
         for admitted in self.turn_messages(turn).iter().filter(agent) {
             for (at, block) in admitted.message.blocks.iter().enumerate() {

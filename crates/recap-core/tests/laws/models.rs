@@ -4,7 +4,7 @@ use recap_core::context::{Compression, Condensed, ContextRequest, Maker, Scored,
 use recap_core::tokens::Counter;
 
 /// Tokens of turns above which they are told, and of results above which they are shortened.
-const LEAST: u32 = 60;
+pub const LEAST: u32 = 60;
 /// Tokens that the model would read at once.
 const MOST: u32 = 400;
 

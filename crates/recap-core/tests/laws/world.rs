@@ -9,14 +9,15 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use recap_core::compress::{Rules, RulesMatcher};
 use recap_core::context::{
-    Admitted, ContextError, ContextRequest, Include, Reformatting, Served, Session, Settings, admit,
+    Admitted, ContextError, ContextRequest, HistoryBy, Include, Prepares, Reformatting, Served, Session, Settings,
+    admit,
 };
 use recap_core::tokens::{Counter, TokenCounter};
 use recap_core::trajectory::generate::{Generated, Mess, any_bulky_trajectory, any_trajectory};
 use recap_core::trajectory::{AgentKind, Message, OutFormat, Turn, WireFormat, group_turns, parse_messages};
 use serde_json::Value;
 
-use crate::models::prepare;
+use crate::models::{LEAST, prepare};
 
 /// Three bytes are one token: cheap, and it adds up like real ones.
 struct Cheap;
@@ -159,7 +160,9 @@ impl Case {
 
     /// Returns an empty trajectory.
     pub fn world(&self, counter: &Counter) -> World {
-        let settings = Settings { tools_tokens: self.tools_tokens, ..settings(counter) };
+        let by_models = Prepares { observations: true, history: HistoryBy::Told { least_tokens: LEAST } };
+        let prepares = if self.models { by_models } else { Prepares::default() };
+        let settings = Settings { tools_tokens: self.tools_tokens, prepares, ..settings(counter) };
         World { session: Session::new(settings.clone()), settings, messages: Vec::new() }
     }
 

@@ -1,8 +1,8 @@
 //! A causal chat model: a GGUF file of the llama or qwen2 family in, replies and bits per token out.
 //!
-//! In the order of the data: the file ([`gguf`], [`dimensions`]), its vocabulary and chat template, the forward pass
-//! ([`decoder`]) with its cache, one reply ([`generate`](mod@generate)) held to a JSON schema if asked, self-information
-//! ([`score`]), and the handle for async callers ([`chat`]).
+//! In the order of the data: the file (`gguf`, `dimensions`), its vocabulary and chat template, the forward pass
+//! (`decoder`) with its cache, one reply (`generate`) held to a JSON schema if asked, self-information
+//! (`score`), and the handle for async callers (`chat`).
 
 mod gguf;
 mod dimensions;

@@ -30,14 +30,23 @@ impl<'a> Grounds<'a> {
         let finder = memmem::Finder::new(value);
         self.texts.iter().any(|text| {
             finder.find_iter(text.as_bytes()).any(|at| {
-                let before = text.get(..at).and_then(|text| text.chars().next_back());
-                let after = text.get(at + value.len()..).and_then(|text| text.chars().next());
-                !continues(before) && !continues(after)
+                let before = text.get(..at).unwrap_or_default().chars().rev();
+                let after = text.get(at + value.len()..).unwrap_or_default().chars();
+                let first = value.chars().next();
+                !goes_on(before, first, "") && !goes_on(after, value.chars().next_back(), "/")
             })
         })
     }
 }
 
-fn continues(char: Option<char>) -> bool {
-    char.is_some_and(char::is_alphanumeric)
+/// Whether a value goes on beyond its edge: `360` does in `3600` and in `360.5`, `get_user` in `get_user_id`, `/etc` in
+/// `/etc/passwd`; `src/main.rs` does not in `./src/main.rs:12`. `joints` join words to one value.
+fn goes_on(mut beyond: impl Iterator<Item = char>, edge: Option<char>, joints: &str) -> bool {
+    let Some(next) = beyond.next() else { return false };
+    let then = beyond.next();
+    let number = edge.is_some_and(|edge| edge.is_ascii_digit())
+        && matches!(next, '.' | ',' | '-')
+        && then.is_some_and(|then| then.is_ascii_digit());
+    let joined = joints.contains(next) && then.is_some_and(char::is_alphanumeric);
+    next.is_alphanumeric() || next == '_' || number || joined
 }

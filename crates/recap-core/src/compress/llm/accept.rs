@@ -28,7 +28,7 @@ pub struct Written {
     pub text: String,
     /// Tokens of `text`.
     pub tokens: u32,
-    /// Values that no source holds; the items that held them are left out. At most [`MOST_REJECTED`].
+    /// Values that no source holds; the items that held them are left out. At most 16.
     pub rejected: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ pub enum Rejection {
     /// Most of it speaks of values that its source does not hold.
     #[error("{} of {items} items hold values that the source does not hold", .values.len())]
     Invented {
-        /// The values, at most [`MOST_REJECTED`].
+        /// The values, at most 16.
         values: Vec<String>,
         /// Items in all.
         items: usize,
@@ -77,7 +77,7 @@ impl Rejection {
 }
 
 /// Invented values that are listed.
-pub const MOST_REJECTED: usize = 16;
+const MOST_REJECTED: usize = 16;
 /// Tokens of one item: longer ones are copies or loops.
 const MOST_ITEM_TOKENS: u32 = 160;
 

@@ -93,7 +93,7 @@ impl Pipeline {
         }
         if !prepared.failed.is_empty() {
             tracing::warn!(why = prepared.failed.join("; "), "models did not make all of a compression: rules serve");
-            served.receipt.warnings.push("model_failed".to_owned());
+            served.receipt.warn("model_failed");
         }
         Ok(served)
     }

@@ -140,7 +140,9 @@ impl Pipeline {
             self.store_epoch(id, record).await?;
             live.derived += 1;
         }
-        served.receipt.warnings.extend(warning.map(str::to_owned));
+        if let Some(code) = warning {
+            served.receipt.warn(code);
+        }
         if self.guidelines().get(live.row.guideline_set.as_deref()).is_none() {
             served.receipt.warnings.push("guideline_set_missing".to_owned());
         }

@@ -54,7 +54,7 @@ async fn rules_serve(case: &Case) {
     let made = told(&super::compressions(&bench.bed.store, &path).await);
     for told in &made {
         assert_eq!((&*told.text, told.by.compressor.as_str()), ("", "none"), "{}", case.name);
-        assert_eq!(told.by.rejected.len(), 1, "{}: why is not said", case.name);
+        assert!(told.by.failed.is_some(), "{}: why is not said", case.name);
     }
     let calls = bench.calls(&path).await;
     assert_eq!(calls.len(), made.len() * case.attempts, "{}: {calls:?}", case.name);

@@ -161,6 +161,15 @@ pub struct Receipt {
     pub warnings: Vec<String>,
 }
 
+impl Receipt {
+    /// Adds a warning, unless it is there.
+    pub fn warn(&mut self, code: &str) {
+        if !self.warnings.iter().any(|known| known == code) {
+            self.warnings.push(code.to_owned());
+        }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
 fn is_zero(n: &u32) -> bool {
     *n == 0

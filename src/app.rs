@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::jobs::{Runner, handlers};
-use crate::llm::{self, Backend, Loaded};
+use crate::llm::{self, Loaded};
 use crate::pipeline::Pipeline;
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::{Counters, TokenizerError};
@@ -195,14 +195,13 @@ async fn compressors(config: &Config, data: &Data, world: &World) -> Result<Comp
     let dir = models_dir(config, &data.folder);
     let Loaded { chats, scorer } = llm::load(config, &dir, key, world)?;
     let since = world.now_ms() - SPENT_MS;
+    let spent = data.store.model_spending("remote", since).await?;
     for chat in &chats {
-        if let Backend::Remote(remote) = chat {
-            remote.seed(data.store.model_spending("remote", since).await?.into_iter().map(|row| llm::Spent {
-                at_ms: row.at_ms,
-                tokens: row.tokens,
-                cost_usd_micros: row.cost_usd_micros,
-            }));
-        }
+        chat.seed(spent.iter().map(|row| llm::Spent {
+            at_ms: row.at_ms,
+            tokens: row.tokens,
+            cost_usd_micros: row.cost_usd_micros,
+        }));
     }
     Ok(Compressors::new(config, chats, scorer))
 }

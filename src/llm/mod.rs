@@ -105,6 +105,15 @@ impl Backend {
         }
     }
 
+    /// Counts what the ledger says was spent on remote models before this process began. Local ones have no limits.
+    pub fn seed(&self, rows: impl IntoIterator<Item = Spent>) {
+        match self {
+            Self::Remote(remote) => remote.seed(rows),
+            #[cfg(feature = "local-models")]
+            Self::Local(_) => {}
+        }
+    }
+
     /// Asks the model once, with whatever attempts that takes.
     pub async fn complete(&self, prompt: &Prompt, cancelled: &CancellationToken) -> Answer {
         let answer = match self {

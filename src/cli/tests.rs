@@ -9,6 +9,8 @@ fn the_command_line_is_well_formed() {
     Cli::command().debug_assert();
 }
 
+// a build without local models has fewer commands
+#[cfg(feature = "local-models")]
 #[test]
 fn help_is_as_written_down() {
     let mut command = Cli::command().term_width(100);

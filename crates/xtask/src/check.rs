@@ -4,6 +4,7 @@
 use anyhow::Result;
 
 use crate::process::Run;
+use crate::suite::Bed;
 
 /// Checks the formatting.
 ///
@@ -40,8 +41,8 @@ pub fn doc() -> Result<()> {
 /// # Errors
 ///
 /// Fails on any warning and on a failed test.
-pub fn lean() -> Result<()> {
+pub fn lean(bed: &Bed) -> Result<()> {
     const LEAN: [&str; 3] = ["-p", "recapd", "--no-default-features"];
     Run::cargo(["clippy"].iter().chain(&LEAN).chain(&["--all-targets", "--", "-D", "warnings"]))?.show()?;
-    Run::cargo(["test"].iter().chain(&LEAN).chain(&["--lib", "--quiet"]))?.show()
+    bed.cargo_test(LEAN.iter().chain(&["--lib", "--quiet"]).copied())?.show()
 }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::stage::Stages;
-use crate::{check, compose, generate, score, structure, suite};
+use crate::suite::Bed;
+use crate::{check, compose, generate, score, structure};
 
 /// Runs `cargo xtask ci`: stops at the first failure. The last line printed is the tests' summary.
 ///
@@ -20,11 +21,12 @@ pub fn run() -> Result<ExitCode> {
     stages.run("clippy", check::clippy)?;
     stages.run("doc", check::doc)?;
     stages.run("generate", generate::check)?;
-    let counts = suite::run_stages(&mut stages, &[])?;
+    let bed = Bed::start(&mut stages)?;
+    let counts = stages.run("test", || bed.test(&[]))?;
     if counts.failed > 0 {
         println!("stage `test` failed");
     } else {
-        stages.run("lean", check::lean)?;
+        stages.run("lean", || check::lean(&bed))?;
         stages.run("score", score::check)?;
     }
     stages.print_times();

@@ -69,43 +69,62 @@ impl Counts {
 /// code, so that nothing follows the summary.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let mut stages = Stages::default();
-    let counts = run_stages(&mut stages, &args.cargo_args)?;
+    let bed = Bed::start(&mut stages)?;
+    let counts = stages.run("test", || bed.test(&args.cargo_args))?;
     stages.print_times();
     counts.print();
     Ok(counts.exit_code())
 }
 
-/// Runs the stages of a test run and returns its counts; failed tests are counted, not an error.
-///
-/// # Errors
-///
-/// As [`run`].
-pub fn run_stages(stages: &mut Stages, cargo_args: &[String]) -> Result<Counts> {
-    let postgres = stages.run("postgres", || Postgres::start(&setup::postgres_bin()?))?;
-    let kit = stages.run("models", setup::model_kit)?;
-    let counts = stages.run("test", || run_cargo_test(&postgres.url(), &kit, cargo_args));
-    drop(postgres);
-    counts
+/// What the tests run beside: a private PostgreSQL server, stopped when this is dropped, and local models.
+pub struct Bed {
+    postgres: Postgres,
+    kit: ModelKit,
 }
 
-fn run_cargo_test(postgres: &str, kit: &ModelKit, cargo_args: &[String]) -> Result<Counts> {
-    let chosen =
-        cargo_args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "-p" || arg.starts_with("--package"));
-    let scope: &[&str] = if chosen { &[] } else { &["--workspace", "--features", "recap-core/testing"] };
-    let mut run = Run::cargo(["test", "--no-fail-fast"].iter().chain(scope))?.env(POSTGRES_URL, postgres);
-    run = run.env(MODELS, &kit.folder).env(PYTHON, &kit.python);
-    for pool in ONE_THREAD {
-        run = run.env(pool, "1");
+impl Bed {
+    /// Starts the server and looks for the models, a stage each.
+    ///
+    /// # Errors
+    ///
+    /// Fails when PostgreSQL, Python or a model is neither there nor installable.
+    pub fn start(stages: &mut Stages) -> Result<Self> {
+        let postgres = stages.run("postgres", || Postgres::start(&setup::postgres_bin()?))?;
+        let kit = stages.run("models", setup::model_kit)?;
+        Ok(Self { postgres, kit })
     }
-    for arg in cargo_args {
-        run = run.arg(arg);
+
+    /// Returns the command `cargo test ARGS`, told what it runs beside.
+    ///
+    /// # Errors
+    ///
+    /// Fails when cargo is not found.
+    pub fn cargo_test<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<Run> {
+        let mut run = Run::cargo(["test"])?.env(POSTGRES_URL, self.postgres.url());
+        run = run.env(MODELS, &self.kit.folder).env(PYTHON, &self.kit.python);
+        for pool in ONE_THREAD {
+            run = run.env(pool, "1");
+        }
+        Ok(args.into_iter().fold(run, Run::arg))
     }
-    let mut counts = Counts::default();
-    let status = run.lines(|line| counts.read(line))?;
-    if !status.success() && counts.failed == 0 {
-        bail!("`cargo test` ended with {status} though no test failed: the build broke or a test program died");
+
+    /// Runs the workspace's tests and returns their counts; failed tests are counted, not an error.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the build does.
+    pub fn test(&self, cargo_args: &[String]) -> Result<Counts> {
+        let chosen =
+            cargo_args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "-p" || arg.starts_with("--package"));
+        let scope: &[&str] = if chosen { &[] } else { &["--workspace", "--features", "recap-core/testing"] };
+        let args = ["--no-fail-fast"].iter().chain(scope).copied().chain(cargo_args.iter().map(String::as_str));
+        let mut counts = Counts::default();
+        let status = self.cargo_test(args)?.lines(|line| counts.read(line))?;
+        if !status.success() && counts.failed == 0 {
+            bail!("`cargo test` ended with {status} though no test failed: the build broke or a test program died");
+        }
+        Ok(counts)
     }
-    Ok(counts)
 }
 
 #[cfg(test)]

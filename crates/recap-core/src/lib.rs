@@ -5,6 +5,7 @@
 
 pub mod compress;
 pub mod context;
+pub mod playbook;
 pub mod tokens;
 pub mod trajectory;
 pub mod tuning;

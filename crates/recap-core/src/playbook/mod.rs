@@ -1,0 +1,23 @@
+//! The playbook: an evolving list of lessons, changed item by item and never rewritten whole (ACE,
+//! arXiv 2510.04618, section 3). Imports `tokens` and `trajectory`.
+//!
+//! A [`Playbook`] is what its log of [`Delta`]s makes of nothing: [`replay`] proves it. All of it is pure; the daemon
+//! brings texts, times and who says so.
+
+mod bullet;
+mod tally;
+mod operation;
+mod state;
+mod apply;
+mod resolve;
+mod replay;
+mod render;
+
+pub use apply::Fault;
+pub use bullet::{Bullet, BulletId, BulletIdError, Credit, Credits, Evidence, MOST_EVIDENCE, Origin};
+pub use operation::{Delta, Operation, Revision, Source};
+pub use render::{line, text};
+pub use replay::{ReplayError, forgotten, replay};
+pub use resolve::{MOST_CONTENT_BYTES, MOST_SECTION_BYTES, OperationFault, Prior, resolve};
+pub use state::Playbook;
+pub use tally::{HALF_LIFE_WEEKS, Tally};

@@ -1,0 +1,192 @@
+//! Operations as they are asked for, made into operations that can be logged.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::apply::Fault;
+use super::bullet::BulletId;
+use super::operation::Operation;
+use super::state::{Playbook, heading_key};
+
+/// Bytes of a bullet's words.
+pub const MOST_CONTENT_BYTES: usize = 16 * 1024;
+/// Bytes of a heading.
+pub const MOST_SECTION_BYTES: usize = 200;
+/// Letters of a new section's slug.
+const SLUG_LETTERS: usize = 4;
+/// The published playbooks' slugs by words of the heading.
+const SLUGS: [(&str, &str); 8] = [
+    ("strateg", "shr"),
+    ("api", "api"),
+    ("snippet", "code"),
+    ("mistake", "cms"),
+    ("heuristic", "psw"),
+    ("verification", "vc"),
+    ("troubleshoot", "ts"),
+    ("other", "misc"),
+];
+
+/// Whether an operation may say what only a file or recapd itself says: ids of new bullets, events taken back,
+/// inferred events, earlier versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prior {
+    /// It may.
+    Trusted,
+    /// It comes from outside.
+    Outside,
+}
+
+/// What is wrong with one operation of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationFault {
+    /// Its place in the list, from 0.
+    pub at: usize,
+    /// The field, empty for the whole operation.
+    pub field: &'static str,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// Makes operations complete: new bullets get ids that nothing ever had, sections their heading as it stands. Line ends
+/// become `\n`, blanks around words go.
+///
+/// # Errors
+/// All faults that can be seen without applying them.
+pub fn resolve(
+    playbook: &Playbook,
+    operations: Vec<Operation>,
+    prior: Prior,
+) -> Result<Vec<Operation>, Vec<OperationFault>> {
+    let mut resolver = Resolver {
+        playbook,
+        prior,
+        sections: playbook.sections.clone(),
+        given: BTreeSet::new(),
+        number: playbook.last_number,
+        faults: Vec::new(),
+        at: 0,
+    };
+    let explicit = operations.iter().filter_map(|operation| match operation {
+        Operation::Add { id: Some(id), .. } => id.number(),
+        _ => None,
+    });
+    resolver.number = explicit.max().unwrap_or(0).max(resolver.number);
+    let mut resolved = Vec::with_capacity(operations.len());
+    for (at, operation) in operations.into_iter().enumerate() {
+        resolver.at = at;
+        resolved.push(resolver.operation(operation));
+    }
+    if resolver.faults.is_empty() { Ok(resolved) } else { Err(resolver.faults) }
+}
+
+struct Resolver<'a> {
+    playbook: &'a Playbook,
+    prior: Prior,
+    sections: Vec<Arc<str>>,
+    given: BTreeSet<BulletId>,
+    number: u64,
+    faults: Vec<OperationFault>,
+    at: usize,
+}
+
+impl Resolver<'_> {
+    fn operation(&mut self, operation: Operation) -> Operation {
+        match operation {
+            Operation::Add { id, section, content, origin, evidence } => {
+                let section = self.section(&section);
+                let id = match id {
+                    Some(id) => self.explicit(id),
+                    None => self.new_id(&section),
+                };
+                if origin.is_some() && self.prior == Prior::Outside {
+                    self.fault("origin", "is not for the caller to say");
+                }
+                Operation::Add { id: Some(id), section, content: self.content(&content), origin, evidence }
+            }
+            Operation::Update { id, content, section, evidence } => Operation::Update {
+                id,
+                content: content.map(|content| self.content(&content)),
+                section: section.map(|section| self.section(&section)),
+                evidence,
+            },
+            Operation::Merge { ids, into, content } => {
+                let into = into.or_else(|| ids.first().cloned());
+                if let Some(into) = into.as_ref().filter(|into| !ids.contains(into)) {
+                    self.fault("into", Fault::NotAmong(into.clone()).to_string());
+                }
+                Operation::Merge { ids, into, content: content.map(|content| self.content(&content)) }
+            }
+            Operation::Tag { id, tag, count, inferred } => {
+                if self.prior == Prior::Outside && (inferred || !(1..=1000).contains(&count)) {
+                    self.fault("count", "expected 1 to 1000 events, said and not inferred");
+                }
+                Operation::Tag { id, tag, count, inferred }
+            }
+            Operation::Section { section } => Operation::Section { section: self.section(&section) },
+            Operation::Revert { to } => {
+                if self.prior == Prior::Outside {
+                    self.fault("op", "expected add, update, merge, delete or tag");
+                }
+                Operation::Revert { to }
+            }
+            delete @ Operation::Delete { .. } => delete,
+        }
+    }
+
+    fn explicit(&mut self, id: BulletId) -> BulletId {
+        if self.prior == Prior::Outside {
+            self.fault("id", "is given by the playbook");
+        } else if self.playbook.knows(&id) || !self.given.insert(id.clone()) {
+            self.fault("id", Fault::Taken(id.clone()).to_string());
+        }
+        id
+    }
+
+    fn new_id(&mut self, section: &str) -> BulletId {
+        self.number += 1;
+        BulletId::new(&slug(section), self.number)
+    }
+
+    /// The heading as the playbook has it, or as it is new.
+    fn section(&mut self, name: &str) -> Arc<str> {
+        let key = heading_key(name);
+        if let Some(known) = self.sections.iter().find(|section| heading_key(section) == key) {
+            return Arc::clone(known);
+        }
+        let bare: String = name.trim().trim_start_matches('#').split_whitespace().collect::<Vec<_>>().join(" ");
+        if key.is_empty() || bare.len() > MOST_SECTION_BYTES || bare.chars().any(char::is_control) {
+            self.fault("section", format!("expected a heading of one line, at most {MOST_SECTION_BYTES} bytes"));
+        }
+        let section: Arc<str> = bare.into();
+        self.sections.push(Arc::clone(&section));
+        section
+    }
+
+    fn content(&mut self, content: &str) -> Arc<str> {
+        let plain = content.replace("\r\n", "\n").replace('\r', "\n");
+        let kept = plain.trim_matches(|c: char| c == '\n' || c == ' ' || c == '\t');
+        if kept.trim().is_empty() {
+            self.fault("content", "is empty");
+        } else if kept.len() > MOST_CONTENT_BYTES {
+            self.fault("content", format!("has {} bytes, at most {MOST_CONTENT_BYTES} are allowed", kept.len()));
+        } else if kept.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+            self.fault("content", "holds control characters");
+        }
+        kept.into()
+    }
+
+    fn fault(&mut self, field: &'static str, detail: impl Into<String>) {
+        self.faults.push(OperationFault { at: self.at, field, detail: detail.into() });
+    }
+}
+
+/// The letters before the number in the ids of a section's bullets.
+fn slug(section: &str) -> String {
+    let key = heading_key(section);
+    if let Some((_, slug)) = SLUGS.iter().find(|(word, _)| key.contains(word)) {
+        return (*slug).to_owned();
+    }
+    let letters: String =
+        key.split(' ').filter_map(|word| word.chars().find(char::is_ascii_alphanumeric)).take(SLUG_LETTERS).collect();
+    if letters.is_empty() { "item".to_owned() } else { letters }
+}

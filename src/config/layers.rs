@@ -12,7 +12,7 @@ use super::sections::Config;
 use super::validate::validate;
 use super::{DEFAULTS, show};
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "server",
     "storage",
     "limits",
@@ -24,6 +24,7 @@ const SECTIONS: [&str; 13] = [
     "models",
     "jobs",
     "guidelines",
+    "playbook",
     "tokens",
     "log",
 ];
@@ -155,6 +156,7 @@ fn sections(tree: &Map<String, Value>, faults: &mut Vec<ConfigFault>) -> Option<
     let models = section(tree, "models", faults);
     let jobs = section(tree, "jobs", faults);
     let guidelines = section(tree, "guidelines", faults);
+    let playbook = section(tree, "playbook", faults);
     let tokens = section(tree, "tokens", faults);
     let log = section(tree, "log", faults);
     Some(Config {
@@ -169,6 +171,7 @@ fn sections(tree: &Map<String, Value>, faults: &mut Vec<ConfigFault>) -> Option<
         models: models?,
         jobs: jobs?,
         guidelines: guidelines?,
+        playbook: playbook?,
         tokens: tokens?,
         log: log?,
     })

@@ -11,8 +11,8 @@ mod validate;
 pub use layers::{ConfigFault, Flags, Layered, LoadError, load};
 pub use policy::{CompressPolicy, ContextPolicy, ObservationsRole, Policy};
 pub use sections::{
-    Auth, Compress, Compressor, Config, Context, Guidelines, Jobs, JsonSchemaUse, Limits, Llm, Log, LogFormat, Models,
-    Price, Server, Storage, Tokens,
+    Auth, Compress, Compressor, Config, Context, Guidelines, Jobs, JsonSchemaUse, Labels, Limits, Llm, Log, LogFormat,
+    Models, Playbook, Price, Server, Storage, Tokens,
 };
 pub use show::Shown;
 pub use validate::lack;

@@ -35,6 +35,8 @@ pub struct Config {
     pub jobs: Jobs,
     /// `[guidelines]`
     pub guidelines: Guidelines,
+    /// `[playbook]`
+    pub playbook: Playbook,
     /// `[tokens]`
     pub tokens: Tokens,
     /// `[log]`
@@ -264,6 +266,34 @@ pub struct Guidelines {
     pub dir: Option<PathBuf>,
     /// How often the folder is looked at for changes; 0 for never.
     pub watch_ms: u64,
+}
+
+/// `[playbook]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Playbook {
+    /// Most tokens of a playbook.
+    pub budget: u32,
+    /// Largest share of the room that an excerpt takes.
+    pub share: f64,
+    /// Whether what changes a playbook's words waits until somebody accepts it.
+    pub review: bool,
+    /// Whether models learn from outcomes.
+    pub learn: bool,
+    /// What models are told of how a run ended.
+    pub labels: Labels,
+    /// Most rounds of looking back on one run.
+    pub rounds: u32,
+}
+
+/// What models are told of how a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Labels {
+    /// Its outcome, score and feedback.
+    Outcome,
+    /// Nothing: what tools answered must do.
+    None,
 }
 
 /// `[tokens]`

@@ -12,6 +12,7 @@ pub fn validate(config: &Config) -> Vec<ConfigFault> {
     compressors(config, &mut faults);
     policies(config, &mut faults);
     models(config, &mut faults);
+    playbook(config, &mut faults);
     files(config, &mut faults);
     faults.0
 }
@@ -63,6 +64,13 @@ fn context(config: &Config, faults: &mut Faults) {
     );
     faults.unless((0.0..=1.0).contains(&context.tail_share), "context.tail_share", "must be from 0 to 1");
     faults.unless((0.0..=1.0).contains(&context.pinned_share), "context.pinned_share", "must be from 0 to 1");
+}
+
+fn playbook(config: &Config, faults: &mut Faults) {
+    let playbook = &config.playbook;
+    faults.unless((100..=1_000_000).contains(&playbook.budget), "playbook.budget", "must be from 100 to 1000000");
+    faults.unless((0.0..=0.5).contains(&playbook.share), "playbook.share", "must be from 0 to 0.5");
+    faults.unless((1..=3).contains(&playbook.rounds), "playbook.rounds", "must be from 1 to 3");
 }
 
 fn compressors(config: &Config, faults: &mut Faults) {

@@ -163,8 +163,15 @@ fn section_piece(session: &Session, section: &Section, index: usize) -> Piece {
         originals: section.originals.clone(),
         tokens: section.tokens,
         full_tokens: section.full_tokens,
-        ..maker_of(section.by.as_ref(), session.settings.guideline.as_ref())
+        playbook: section.playbook.as_ref().map(|from| format!("{}@{}", from.name, from.version)),
+        bullets: section.bullets.clone(),
+        ..maker_of(section.by.as_ref(), session.settings.guideline.as_ref().filter(|_| steered(section)))
     }
+}
+
+/// Whether a guideline has a say in a section: a playbook's excerpt is chosen without one.
+fn steered(section: &Section) -> bool {
+    section.kind != PieceKind::Playbook
 }
 
 /// A piece that tells nothing but who wrote it.
@@ -181,6 +188,8 @@ fn maker_of(by: Option<&Maker>, guideline: Option<&String>) -> Piece {
         guideline: by.and_then(|by| by.guideline.as_ref()).or(guideline).cloned(),
         facts_appended: by.map(|by| by.facts_appended),
         rejected: by.map(|by| by.rejected.clone()).unwrap_or_default(),
+        playbook: None,
+        bullets: Vec::new(),
     }
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::lessons::PlaybookVersion;
 use super::made::Maker;
 use super::receipt::PieceKind;
+use crate::playbook::BulletId;
 use crate::trajectory::{AgentKind, OriginalHash};
 
 /// Addresses that a section lists at most; `turns` says what else it stands for.
@@ -49,7 +51,7 @@ pub struct EditedMessage {
     pub by: Option<Maker>,
 }
 
-/// A part of the block that stands for covered turns.
+/// A part of the block: it stands for covered turns, or is a playbook's excerpt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// What it is.
@@ -69,6 +71,12 @@ pub struct Section {
     /// Who wrote it, where it was not the rules alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Maker>,
+    /// The playbook that it is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<PlaybookVersion>,
+    /// The bullets that it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bullets: Vec<BulletId>,
 }
 
 /// What a section leaves out of one turn.
@@ -83,9 +91,9 @@ pub struct Cut {
 }
 
 impl EpochRecord {
-    /// Returns the tokens of the block after the task.
+    /// Returns the playbook's excerpt, if there is one.
     #[must_use]
-    pub fn block_tokens(&self) -> u32 {
-        self.sections.iter().map(|section| section.tokens).sum()
+    pub fn lessons(&self) -> Option<&Section> {
+        self.sections.iter().find(|section| section.kind == PieceKind::Playbook)
     }
 }

@@ -1,5 +1,5 @@
 //! Context assembly: what an agent should see now in at most B tokens. Imports `tokens`, `trajectory`,
-//! `compress`.
+//! `compress`, `playbook`.
 //!
 //! A [`Session`] is the live state of one trajectory: its head, a bounded digest of all turns, the turns since
 //! the last epoch, and one [`EpochRecord`] for each line of reads (format, budget, include). It is a pure state
@@ -10,6 +10,7 @@ mod headline;
 mod digest;
 mod worth;
 mod made;
+mod lessons;
 mod recap;
 mod epoch;
 mod fit;
@@ -24,6 +25,7 @@ mod work;
 pub use account::{RULES, expand_tool};
 pub use admit::{Admitted, Reformatting, addresses, admit};
 pub use epoch::{Cut, EditedMessage, EpochRecord, MOST_ORIGINALS, Section};
+pub use lessons::{LessonBounds, Lessons, PlaybookVersion};
 pub use made::{Compression, Condensed, Made, Maker, Scored, Told};
 pub use recap::Handles;
 pub use receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt};

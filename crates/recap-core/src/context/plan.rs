@@ -11,7 +11,7 @@ use super::recap::{Block, RecapSource, words, write_block, write_facts, write_re
 use super::receipt::PieceKind;
 use super::request::{ContextError, ContextRequest};
 use super::serve::Layout;
-use super::session::{HistoryBy, Session, facts_of};
+use super::session::{HistoryBy, Session, facts_of, is_system};
 use crate::tokens::REPLY_TOKENS;
 use crate::trajectory::{Block as Content, FactKey, Origin};
 
@@ -78,11 +78,10 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// [`ContextError::BudgetTooSmall`] if the pinned part and the last turn's skeleton do not fit.
     pub fn plan(&self, n: u32, cause: Cause) -> Result<(EpochRecord, Layout), ContextError> {
-        let whole = self.epoch(n, cause);
         if cause == Cause::Start
-            && let Some(layout) = Layout::within(self.session, &whole, self.request)
+            && let Some(whole) = self.whole(n, cause)
         {
-            return Ok((whole, layout));
+            return Ok(whole);
         }
         let (least, layout) = self.least(n, cause);
         if layout.total > self.request.limit() {
@@ -99,6 +98,20 @@ impl<'a> Planner<'a> {
             }
         }
         Ok((least, layout))
+    }
+
+    /// An epoch in which all turns stay as they are, with as much of the playbook as fits beside them; `None` if they
+    /// do not fit.
+    fn whole(&self, n: u32, cause: Cause) -> Option<(EpochRecord, Layout)> {
+        let bare = self.epoch(n, cause);
+        let layout = Layout::within(self.session, &bare, self.request)?;
+        let free = self.request.limit().saturating_sub(layout.total);
+        let with_lessons = self.lessons(bare.room, free).and_then(|section| {
+            let epoch = EpochRecord { sections: vec![section], ..bare.clone() };
+            let layout = Layout::within(self.session, &epoch, self.request)?;
+            Some((epoch, layout))
+        });
+        with_lessons.or(Some((bare, layout)))
     }
 
     /// An epoch that changes nothing.
@@ -131,7 +144,9 @@ impl<'a> Planner<'a> {
 
     /// An epoch as it should be, leaving `spare` tokens of the room free.
     fn draft(&self, n: u32, cause: Cause, spare: u32) -> EpochRecord {
-        let room = self.room().saturating_sub(spare);
+        let lessons = self.lessons(self.room().saturating_sub(spare), u32::MAX);
+        let beside = lessons.as_ref().map_or(0, |section| section.tokens);
+        let room = self.room().saturating_sub(spare + beside);
         let fitted = self.fit_last(room);
         let first = first_kept(self.session, share(room, self.session.settings.marks.tail), self.last, fitted.tokens);
         let tail = fitted.tokens + kept_tokens(self.session, first, self.last);
@@ -140,14 +155,36 @@ impl<'a> Planner<'a> {
         let condensed = (first..self.last).flat_map(|turn| condensed_edits(self.session, turn));
         epoch.edits.extend(condensed.map(|(at, edited, _)| (at, edited)));
         epoch.covered = index(first.saturating_sub(1));
-        let sections = self.block(epoch.covered, room, tail, first);
+        let sections = self.block(epoch.covered, room, (tail, first), self.old_recap(lessons.as_ref()));
         if sections.iter().map(|section| section.tokens).sum::<u32>() >= self.tokens_of(1, first) {
             // the turns themselves take less (law 4)
             epoch.covered = 0;
         } else {
             epoch.sections = sections;
         }
+        epoch.sections.splice(0..0, lessons);
         epoch
+    }
+
+    /// The sections of the epoch before that the provider need not read again: none where what stands before them
+    /// changes.
+    fn old_recap(&self, lessons: Option<&Section>) -> &[Section] {
+        let Some(before) = self.before.filter(|before| before.lessons() == lessons) else { return &[] };
+        before.sections.get(usize::from(lessons.is_some())..).unwrap_or_default()
+    }
+
+    /// The playbook's excerpt in its share of the room and at most `free` tokens, if this line of reads wants one and
+    /// there is a task that it can follow.
+    fn lessons(&self, room: u32, free: u32) -> Option<Section> {
+        let lessons = self.session.lessons.as_ref().filter(|_| self.request.include.playbook)?;
+        let head = self.session.turn_messages(0).iter().filter(|admitted| !is_system(&admitted.message));
+        let task: Vec<String> = head.flat_map(said_texts).collect();
+        if task.is_empty() {
+            return None;
+        }
+        let before = self.before.and_then(EpochRecord::lessons);
+        let most = lessons.most(room).min(free);
+        lessons.section((&task.join("\n"), &self.query()), most, before, &*self.session.settings.counter)
     }
 
     /// Tokens beside the pinned part.
@@ -185,8 +222,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Writes the block so that the whole lands at the low mark.
-    fn block(&self, covered: u32, room: u32, tail: u32, first: usize) -> Vec<Section> {
+    /// Writes the block so that the whole lands at the low mark. `old` are sections that may stay.
+    fn block(&self, covered: u32, room: u32, (tail, first): (u32, usize), old: &[Section]) -> Vec<Section> {
         let low = share(room, self.session.settings.marks.low);
         let target = low.saturating_sub(tail).max(share(room, LEAST_BLOCK_SHARE)).min(room.saturating_sub(tail));
         let settings = &self.session.settings;
@@ -216,7 +253,7 @@ impl<'a> Planner<'a> {
         let recalled_room = wanted(self.request.include.recalled, settings.weights.recalled_share);
         let recap_target = target - facts_room - recalled_room;
         let Some(whole) = write_block(&source, &[], recap_target, counter) else { return Vec::new() };
-        let mut sections = self.keep_prefix(&source, recap_target, &whole).unwrap_or(whole.sections);
+        let mut sections = self.keep_prefix(&source, recap_target, &whole, old).unwrap_or(whole.sections);
         let facts = write_facts(&source, &sections, facts_room, counter);
         sections.extend(facts);
         let recalled = write_recalled(&source, &sections, recalled_room, counter);
@@ -226,11 +263,16 @@ impl<'a> Planner<'a> {
 
     /// Keeps as many of the last epoch's sections as what they say is still worth the tokens that the provider need not
     /// read again. `None` if rewriting the whole block is better.
-    fn keep_prefix(&self, source: &RecapSource<'_>, target: u32, whole: &Block) -> Option<Vec<Section>> {
-        let before = self.before?;
+    fn keep_prefix(
+        &self,
+        source: &RecapSource<'_>,
+        target: u32,
+        whole: &Block,
+        old: &[Section],
+    ) -> Option<Vec<Section>> {
         let mut best: Option<(f32, Vec<Section>)> = None;
-        for kept in 1..=before.sections.len() {
-            let sections = before.sections.get(..kept)?;
+        for kept in 1..=old.len() {
+            let sections = old.get(..kept)?;
             if sections.iter().any(|section| section.kind != PieceKind::Recap || section.turns[1] > source.covered) {
                 break;
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::playbook::BulletId;
 use crate::trajectory::OriginalHash;
 
 /// What stands in a served context at one place.
@@ -57,6 +58,13 @@ pub struct Piece {
     /// Values that were rejected because no source has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<String>,
+    /// The playbook that it is an excerpt of, with its version, as in `support@12`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<String>,
+    /// The ids of its bullets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub bullets: Vec<BulletId>,
 }
 
 /// Turns of which nothing, or not all, is served.

@@ -7,6 +7,7 @@ use super::account::RULES;
 use super::admit::Admitted;
 use super::digest::Digest;
 use super::epoch::EpochRecord;
+use super::lessons::Lessons;
 use super::made::Made;
 use super::plan::{Cause, Planner};
 use super::recap::Handles;
@@ -102,6 +103,7 @@ pub struct Session {
     pub(super) digest: Digest,
     pub(super) head_facts: std::collections::HashSet<FactKey>,
     pub(super) made: Made,
+    pub(super) lessons: Option<Lessons>,
     kind: Option<AgentKind>,
     builder: TurnBuilder,
     digested: usize,
@@ -131,6 +133,7 @@ impl Session {
             digest: Digest::default(),
             head_facts: std::collections::HashSet::new(),
             made: Made::default(),
+            lessons: None,
             kind,
             digested: 0,
             sums: vec![0],
@@ -214,6 +217,17 @@ impl Session {
     /// Changes the settings. Open epochs stay until they end.
     pub fn set_settings(&mut self, settings: Settings) {
         self.settings = settings;
+    }
+
+    /// Takes the playbook that epochs from now on show an excerpt of. Open epochs keep theirs.
+    pub fn set_lessons(&mut self, lessons: Option<Lessons>) {
+        self.lessons = lessons;
+    }
+
+    /// Returns the playbook that epochs show an excerpt of.
+    #[must_use]
+    pub fn lessons(&self) -> Option<&Lessons> {
+        self.lessons.as_ref()
     }
 
     /// Takes a stored epoch as the current one of its line. If other code or configuration made it, or turns are

@@ -10,6 +10,7 @@
 )]
 
 mod budget;
+mod lessons;
 mod makers;
 mod models;
 mod pieces;

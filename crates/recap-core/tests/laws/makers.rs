@@ -25,6 +25,8 @@ proptest! {
                 let by_model = format!("{}+{RULES}", model.compressor);
                 let rules = match piece.kind {
                     PieceKind::Observation => &settings.observation_guideline,
+                    // no guideline chooses bullets; the playbook has its own makers in its log
+                    PieceKind::Playbook => &None,
                     _ => &settings.guideline,
                 };
                 let guideline = match piece.compressor.as_deref() {
@@ -33,6 +35,7 @@ proptest! {
                     None if !written => continue,
                     other => return Err(TestCaseError::fail(format!("{other:?} made {piece:?}"))),
                 };
+                prop_assert_eq!(piece.kind == PieceKind::Playbook, piece.playbook.is_some());
                 prop_assert!(!written || piece.guideline == *guideline, "{piece:?}");
             }
             Ok(())

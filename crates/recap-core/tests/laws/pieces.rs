@@ -110,7 +110,7 @@ fn quotes(case: &Case) -> Result<(), TestCaseError> {
         let Some(epoch) = answer.result.ok().and_then(|served| served.new_epoch) else {
             return Ok(());
         };
-        for section in &epoch.sections {
+        for section in epoch.sections.iter().filter(|section| section.kind != PieceKind::Playbook) {
             for line in section.text.lines() {
                 // an excerpt follows its turn's number; a recap's line with a turn's number is a heading
                 let excerpt = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map(|(_, rest)| rest);

@@ -153,3 +153,42 @@ fn law_8_what_is_pinned_later_stands_from_the_next_epoch_on() {
     assert!(session.set_pinned(4, false));
     assert!(!words_of(&session.compact(&request).unwrap()).contains(kept));
 }
+
+#[test]
+fn law_8_what_stays_of_a_recap_crowds_out_no_words_of_a_person() {
+    for budget in (900..1800).step_by(20) {
+        let wish =
+            "Whatever you find, tell me which of the files you did not open, and why you left them aside. ".repeat(2);
+        let served = served_with_a_wish(budget, &wish);
+        let epoch = served.new_epoch.as_ref().unwrap();
+        assert!(epoch.cause == "room" && epoch.covered >= 4, "{epoch:?}");
+        assert!(words_of(&served).contains(wish.trim()), "at {budget}: {}", words_of(&served));
+    }
+}
+
+/// The second epoch of a run in which a person speaks between two rows of large results. What was served is kept
+/// wherever that can be done.
+fn served_with_a_wish(budget: u32, wish: &str) -> Served {
+    let counter = cheap();
+    let mut settings = settings(&counter);
+    settings.weights.stay = 100.0;
+    let mut session = Session::new(settings);
+    let request =
+        ContextRequest { budget, reserve: 0, format: OutFormat::OpenAi, query: None, include: Include::default() };
+    let say = |session: &mut Session, native: serde_json::Value| {
+        session.append(vec![admit(message(WireFormat::OpenAi, &native), &*counter, Reformatting::On)]);
+    };
+    let look = |session: &mut Session, at: u32| {
+        let log: Vec<String> =
+            (0..40).map(|n| format!("src/of{at}_{n}.rs:{n}: took {} ms", n * 7919 % 1000 + at)).collect();
+        let call = json!({"id": format!("c{at}"), "type": "function", "function": {"name": "look", "arguments": "{}"}});
+        say(session, json!({"role": "assistant", "content": null, "tool_calls": [call]}));
+        say(session, json!({"role": "tool", "tool_call_id": format!("c{at}"), "content": log.join("\n")}));
+    };
+    say(&mut session, json!({"role": "user", "content": "Find it."}));
+    (0..6).for_each(|at| look(&mut session, at));
+    session.serve(&request).unwrap();
+    say(&mut session, json!({"role": "user", "content": wish}));
+    (6..9).for_each(|at| look(&mut session, at));
+    session.serve(&request).unwrap()
+}

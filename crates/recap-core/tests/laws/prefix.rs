@@ -75,7 +75,7 @@ proptest! {
         case.play(&counter, |answer| {
             let Ok(served) = answer.result else { return Ok(()) };
             records.extend(served.new_epoch.clone().map(|record| (same_line(&case, answer.request), record)));
-            let mut again = Session::new(answer.world.settings.clone());
+            let mut again = case.world(&counter).session;
             let length = answer.world.messages.len();
             again.append(case.admitted(&counter).into_iter().take(length).collect());
             for record in records.values() {

@@ -174,6 +174,12 @@ impl<'a> Draft<'a> {
         found.filter(|_| self.choice.whole.contains(&(at, source)) && self.chosen.contains_key(&at))
     }
 
+    /// Tells whether all words that may stand whole do: a target can be too small for them.
+    #[must_use]
+    pub fn holds_pinned(&self) -> bool {
+        self.choice.whole.iter().all(|(at, _)| self.chosen.contains_key(at))
+    }
+
     /// Returns the end of a run of turns from `start` whose chosen lines take about `size` tokens; a rest of less than
     /// half of that joins the run.
     #[must_use]

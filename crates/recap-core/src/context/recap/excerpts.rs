@@ -196,5 +196,7 @@ fn write(kind: PieceKind, opening: &str, chosen: &[Excerpt<'_>], counter: &dyn T
         originals,
         cuts: Vec::new(),
         by: None,
+        playbook: None,
+        bullets: Vec::new(),
     })
 }

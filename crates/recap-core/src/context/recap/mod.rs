@@ -102,6 +102,10 @@ pub fn write_block(
     let choice = Choice::new(source, fresh, &worths);
     for _ in 0..TRIES {
         let draft = choice.select(aim);
+        // what stays must not crowd out newer words that are pinned (law 8)
+        if !kept.is_empty() && !draft.holds_pinned() {
+            return None;
+        }
         let new = sections(source, &draft, &Cutting { size: target / SECTIONS, until, told }, counter);
         if !kept.is_empty() && !new.iter().all(is_smaller) {
             return None;
@@ -217,6 +221,8 @@ fn section(
         originals: originals(digests),
         cuts: range.filter_map(|at| draft.cut(at)).collect(),
         by,
+        playbook: None,
+        bullets: Vec::new(),
     }
 }
 

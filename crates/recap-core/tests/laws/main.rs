@@ -14,5 +14,6 @@ mod makers;
 mod models;
 mod pieces;
 mod pinned;
+mod playbook;
 mod prefix;
 mod world;

@@ -9,7 +9,7 @@ use super::bullet::{Bullet, BulletId, Origin};
 use super::operation::Operation;
 use super::similar::{self, Direction, Pair};
 use super::state::Playbook;
-use super::words::{Grams, fold, stakes};
+use super::words::{Grams, Stakes, fold};
 use super::worth::worth;
 
 /// Dice coefficient of words and pairs of neighbouring words from which two bullets are duplicates.
@@ -61,8 +61,8 @@ pub struct Duplicate {
 /// there for some bullets or none.
 ///
 /// A bullet with the (folded) words of an earlier one is paired with the first such, and speaks for itself no further:
-/// of three equal bullets there are two pairs. Bullets with other numbers, comparisons or negations are no duplicates
-/// however much they share.
+/// of three equal bullets there are two pairs. Bullets with other numbers, comparisons or negations, or with opposites
+/// such as `most` and `least`, are no duplicates however much they share.
 ///
 /// Time: that of the words for the first two ways, near that for the lexical one (see `similar::alike`), and for
 /// embeddings the square of their number times the few numbers that tell most pairs apart.
@@ -76,8 +76,8 @@ pub fn duplicates(playbook: &Playbook, embeddings: &HashMap<BulletId, Vec<f32>>)
     let words = |at: usize| Some(folded[at].as_str()).filter(|folded| !folded.is_empty());
     let distinct = firsts(exact, words, How::Normalised, &mut found);
 
-    let at_stake: Vec<Vec<String>> = distinct.iter().map(|at| stakes(&bullets[*at].content)).collect();
-    let fits = |a: usize, b: usize| at_stake[a] == at_stake[b];
+    let stakes: Vec<Stakes> = distinct.iter().map(|at| Stakes::of(&bullets[*at].content)).collect();
+    let fits = |a: usize, b: usize| stakes[a].agree(&stakes[b]);
     let mut grams = Grams::default();
     let mut bags: Vec<Vec<u32>> = distinct.iter().map(|at| grams.of(&bullets[*at].content)).collect();
     grams.rank(&mut bags);
@@ -138,12 +138,12 @@ pub fn twin_of(playbook: &Playbook, content: &str) -> Option<(BulletId, How, f32
     let mut grams = Grams::default();
     let mut wanted = grams.of(content);
     wanted.sort_unstable();
-    let at_stake = stakes(content);
+    let at_stake = Stakes::of(content);
     let score = |bullet: &Bullet| {
         let mut bag = grams.of(&bullet.content);
         bag.sort_unstable();
         let both = similar::shared(&wanted, &bag, similar::must_share(wanted.len(), bag.len()))?;
-        (both > 0 && stakes(&bullet.content) == at_stake).then(|| similar::dice(both, wanted.len(), bag.len()))
+        (both > 0 && Stakes::of(&bullet.content).agree(&at_stake)).then(|| similar::dice(both, wanted.len(), bag.len()))
     };
     let scores: Vec<Option<f32>> = playbook.bullets.iter().map(score).collect();
     let scored = playbook.bullets.iter().zip(scores).filter_map(|(bullet, score)| Some((bullet, score?)));

@@ -6,7 +6,9 @@ use super::bullet::{Bullet, BulletId};
 use super::growth::in_order;
 use super::relevance::{Query, relevance};
 use super::render;
+use super::similar::{must_share, shared};
 use super::state::Playbook;
+use super::words::{Grams, Stakes};
 use super::worth::worth;
 use crate::tokens::TokenCounter;
 
@@ -37,7 +39,7 @@ pub struct Excerpt {
 }
 
 /// Returns the whole playbook if it fits the budget in tokens, otherwise whole bullets of it: those that bear on the task
-/// and on recent turns and that are worth most, for their tokens. They stand by section and in the playbook's order,
+/// and on recent turns and that are worth most, for their tokens, none that says what another one says. They stand by section and in the playbook's order,
 /// whatever their scores. The same question gets the same answer.
 ///
 /// Every bullet is read once for its score; texts of about the budget's size are counted, a dozen times at most.
@@ -117,6 +119,7 @@ impl<'a> Draft<'a> {
         let mut left = self.budget;
         let mut headed: BTreeSet<&str> = BTreeSet::new();
         let mut missed = Vec::new();
+        let mut said = Said::default();
         for &at in ranked {
             if left < LEAST_TOKENS || missed.len() == MOST_MISSES {
                 break;
@@ -127,6 +130,10 @@ impl<'a> Draft<'a> {
             let cost = if too_long { u32::MAX } else { self.counter.count(&self.lines[at]).saturating_add(heading) };
             if cost > left {
                 missed.push((at, cost));
+                continue;
+            }
+            // of two that say the same the better one is enough
+            if !said.is_new(&self.bullets[at].content) {
                 continue;
             }
             left -= cost;
@@ -191,6 +198,29 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// What the chosen bullets say.
+#[derive(Default)]
+struct Said {
+    grams: Grams,
+    bags: Vec<(Vec<u32>, Stakes)>,
+}
+
+impl Said {
+    /// Tells whether no text so far says the same, and takes this one.
+    fn is_new(&mut self, content: &str) -> bool {
+        let mut bag = self.grams.of(content);
+        bag.sort_unstable();
+        let stakes = Stakes::of(content);
+        let says_it = |(other, theirs): &(Vec<u32>, Stakes)| {
+            let least = must_share(bag.len(), other.len()).max(1);
+            shared(&bag, other, least).is_some() && stakes.agree(theirs)
+        };
+        let is_new = !self.bags.iter().any(says_it);
+        self.bags.push((bag, stakes));
+        is_new
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::playbook;
@@ -231,6 +261,16 @@ mod tests {
         assert_eq!(ids(&cut(&playbook, "count songs of the playlist", 26)), ["a-1"]);
         let two = cut(&playbook, "payment to contacts, then count the songs of the playlist", 46);
         assert_eq!(ids(&two), ["a-1", "a-2"]);
+    }
+
+    #[test]
+    fn the_same_is_not_served_twice() {
+        let mut playbook = lessons();
+        let copy = playbook.bullets[1].content.replace("contacts, never", "contacts and never").into();
+        playbook.bullets.push(Bullet { content: copy, ..super::super::testing::bullet("a-6", "") });
+        let part = cut(&playbook, "contacts payment phone app mail", 70);
+        assert_eq!(part.bullets.len(), 3);
+        assert!(!ids(&part).contains(&"a-6") && ids(&part).contains(&"a-2"), "{:?}", part.text);
     }
 
     #[test]

@@ -127,14 +127,18 @@ fn lost(gone: &[&Bullet], after: &[Bullet]) -> usize {
     let bags: Vec<Vec<u32>> = after.iter().map(|bullet| grams.of(&bullet.content)).collect();
     let mut holders: Vec<Vec<usize>> = vec![Vec::new(); grams.len()];
     for (at, bag) in bags.iter().enumerate() {
-        bag.iter().for_each(|gram| holders[*gram as usize].push(at));
+        for gram in bag {
+            holders[*gram as usize].push(at);
+        }
     }
     let is_lost = |bullet: &&&Bullet| {
         let wanted = grams.of(&bullet.content);
         let mut shared = vec![0usize; after.len()];
         for gram in &wanted {
             let holders = holders.get(*gram as usize).map_or(&[][..], Vec::as_slice);
-            holders.iter().for_each(|at| shared[*at] += 1);
+            for at in holders {
+                shared[*at] += 1;
+            }
         }
         let most = shared.into_iter().max().unwrap_or(0);
         wanted.is_empty() || most * 100 < wanted.len() * KEPT_PERCENT

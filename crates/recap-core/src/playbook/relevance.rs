@@ -109,13 +109,17 @@ impl Held {
             }
             let mut times: Vec<(usize, f64)> = times.into_iter().collect();
             times.sort_unstable_by_key(|(at, _)| *at);
-            times.iter().for_each(|(at, _)| holders[*at] += 1);
+            for (at, _) in &times {
+                holders[*at] += 1;
+            }
             lengths.push(length);
             held.push(times);
         }
         let count = bullets.len() as f64;
         let mean = (lengths.iter().sum::<f64>() / count).max(1.0);
-        lengths.iter_mut().for_each(|length| *length /= mean);
+        for length in &mut lengths {
+            *length /= mean;
+        }
         let rarity = |holders: u32| (1.0 + (count - f64::from(holders) + 0.5) / (f64::from(holders) + 0.5)).ln();
         let rarities = holders.into_iter().map(rarity).collect();
         Self { bullets: held, lengths, rarities, rarest: rarity(1) }
@@ -133,7 +137,9 @@ impl Held {
         };
         let mut scores: Vec<f64> = self.bullets.iter().zip(&self.lengths).map(score).collect();
         let best = scores.iter().copied().fold(0.0, f64::max);
-        scores.iter_mut().for_each(|score| *score /= best.max(self.rarest));
+        for score in &mut scores {
+            *score /= best.max(self.rarest);
+        }
         (best > 0.0).then_some(scores)
     }
 }

@@ -129,3 +129,58 @@ fn names(words: &str, id: &str) -> bool {
         !before.is_some_and(of_id) && !after.is_some_and(of_id)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(id: &str, origin: Option<Origin>, evidence: &[&str]) -> Operation {
+        let evidence = evidence.iter().map(|of| Evidence { trajectory: (*of).to_owned(), turn: None }).collect();
+        Operation::Add { id: id.parse().ok(), section: "Rules".into(), content: id.into(), origin, evidence }
+    }
+
+    fn delta(version: u64, source: Source, operations: Vec<Operation>) -> Delta {
+        Delta { version, at_ms: 0, actor: "key".to_owned(), source, operations }
+    }
+
+    fn ids(playbook: &Playbook) -> Vec<&str> {
+        playbook.bullets.iter().map(|bullet| bullet.id.as_str()).collect()
+    }
+
+    #[test]
+    fn what_a_trajectory_alone_taught_goes_with_it() {
+        let learned = Some(Origin::Learned);
+        let operations = vec![
+            add("a-1", learned, &["t-1"]),
+            add("a-2", learned, &["t-1", "t-2"]),
+            add("a-3", None, &["t-1"]),
+            add("a-4", learned, &[]),
+        ];
+        let log = [delta(1, Source::of(Origin::Operator), operations)];
+        let (clean, playbook, left_out) = forgotten(&log, "t-1");
+        assert_eq!((ids(&playbook), left_out), (vec!["a-2", "a-3", "a-4"], 1));
+        assert!(playbook.bullets.iter().flat_map(|bullet| &bullet.evidence).all(|of| of.trajectory == "t-2"));
+        assert_eq!(replay(&clean, None), Ok(playbook));
+    }
+
+    #[test]
+    fn ids_of_what_is_forgotten_stay_taken() {
+        let source = Source { trajectory: Some("t-1".to_owned()), ..Source::of(Origin::Learned) };
+        let log = [delta(1, source, vec![add("a-7", None, &[])])];
+        let (clean, playbook, left_out) = forgotten(&log, "t-1");
+        assert_eq!((ids(&playbook), playbook.last_number, left_out), (vec![], 7, 1));
+        assert_eq!(
+            clean,
+            [delta(1, Source::of(Origin::Learned), vec![Operation::Retire { id: "a-7".parse().unwrap() }])]
+        );
+        assert_eq!(forgotten(&clean, "t-1").1, playbook);
+    }
+
+    #[test]
+    fn a_source_that_names_it_in_free_words_loses_them() {
+        let named = |name: &str| Source { name: Some(name.to_owned()), ..Source::of(Origin::Agent) };
+        let log = [delta(1, named("after t-1, by hand"), vec![]), delta(2, named("after t-10"), vec![])];
+        let (clean, ..) = forgotten(&log, "t-1");
+        assert_eq!([&clean[0].source.name, &clean[1].source.name], [&None, &Some("after t-10".to_owned())]);
+    }
+}

@@ -200,3 +200,49 @@ fn slug(section: &str) -> String {
         key.split(' ').filter_map(|word| word.chars().find(char::is_ascii_alphanumeric)).take(SLUG_LETTERS).collect();
     if letters.is_empty() { "item".to_owned() } else { letters }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(id: Option<&str>, section: &str) -> Operation {
+        let id = id.map(|id| id.parse().unwrap());
+        Operation::Add { id, section: section.into(), content: "x".into(), origin: None, evidence: Vec::new() }
+    }
+
+    #[test]
+    fn a_files_id_leaves_room_for_the_next() {
+        let playbook = Playbook::default();
+        let huge = format!("a-{}", u64::MAX);
+        let faults = resolve(&playbook, vec![add(Some(&huge), "A"), add(None, "A")], Prior::Trusted).unwrap_err();
+        assert_eq!((faults.len(), faults[0].at, faults[0].field), (1, 0, "id"));
+        let most = format!("a-{MOST_NUMBER}");
+        let resolved = resolve(&playbook, vec![add(Some(&most), "A"), add(None, "A")], Prior::Trusted).unwrap();
+        let Operation::Add { id: Some(id), .. } = &resolved[1] else { panic!("{resolved:?}") };
+        assert_eq!(id.number(), Some(MOST_NUMBER + 1));
+    }
+
+    #[test]
+    fn a_heading_is_one_however_it_is_marked() {
+        let marked = ["## Notes", "# #  notes:", "NOTES :"].map(|section| add(None, section)).to_vec();
+        let resolved = resolve(&Playbook::default(), marked, Prior::Outside).unwrap();
+        let is_notes = |one: &Operation| matches!(one, Operation::Add { section, .. } if **section == *"Notes");
+        assert!(resolved.iter().all(is_notes), "{resolved:?}");
+    }
+
+    #[test]
+    fn what_only_recapd_says_is_refused_from_outside() {
+        let id: BulletId = "a-1".parse().unwrap();
+        let tag =
+            |count, inferred| Operation::Tag { id: id.clone(), tag: super::super::Credit::Helpful, count, inferred };
+        let said = vec![
+            add(Some("a-2"), "A"),
+            Operation::Revert { to: 0 },
+            Operation::Retire { id: id.clone() },
+            tag(-1, false),
+            tag(1, true),
+        ];
+        let faults = resolve(&Playbook::default(), said, Prior::Outside).unwrap_err();
+        assert_eq!(faults.iter().map(|fault| fault.at).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    }
+}

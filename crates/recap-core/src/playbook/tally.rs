@@ -59,3 +59,31 @@ impl Tally {
         self.0.iter().map(|(week, count)| *count as f64 * weight(*week)).sum::<f64>().max(0.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taking_back_takes_the_newest_and_no_more_than_there_are() {
+        let mut tally = Tally::default();
+        tally.add(3, 0);
+        tally.add(2, 10 * WEEK_MS);
+        tally.add(-3, 20 * WEEK_MS);
+        assert_eq!(tally.0, BTreeMap::from([(0, 2)]));
+        tally.add(-9, 20 * WEEK_MS);
+        tally.add(1, 20 * WEEK_MS);
+        assert_eq!(tally.count(), 1);
+        tally.add(i64::MIN, 0);
+        assert_eq!(tally, Tally::default());
+    }
+
+    #[test]
+    fn an_event_weighs_half_after_its_half_life() {
+        let mut tally = Tally::default();
+        tally.add(4, 0);
+        let later = i64::from(HALF_LIFE_WEEKS) * WEEK_MS;
+        assert!((tally.faded(later) - 2.0).abs() < 1e-9);
+        assert!((tally.faded(-later) - 4.0).abs() < 1e-9, "the future weighs no more than today");
+    }
+}

@@ -15,5 +15,6 @@ mod makers;
 mod models;
 mod pieces;
 mod pinned;
+mod playbook;
 mod prefix;
 mod world;

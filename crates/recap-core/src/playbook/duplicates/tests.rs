@@ -44,7 +44,7 @@ fn what_says_the_opposite_is_no_duplicate() {
     let of_five = LONG.replace("until one", "until 5");
     let of_six = LONG.replace("until one", "until 6");
     let playbook = playbook(&[LONG, &never, &of_five, &of_six]);
-    let same = HashMap::from_iter(playbook.bullets.iter().map(|bullet| (bullet.id.clone(), vec![1.0, 0.5])));
+    let same = playbook.bullets.iter().map(|bullet| (bullet.id.clone(), vec![1.0, 0.5])).collect();
     assert_eq!(found(&playbook, &same), []);
     assert_eq!(twin_of(&playbook, &LONG.replace("until one", "until 7")), None);
 }

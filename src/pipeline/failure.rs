@@ -4,6 +4,7 @@ use recap_core::context::ContextError;
 pub use recap_core::trajectory::Fault;
 use recap_core::trajectory::OriginalHash;
 
+use super::playbook::Refusal;
 use crate::store::{ChangeError, StoreError};
 
 /// Why a use case was not done. Nothing of it is stored.
@@ -36,6 +37,15 @@ pub enum Failure {
         /// The champion.
         current: Option<OriginalHash>,
     },
+    /// `expected_version` does not match.
+    #[error("the playbook is at version {current}")]
+    Version {
+        /// Its version.
+        current: u64,
+    },
+    /// A change of a playbook was refused.
+    #[error(transparent)]
+    Playbook(Refusal),
     /// The context cannot be served.
     #[error(transparent)]
     Context(#[from] ContextError),

@@ -213,7 +213,8 @@ impl Pipeline {
             let record = own.record(&caller, &id).await?;
             let mut slot = own.inner.sessions.slot(&id).await;
             *slot = None;
-            let report = own.store().delete_trajectory(&id).await.map_err(|error| Failure::of_change(error, &id))?;
+            let done = own.store().delete_trajectory(&id, &caller.actor, own.world().now_ms()).await;
+            let report = done.map_err(|error| Failure::of_change(error, &id))?;
             own.inner.sessions.give_back(&id, slot);
             own.events().tell(&id, Event::Deleted);
             let detail = serde_json::to_value(&report).unwrap_or(Value::Null);

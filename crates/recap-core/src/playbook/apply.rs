@@ -21,7 +21,7 @@ pub enum Fault {
     /// A merge names fewer than two bullets.
     #[error("a merge needs two bullets or more")]
     TooFew,
-    /// A merge goes into a bullet that is not there or not among those that are merged.
+    /// A merge goes into a bullet that is not among those that are merged.
     #[error("the merge goes into {0}, which is not among the merged bullets")]
     NotAmong(BulletId),
     /// An update changes nothing.
@@ -59,14 +59,12 @@ impl Playbook {
         Ok(())
     }
 
-    /// As [`Playbook::apply`], passing over operations that cannot be applied. Returns how many those are.
-    pub(super) fn apply_leniently(&mut self, delta: &Delta, earlier: impl Fn(u64) -> Option<Self>) -> usize {
-        let mut passed = 0;
-        for operation in &delta.operations {
-            passed += usize::from(self.perform(operation, delta, &earlier).is_err());
-        }
+    /// As [`Playbook::apply`], passing over operations that cannot be applied. Returns those that were.
+    pub(super) fn apply_leniently(&mut self, delta: &Delta, earlier: impl Fn(u64) -> Option<Self>) -> Vec<Operation> {
+        let performed = delta.operations.iter().filter(|operation| self.perform(operation, delta, &earlier).is_ok());
+        let performed = performed.cloned().collect();
         self.version = delta.version;
-        passed
+        performed
     }
 
     /// Performs one operation: whole, or not at all.
@@ -116,6 +114,13 @@ impl Playbook {
                 self.at(id)?.credits.of(*tag, *inferred).add(*count, delta.at_ms);
             }
             Operation::Section { section } => self.open(section),
+            Operation::Retire { id } => {
+                if self.knows(id) {
+                    return Err(Fault::Taken(id.clone()));
+                }
+                self.last_number = self.last_number.max(id.number().unwrap_or(0));
+                self.retired.insert(id.clone());
+            }
             Operation::Revert { to } => {
                 let then = earlier(*to).ok_or(Fault::NoVersion(*to))?;
                 let gone = self.bullets.iter().map(|bullet| &bullet.id).filter(|id| then.bullet(id).is_none());
@@ -139,6 +144,9 @@ impl Playbook {
         let others: std::collections::BTreeSet<&BulletId> = ids.iter().filter(|id| *id != into).collect();
         if others.is_empty() {
             return Err(Fault::TooFew);
+        }
+        if !ids.contains(into) {
+            return Err(Fault::NotAmong(into.clone()));
         }
         self.at(into)?;
         for id in &others {

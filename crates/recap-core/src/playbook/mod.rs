@@ -12,12 +12,28 @@ mod apply;
 mod resolve;
 mod replay;
 mod render;
+mod words;
+mod worth;
+mod prune;
+mod similar;
+mod duplicates;
+mod growth;
+mod relevance;
+mod excerpt;
+#[cfg(test)]
+mod testing;
 
 pub use apply::Fault;
 pub use bullet::{Bullet, BulletId, BulletIdError, Credit, Credits, Evidence, MOST_EVIDENCE, Origin};
+pub use duplicates::{Duplicate, How, LEAST_COSINE, LEAST_LEXICAL, MOST_TWINS, duplicates, merges, twin_of};
+pub use excerpt::{Excerpt, excerpt};
+pub use growth::{Collapse, OverBudget, check_growth, collapses, tokens};
 pub use operation::{Delta, Operation, Revision, Source};
+pub use prune::{Prunable, PruneRule, prunable};
+pub use relevance::Query;
 pub use render::{line, text};
 pub use replay::{ReplayError, forgotten, replay};
 pub use resolve::{MOST_CONTENT_BYTES, MOST_SECTION_BYTES, OperationFault, Prior, resolve};
 pub use state::Playbook;
 pub use tally::{HALF_LIFE_WEEKS, Tally};
+pub use worth::{wilson, worth};

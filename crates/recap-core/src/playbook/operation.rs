@@ -42,9 +42,9 @@ pub enum Operation {
     },
     /// Several bullets become one, which takes over their counters and evidence.
     Merge {
-        /// The bullets, `into` among them or not.
+        /// The bullets.
         ids: Vec<BulletId>,
-        /// The one that stays; the first of `ids` where it is left out.
+        /// The one of them that stays; the first where it is left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         into: Option<BulletId>,
         /// Its new words; those that it has where they are left out.
@@ -73,6 +73,11 @@ pub enum Operation {
     Section {
         /// The heading.
         section: Arc<str>,
+    },
+    /// An id that is not given again: its bullet was forgotten with the run that it was learned from.
+    Retire {
+        /// The id.
+        id: BulletId,
     },
     /// The bullets and sections are those of an earlier version.
     Revert {

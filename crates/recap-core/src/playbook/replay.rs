@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::apply::Fault;
-use super::operation::{Delta, Operation};
+use super::bullet::{Evidence, Origin};
+use super::operation::{Delta, Operation, Source};
 use super::state::Playbook;
 
 /// A log that makes no playbook.
@@ -24,45 +25,32 @@ pub fn replay(log: &[Delta], until: Option<u64>) -> Result<Playbook, ReplayError
     let mut player = Player::new(log);
     for delta in log.iter().take_while(|delta| until.is_none_or(|until| delta.version <= until)) {
         player.note(delta);
-        let earlier = |version| player.kept.get(&version).cloned();
-        let applied = player.playbook.clone_applied(delta, earlier);
-        player.playbook = applied.map_err(|fault| ReplayError { version: delta.version, fault })?;
+        let kept = &player.kept;
+        let applied = player.playbook.apply(delta, |version| kept.get(&version).cloned());
+        applied.map_err(|fault| ReplayError { version: delta.version, fault })?;
     }
     Ok(player.playbook)
 }
 
 /// Returns a log without what was learned from a trajectory, what it makes, and how many operations that leaves out:
-/// those of its own deltas, and later ones that build on them. Evidence does not name it any more.
+/// those of its own deltas, words that it alone supports in other ones, and later operations that build on them.
+/// Evidence and sources do not name it any more. Ids stay taken.
 #[must_use]
 pub fn forgotten(log: &[Delta], trajectory: &str) -> (Vec<Delta>, Playbook, usize) {
-    let mut left_out = 0;
-    let mut kept: Vec<Delta> = Vec::with_capacity(log.len());
-    for delta in log {
-        if delta.source.trajectory.as_deref() == Some(trajectory) {
-            left_out += delta.operations.len();
-            continue;
-        }
-        let mut delta = delta.clone();
-        delta.operations.iter_mut().for_each(|operation| operation.forget(trajectory));
-        kept.push(delta);
-    }
+    let kept: Vec<Delta> = log.iter().filter_map(|delta| delta.without(trajectory)).collect();
     let mut player = Player::new(&kept);
     let mut clean = Vec::with_capacity(kept.len());
     for delta in &kept {
         player.note(delta);
-        let mut applicable = Delta { operations: Vec::new(), ..delta.clone() };
-        for operation in &delta.operations {
-            let single = Delta { operations: vec![operation.clone()], ..delta.clone() };
-            let earlier = |version| player.kept.get(&version).cloned();
-            if player.playbook.apply_leniently(&single, earlier) == 0 {
-                applicable.operations.push(operation.clone());
-            } else {
-                left_out += 1;
-            }
-        }
-        player.playbook.version = delta.version;
-        clean.push(applicable);
+        let earlier = &player.kept;
+        let operations = player.playbook.apply_leniently(delta, |version| earlier.get(&version).cloned());
+        clean.push(Delta { operations, ..delta.clone() });
     }
+    let real = |log: &[Delta]| {
+        let operations = log.iter().flat_map(|delta| &delta.operations);
+        operations.filter(|operation| !matches!(operation, Operation::Retire { .. })).count()
+    };
+    let left_out = real(log) - real(&clean);
     (clean, player.playbook, left_out)
 }
 
@@ -91,18 +79,53 @@ impl Player {
     }
 }
 
-impl Playbook {
-    fn clone_applied(&self, delta: &Delta, earlier: impl Fn(u64) -> Option<Self>) -> Result<Self, Fault> {
-        let mut next = self.clone();
-        next.apply(delta, earlier)?;
-        Ok(next)
+impl Delta {
+    /// The delta without what it says of a trajectory; `None` if nothing is left.
+    fn without(&self, trajectory: &str) -> Option<Self> {
+        let of_it = self.source.trajectory.as_deref() == Some(trajectory);
+        let operations: Vec<_> = self.operations.iter().filter_map(|one| self.forget(one, trajectory, of_it)).collect();
+        if of_it {
+            let source = Source::of(self.source.origin);
+            return (!operations.is_empty()).then(|| Self { source, operations, ..self.clone() });
+        }
+        let mut source = self.source.clone();
+        source.name.take_if(|name| names(name, trajectory));
+        Some(Self { source, operations, ..self.clone() })
+    }
+
+    /// What stays of an operation: of an addition that goes, its id.
+    fn forget(&self, operation: &Operation, trajectory: &str, of_it: bool) -> Option<Operation> {
+        let is_of = |evidence: &Evidence| evidence.trajectory == trajectory;
+        let learned = |origin| matches!(origin, Origin::Learned | Origin::Observed);
+        let alone = |evidence: &[Evidence]| !evidence.is_empty() && evidence.iter().all(is_of);
+        let mut left = operation.clone();
+        match &mut left {
+            Operation::Add { id: Some(id), origin, evidence, .. } => {
+                if of_it || learned(origin.unwrap_or(self.source.origin)) && alone(evidence) {
+                    return Some(Operation::Retire { id: id.clone() });
+                }
+                evidence.retain(|evidence| !is_of(evidence));
+            }
+            Operation::Update { evidence, .. } => {
+                if of_it || learned(self.source.origin) && alone(evidence) {
+                    return None;
+                }
+                evidence.retain(|evidence| !is_of(evidence));
+            }
+            Operation::Retire { .. } => {}
+            _ if of_it => return None,
+            _ => {}
+        }
+        Some(left)
     }
 }
 
-impl Operation {
-    fn forget(&mut self, trajectory: &str) {
-        if let Self::Add { evidence, .. } | Self::Update { evidence, .. } = self {
-            evidence.retain(|evidence| evidence.trajectory != trajectory);
-        }
-    }
+/// Tells whether free words hold an id as a word of its own.
+fn names(words: &str, id: &str) -> bool {
+    let of_id = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    words.match_indices(id).any(|(at, _)| {
+        let before = words.get(..at).and_then(|before| before.chars().next_back());
+        let after = words.get(at + id.len()..).and_then(|after| after.chars().next());
+        !before.is_some_and(of_id) && !after.is_some_and(of_id)
+    })
 }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::apply::Fault;
 use super::bullet::BulletId;
 use super::operation::Operation;
-use super::state::{Playbook, heading_key};
+use super::state::{Playbook, bare_heading, heading_key};
 
 /// Bytes of a bullet's words.
 pub const MOST_CONTENT_BYTES: usize = 16 * 1024;
 /// Bytes of a heading.
 pub const MOST_SECTION_BYTES: usize = 200;
+/// The highest number in an id that a file brings: leaves room for all that are given after it.
+const MOST_NUMBER: u64 = 1_000_000_000_000;
 /// Letters of a new section's slug.
 const SLUG_LETTERS: usize = 4;
 /// The published playbooks' slugs by words of the heading.
@@ -67,7 +69,7 @@ pub fn resolve(
         at: 0,
     };
     let explicit = operations.iter().filter_map(|operation| match operation {
-        Operation::Add { id: Some(id), .. } => id.number(),
+        Operation::Add { id: Some(id), .. } => id.number().filter(|number| *number <= MOST_NUMBER),
         _ => None,
     });
     resolver.number = explicit.max().unwrap_or(0).max(resolver.number);
@@ -129,6 +131,12 @@ impl Resolver<'_> {
                 }
                 Operation::Revert { to }
             }
+            Operation::Retire { id } => {
+                if self.prior == Prior::Outside {
+                    self.fault("op", "expected add, update, merge, delete or tag");
+                }
+                Operation::Retire { id }
+            }
             delete @ Operation::Delete { .. } => delete,
         }
     }
@@ -136,6 +144,8 @@ impl Resolver<'_> {
     fn explicit(&mut self, id: BulletId) -> BulletId {
         if self.prior == Prior::Outside {
             self.fault("id", "is given by the playbook");
+        } else if id.number().is_some_and(|number| number > MOST_NUMBER) {
+            self.fault("id", format!("ends in a number above {MOST_NUMBER}"));
         } else if self.playbook.knows(&id) || !self.given.insert(id.clone()) {
             self.fault("id", Fault::Taken(id.clone()).to_string());
         }
@@ -153,7 +163,7 @@ impl Resolver<'_> {
         if let Some(known) = self.sections.iter().find(|section| heading_key(section) == key) {
             return Arc::clone(known);
         }
-        let bare: String = name.trim().trim_start_matches('#').split_whitespace().collect::<Vec<_>>().join(" ");
+        let bare: String = bare_heading(name).split_whitespace().collect::<Vec<_>>().join(" ");
         if key.is_empty() || bare.len() > MOST_SECTION_BYTES || bare.chars().any(char::is_control) {
             self.fault("section", format!("expected a heading of one line, at most {MOST_SECTION_BYTES} bytes"));
         }

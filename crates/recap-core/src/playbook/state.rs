@@ -77,6 +77,11 @@ impl Playbook {
 
 /// What of a heading must be the same in two that are one.
 pub(super) fn heading_key(heading: &str) -> String {
-    let bare = heading.trim().trim_start_matches('#').trim().trim_end_matches(':').trim_end();
+    let bare = bare_heading(heading).trim_end_matches(|c: char| c == ':' || c.is_whitespace());
     bare.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// A heading without the marks and blanks before it.
+pub(super) fn bare_heading(heading: &str) -> &str {
+    heading.trim_start_matches(|c: char| c == '#' || c.is_whitespace())
 }

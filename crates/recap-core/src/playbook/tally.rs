@@ -8,20 +8,31 @@ const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// After this many weeks an event weighs half.
 pub const HALF_LIFE_WEEKS: u32 = 13;
 
-/// A sum of events by the week that they happened in. An event that is taken back is one less in its own week or a
-/// later one.
+/// A sum of events by the week that they happened in. Taking back takes the newest events first, and no more than there
+/// are, so that a tally of merged ones is always their sum.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Tally(BTreeMap<i64, i64>);
 
 impl Tally {
-    /// Counts `count` events at a time in milliseconds since 1970.
+    /// Counts `count` events at a time in milliseconds since 1970; below 0, takes events back.
     pub fn add(&mut self, count: i64, at_ms: i64) {
-        let week = at_ms.div_euclid(WEEK_MS);
-        let sum = self.0.entry(week).or_default();
-        *sum = sum.saturating_add(count);
-        if *sum == 0 {
-            self.0.remove(&week);
+        if count > 0 {
+            let sum = self.0.entry(at_ms.div_euclid(WEEK_MS)).or_default();
+            *sum = sum.saturating_add(count);
+        } else {
+            self.take_back(count.saturating_neg());
+        }
+    }
+
+    fn take_back(&mut self, mut count: i64) {
+        while count > 0
+            && let Some((week, sum)) = self.0.pop_last()
+        {
+            if sum > count {
+                self.0.insert(week, sum - count);
+            }
+            count = count.saturating_sub(sum);
         }
     }
 
@@ -32,14 +43,14 @@ impl Tally {
         }
     }
 
-    /// Returns how many events there were; never below 0.
+    /// Returns how many events there are.
     #[must_use]
     pub fn count(&self) -> u64 {
         let sum = self.0.values().fold(0i64, |sum, count| sum.saturating_add(*count));
         u64::try_from(sum).unwrap_or(0)
     }
 
-    /// Returns the sum in which an event weighs half after [`HALF_LIFE_WEEKS`]; never below 0.
+    /// Returns the sum in which an event weighs half after [`HALF_LIFE_WEEKS`].
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts and weeks are far below 2^53")]
     pub fn faded(&self, now_ms: i64) -> f64 {

@@ -2,6 +2,8 @@
 
 mod operation;
 mod records;
+pub mod review;
+pub mod upkeep;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -74,6 +76,10 @@ pub struct ReadParams {
     namespace: Option<String>,
     /// As it stood at this version.
     version: Option<u64>,
+    /// Only the excerpt that would be served within this many tokens, with its text.
+    budget: Option<u32>,
+    /// What the agent is about to do: the excerpt's bullets bear on it.
+    query: Option<String>,
 }
 
 /// Returns a playbook.
@@ -87,14 +93,27 @@ pub async fn get_playbook(
     Query(params): Query<ReadParams>,
 ) -> Result<Body<PlaybookRecord>, Problem> {
     let key = app.pipeline().playbook_key(&caller, params.namespace.as_deref(), &name)?;
+    if params.query.is_some() && params.budget.is_none() {
+        return Err(Problem::field("query", "an excerpt needs `budget`"));
+    }
     let view = app.pipeline().playbook(&key, params.version).await?;
-    Ok(Body(record(&app, view).await?))
+    match params.budget {
+        Some(budget) => Ok(Body(excerpt(&app, view, budget, params.query.unwrap_or_default()).await?)),
+        None => Ok(Body(whole(&app, view).await?)),
+    }
 }
 
-async fn record(app: &App, view: PlaybookView) -> Result<PlaybookRecord, Problem> {
+async fn whole(app: &App, view: PlaybookView) -> Result<PlaybookRecord, Problem> {
     let bullets = view.row.playbook.by_section().flat_map(|(_, bullets)| bullets).cloned().collect();
     let bullets = app.pipeline().bullet_views(bullets).await?;
     Ok(PlaybookRecord::of(view, bullets))
+}
+
+async fn excerpt(app: &App, view: PlaybookView, budget: u32, query: String) -> Result<PlaybookRecord, Problem> {
+    let excerpt = app.pipeline().playbook_excerpt(&view, budget, query).await?;
+    let bullets = excerpt.bullets.iter().filter_map(|id| view.row.playbook.bullet(id)).cloned().collect();
+    let bullets = app.pipeline().bullet_views(bullets).await?;
+    Ok(PlaybookRecord::of(view, bullets).excerpt(excerpt, budget))
 }
 
 /// Operations that are applied together.

@@ -1,5 +1,7 @@
 //! Why a use case was not done.
 
+use std::convert::Infallible;
+
 use recap_core::context::ContextError;
 pub use recap_core::trajectory::Fault;
 use recap_core::trajectory::OriginalHash;
@@ -55,6 +57,12 @@ pub enum Failure {
     /// Work was lost inside the daemon.
     #[error("work was cut off: {0}")]
     CutOff(&'static str),
+}
+
+impl From<Infallible> for Failure {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 impl Failure {

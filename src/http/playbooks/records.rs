@@ -1,6 +1,6 @@
 //! Playbooks as they are answered.
 
-use recap_core::playbook::{Credits, Delta, Evidence, Operation, Source};
+use recap_core::playbook::{Credits, Delta, Evidence, Excerpt, Operation, Source};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -85,6 +85,12 @@ impl PlaybookRecord {
             name: view.row.key.name,
             namespace: view.row.key.namespace,
         }
+    }
+
+    /// Makes it the record of an excerpt within a budget.
+    #[must_use]
+    pub fn excerpt(self, excerpt: Excerpt, budget: u32) -> Self {
+        Self { tokens: excerpt.tokens, text: Some(excerpt.text), budget, ..self }
     }
 }
 

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use recap_core::playbook::{Delta, Fault, Operation, Playbook, Source};
+use recap_core::playbook::{Fault, Origin, Playbook, Source};
 
-use super::bounds;
+use super::no_playbook;
 use super::refusal::Refusal;
-use super::{Shelf, no_playbook};
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::{Caller, KeyScope};
 use crate::pipeline::{Pipeline, compute};
@@ -183,68 +182,7 @@ pub(super) fn of_store<E: Into<Failure>>(error: PlaybookError<E>, key: &Playbook
     }
 }
 
-/// What a decision holds operations against.
-#[derive(Clone)]
-pub(super) struct Rules {
-    budget: u32,
-    review: bool,
-    counter: recap_core::tokens::Counter,
-    at_ms: i64,
-    actor: String,
-}
-
-impl Rules {
-    /// Returns the rules of now for what somebody does; a playbook's own settings go before these.
-    pub(super) fn of(pipeline: &Pipeline, shelf: &Shelf, actor: &str) -> Self {
-        let config = &pipeline.config().playbook;
-        Self {
-            budget: config.budget,
-            review: config.review,
-            counter: Arc::clone(shelf.counter()),
-            at_ms: pipeline.world().now_ms(),
-            actor: actor.to_owned(),
-        }
-    }
-
-    /// Tells whether changes of words wait.
-    pub(super) fn waits(&self, row: &PlaybookRow) -> bool {
-        row.review.unwrap_or(self.review)
-    }
-
-    /// Returns the playbook with operations applied, with nothing held against it.
-    pub(super) fn after(
-        &self,
-        playbook: &Playbook,
-        operations: &[Operation],
-        source: &Source,
-    ) -> Result<Playbook, Refusal> {
-        let delta = |version, operations: &[Operation]| Delta {
-            version,
-            at_ms: self.at_ms,
-            actor: self.actor.clone(),
-            source: source.clone(),
-            operations: operations.to_vec(),
-        };
-        let mut after = playbook.clone();
-        if after.apply(&delta(playbook.version + 1, operations), |_| None).is_ok() {
-            return Ok(after);
-        }
-        // One after the other, to tell which.
-        for (at, operation) in operations.iter().enumerate() {
-            let single = delta(after.version + 1, std::slice::from_ref(operation));
-            after.apply(&single, |_| None).map_err(|fault| Refusal::at(at, fault.to_string()))?;
-        }
-        Ok(after)
-    }
-}
-
-/// Tells whether operations leave all words as they are.
-pub(super) fn only_tags(operations: &[Operation]) -> bool {
-    operations.iter().all(|operation| matches!(operation, Operation::Tag { .. }))
-}
-
 /// Returns who brings words that a caller sends.
-pub(super) fn origin_of(caller: &Caller) -> recap_core::playbook::Origin {
-    use recap_core::playbook::Origin;
+pub(super) fn origin_of(caller: &Caller) -> Origin {
     if caller.may(KeyScope::Operator) { Origin::Operator } else { Origin::Agent }
 }

@@ -5,10 +5,13 @@
 
 mod bounds;
 mod change;
+mod credits;
 mod deltas;
 mod read;
 mod refusal;
+mod review;
 mod shelf;
+mod upkeep;
 
 use crate::store::PlaybookKey;
 
@@ -17,11 +20,15 @@ use super::failure::Failure;
 use super::keys::Caller;
 use super::trajectories::DEFAULT_NAMESPACE;
 
+pub use bounds::Removals;
 pub use change::{Asked, ChangeKind, Decide};
-pub use deltas::{Applied, DeltaOutcome, DeltaRequest, Removals};
+pub use credits::{Feedback, served_bullets};
+pub use deltas::{Applied, DeltaOutcome, DeltaRequest};
 pub use read::{BulletView, PlaybookDiff, PlaybookList, PlaybookView};
 pub use refusal::Refusal;
+pub use review::Verdict;
 pub use shelf::{Shelf, Shelved};
+pub use upkeep::{Dedupe, Deduped, Pruned};
 
 /// The most operations of one delta.
 pub const MOST_OPERATIONS: usize = 200;

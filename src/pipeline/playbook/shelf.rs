@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use moka::ops::compute::Op;
-use recap_core::playbook::Playbook;
+use recap_core::playbook::{Playbook, tokens};
 use recap_core::tokens::Counter;
 
 use super::bounds;
@@ -79,7 +79,7 @@ impl Shelf {
     pub(super) async fn tokens(&self, playbook: Arc<Playbook>) -> Result<u32, Failure> {
         let counter = Arc::clone(&self.counter);
         let bytes = playbook.bullets.iter().map(|bullet| bullet.content.len()).sum();
-        compute(bytes, move || bounds::tokens(&playbook, &counter)).await
+        compute(bytes, move || tokens(&playbook, &*counter)).await
     }
 }
 
@@ -101,6 +101,16 @@ impl Pipeline {
             Some(row) => shelf.put(&row).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Takes playbooks as they are in the store now.
+    pub(in crate::pipeline) async fn reshelve(&self, keys: &[PlaybookKey]) -> Result<(), Failure> {
+        for key in keys {
+            if let Some(row) = self.store().playbook(key).await? {
+                self.inner.playbooks.put(&row).await?;
+            }
+        }
+        Ok(())
     }
 
     /// On PostgreSQL another daemon may have written.

@@ -1,5 +1,7 @@
 //! Playbooks read: one, many, their logs; and their own settings.
 
+use std::convert::Infallible;
+
 use recap_core::playbook::Delta;
 
 use super::super::Store;
@@ -118,7 +120,7 @@ impl Store {
         key: PlaybookKey,
         patch: PlaybookPatch,
         at_ms: i64,
-    ) -> Result<PlaybookRow, PlaybookError<()>> {
+    ) -> Result<PlaybookRow, PlaybookError<Infallible>> {
         self.write(Change { key, patch, at_ms }).await
     }
 }
@@ -131,9 +133,9 @@ struct Change {
 
 impl Write for Change {
     type Output = PlaybookRow;
-    type Error = PlaybookError<()>;
+    type Error = PlaybookError<Infallible>;
 
-    async fn run(&self, conn: &mut Conn) -> Result<PlaybookRow, PlaybookError<()>> {
+    async fn run(&self, conn: &mut Conn) -> Result<PlaybookRow, PlaybookError<Infallible>> {
         let mut row = lock_playbook(conn, &self.key).await?.ok_or(PlaybookError::NoPlaybook)?;
         row.budget = self.patch.budget.unwrap_or(row.budget);
         row.review = self.patch.review.unwrap_or(row.review);

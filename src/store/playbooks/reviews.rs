@@ -1,5 +1,7 @@
 //! Changes that wait for somebody's word.
 
+use std::convert::Infallible;
+
 use recap_core::playbook::{Operation, Source};
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +81,7 @@ impl Store {
         id: &str,
         actor: &str,
         at_ms: i64,
-    ) -> Result<(), PlaybookError<()>> {
+    ) -> Result<(), PlaybookError<Infallible>> {
         self.write(Reject { key, id: id.to_owned(), actor: actor.to_owned(), at_ms }).await
     }
 }
@@ -93,9 +95,9 @@ struct Reject {
 
 impl Write for Reject {
     type Output = ();
-    type Error = PlaybookError<()>;
+    type Error = PlaybookError<Infallible>;
 
-    async fn run(&self, conn: &mut Conn) -> Result<(), PlaybookError<()>> {
+    async fn run(&self, conn: &mut Conn) -> Result<(), PlaybookError<Infallible>> {
         super::change::lock_playbook(conn, &self.key).await?.ok_or(PlaybookError::NoPlaybook)?;
         let review = pending_review(conn, &self.key, &self.id).await?.ok_or(PlaybookError::NoReview)?;
         settle(conn, &review.id, "rejected", (self.at_ms, &self.actor), None).await?;

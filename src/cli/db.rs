@@ -71,16 +71,16 @@ async fn check(setting: &Setting) -> anyhow::Result<Done> {
 }
 
 fn tell(report: &CheckReport, setting: &Setting) -> anyhow::Result<Done> {
-    let CheckReport { trajectories, messages, originals, problems, problem_count } = report;
+    let CheckReport { trajectories, messages, originals, playbooks, problems, problem_count } = report;
     if setting.json {
         output::say_json(&json!({ "trajectories": trajectories, "messages": messages, "originals": originals,
-            "problems": problems, "problem_count": problem_count }))?;
+            "playbooks": playbooks, "problems": problems, "problem_count": problem_count }))?;
     } else {
         for problem in problems {
             output::complain(problem);
         }
         output::say(&format!(
-            "{trajectories} trajectories, {messages} messages, {originals} originals: {problem_count} problems"
+            "{trajectories} trajectories, {messages} messages, {originals} originals, {playbooks} playbooks: {problem_count} problems"
         ))?;
     }
     Ok(if report.is_sound() { Done::Well } else { Done::Badly })

@@ -1,10 +1,13 @@
 //! The one map from use cases' failures to problem documents.
 
 use recap_core::context::ContextError;
+use recap_core::playbook::BulletId;
+use serde_json::json;
 
 use super::problem::{Code, FieldError, Problem};
 use crate::pipeline::failure::{Failure, Fault};
 use crate::pipeline::keys::KeyError;
+use crate::pipeline::playbook::Refusal;
 use crate::store::StoreError;
 
 impl From<Failure> for Problem {
@@ -20,6 +23,8 @@ impl From<Failure> for Problem {
             Failure::Champion { current } => {
                 Self::new(Code::ChampionChanged, said).with("current_champion", current.map(|hash| hash.to_string()))
             }
+            Failure::Version { current } => Self::new(Code::VersionConflict, said).with("current_version", current),
+            Failure::Playbook(refusal) => of_refusal(&refusal),
             Failure::Context(error) => of_context(&error),
             Failure::Store(error) => of_store(error),
             Failure::CutOff(_) => {
@@ -57,6 +62,27 @@ fn of_context(error: &ContextError) -> Problem {
         ContextError::BudgetTooSmall { minimum_budget, .. } => {
             Problem::new(Code::BudgetTooSmall, said).with("minimum_budget", *minimum_budget)
         }
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> Problem {
+    let said = refusal.to_string();
+    match refusal {
+        Refusal::OverBudget { budget, over_by, would_go } => {
+            let tokens = |(id, tokens): &(BulletId, u32)| json!({ "id": id, "tokens": tokens });
+            Problem::new(Code::PlaybookOverBudget, said)
+                .with("budget", *budget)
+                .with("over_by_tokens", *over_by)
+                .with("would_have_to_go", would_go.iter().map(tokens).collect::<Vec<_>>())
+        }
+        Refusal::Collapse { removed, of } => {
+            Problem::new(Code::PlaybookCollapse, said).with("removed", *removed).with("bullets", *of)
+        }
+        Refusal::Outdated { current, .. } => {
+            Problem::new(Code::VersionConflict, said).with("current_version", *current)
+        }
+        Refusal::NoBullet(_) | Refusal::NoVersion(_) => Problem::new(Code::NotFound, said),
+        Refusal::Operations(faults) => of_faults(faults.clone()),
     }
 }
 

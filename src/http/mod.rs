@@ -16,6 +16,7 @@ mod openapi;
 mod operations;
 mod originals;
 mod pages;
+mod playbooks;
 mod problem;
 mod records;
 mod trajectories;
@@ -69,6 +70,17 @@ fn routes_and_document() -> OpenApiRouter<App> {
         .routes(routes!(guidelines::try_guideline))
         .routes(routes!(guidelines::activate_guideline))
         .routes(routes!(guidelines::roll_back_guideline))
+        .routes(routes!(playbooks::list_playbooks))
+        .routes(routes!(playbooks::get_playbook, playbooks::review::patch_playbook))
+        .routes(routes!(playbooks::change_playbook, playbooks::list_playbook_deltas))
+        .routes(routes!(playbooks::review::diff_playbook))
+        .routes(routes!(playbooks::review::revert_playbook))
+        .routes(routes!(playbooks::review::list_playbook_reviews))
+        .routes(routes!(playbooks::review::decide_playbook_review))
+        .routes(routes!(playbooks::upkeep::credit_bullet))
+        .routes(routes!(playbooks::upkeep::list_playbook_duplicates))
+        .routes(routes!(playbooks::upkeep::dedupe_playbook))
+        .routes(routes!(playbooks::upkeep::prune_playbook))
         .routes(routes!(keys::create_key, keys::list_keys))
         .routes(routes!(keys::revoke_key))
         .routes(routes!(jobs::list_jobs))

@@ -25,6 +25,8 @@ pub enum Code {
     AlreadyExists,
     /// 409
     LengthConflict,
+    /// 409
+    VersionConflict,
     /// 412
     ChampionChanged,
     /// 413
@@ -37,6 +39,10 @@ pub enum Code {
     Invalid,
     /// 422
     BudgetTooSmall,
+    /// 422
+    PlaybookOverBudget,
+    /// 422
+    PlaybookCollapse,
     /// 422
     IdempotencyMismatch,
     /// 429
@@ -51,7 +57,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::UnreadableBody,
         Self::KeyNeeded,
         Self::Forbidden,
@@ -60,12 +66,15 @@ impl Code {
         Self::Timeout,
         Self::AlreadyExists,
         Self::LengthConflict,
+        Self::VersionConflict,
         Self::ChampionChanged,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::ForeignHost,
         Self::Invalid,
         Self::BudgetTooSmall,
+        Self::PlaybookOverBudget,
+        Self::PlaybookCollapse,
         Self::IdempotencyMismatch,
         Self::TooManyStreams,
         Self::Internal,
@@ -116,6 +125,8 @@ impl Code {
                 "A thing with the id that the request gave exists already."),
             Self::LengthConflict => ("length-conflict", StatusCode::CONFLICT, "The trajectory has another length",
                 "`expected_length` does not match. `current_length` is the number of stored messages; read them and send what is missing."),
+            Self::VersionConflict => ("version-conflict", StatusCode::CONFLICT, "The playbook has another version",
+                "`expected_version` does not match, or what waited for review no longer applies. `current_version` is the playbook's version; read it and send what is still right."),
             Self::ChampionChanged => ("champion-changed", StatusCode::PRECONDITION_FAILED, "The champion is another one",
                 "`expected_champion` does not match. `current_champion` is the guideline that steers now, null where there is none; look at it and decide again."),
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large",
@@ -128,6 +139,10 @@ impl Code {
                 "`errors` lists each fault with a JSON pointer into the body. Nothing was stored."),
             Self::BudgetTooSmall => ("budget-too-small", StatusCode::UNPROCESSABLE_ENTITY, "The budget cannot hold what must be served",
                 "The system prompt, the task, pinned words and the skeleton of the last turn need `minimum_budget` tokens. Asking with it succeeds."),
+            Self::PlaybookOverBudget => ("playbook-over-budget", StatusCode::UNPROCESSABLE_ENTITY, "The playbook would be over its budget",
+                "The text would have `over_by_tokens` more than `budget`. `would_have_to_go` names the bullets that are worth least: delete or merge some of them in the same delta, or raise the budget. Imports are taken whole."),
+            Self::PlaybookCollapse => ("playbook-collapse", StatusCode::UNPROCESSABLE_ENTITY, "The change would remove much of the playbook",
+                "One change would remove `removed` of `bullets`: more than 30 in 100, and at least 5. Repeat it with `allow_collapse: true` if that is meant. A revert undoes it."),
             Self::IdempotencyMismatch => ("idempotency-mismatch", StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key was used for another body",
                 "A key stands for one body. Use a new key for a new append."),
             Self::TooManyStreams => ("too-many-streams", StatusCode::TOO_MANY_REQUESTS, "Too many event streams are open",
@@ -193,7 +208,8 @@ pub struct ProblemDocument {
     /// Each fault with its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// What the caller needs to act: `minimum_budget`, `retry_after_s`, `current_length`, `current_champion`, `max_bytes`.
+    /// What the caller needs to act: `minimum_budget`, `retry_after_s`, `current_length`, `current_version`,
+    /// `current_champion`, `max_bytes`, `over_by_tokens`, `would_have_to_go`.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub extra: Map<String, Value>,

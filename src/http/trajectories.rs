@@ -76,7 +76,7 @@ pub struct PatchTrajectory {
 
 /// Tells `null` from a field that is left out.
 #[expect(clippy::option_option, reason = "left out, null and a value mean three things")]
-fn told<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+pub fn told<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 

@@ -1,9 +1,12 @@
 //! Why a use case was not done.
 
+use std::convert::Infallible;
+
 use recap_core::context::ContextError;
 pub use recap_core::trajectory::Fault;
 use recap_core::trajectory::OriginalHash;
 
+use super::playbook::Refusal;
 use crate::store::{ChangeError, StoreError};
 
 /// Why a use case was not done. Nothing of it is stored.
@@ -36,6 +39,15 @@ pub enum Failure {
         /// The champion.
         current: Option<OriginalHash>,
     },
+    /// `expected_version` does not match.
+    #[error("the playbook is at version {current}")]
+    Version {
+        /// Its version.
+        current: u64,
+    },
+    /// A change of a playbook was refused.
+    #[error(transparent)]
+    Playbook(Refusal),
     /// The context cannot be served.
     #[error(transparent)]
     Context(#[from] ContextError),
@@ -45,6 +57,12 @@ pub enum Failure {
     /// Work was lost inside the daemon.
     #[error("work was cut off: {0}")]
     CutOff(&'static str),
+}
+
+impl From<Infallible> for Failure {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 impl Failure {

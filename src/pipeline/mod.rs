@@ -12,6 +12,7 @@ pub mod failure;
 pub mod guidelines;
 pub mod keys;
 mod live;
+pub mod playbook;
 pub mod policy;
 mod prepare;
 mod repeats;
@@ -40,6 +41,7 @@ use events::Events;
 use failure::Failure;
 use guidelines::{GuidelineFaults, Guidelines};
 use keys::Keys;
+use playbook::Shelf;
 use sessions::Sessions;
 use usage::Usage;
 
@@ -57,6 +59,7 @@ struct Inner {
     guidelines: Guidelines,
     compressors: Compressors,
     sessions: Sessions,
+    playbooks: Shelf,
     events: Events,
     keys: Keys,
     usage: Usage,
@@ -84,6 +87,7 @@ impl Pipeline {
         let inner = Inner {
             store,
             world,
+            playbooks: Shelf::new(counters.of(None)),
             counters,
             guidelines: Guidelines::load(&config.guidelines)?,
             compressors,

@@ -137,7 +137,8 @@ impl Pipeline {
         .await
     }
 
-    /// Notes how the run ended.
+    /// Notes how the run ended, and credits the bullets that it was served with. Done again after a failure it does what is
+    /// left.
     ///
     /// # Errors
     ///
@@ -145,9 +146,14 @@ impl Pipeline {
     pub async fn note_outcome(&self, caller: &Caller, id: &str, outcome: Outcome) -> Result<TrajectoryRow, Failure> {
         let status = outcome.status.as_str().to_owned();
         let patch = Patch { outcome: Some(Some(outcome)), ..Patch::default() };
-        let row = self.patch_trajectory(caller, id, patch).await?;
-        self.events().tell(id, Event::Outcome { status });
-        Ok(row)
+        let (own, caller, id) = (self.clone(), caller.clone(), id.to_owned());
+        self.to_the_end(async move {
+            let row = own.patch_trajectory(&caller, &id, patch).await?;
+            own.events().tell(&id, Event::Outcome { status });
+            own.credit_outcome(&caller, &row).await?;
+            Ok(row)
+        })
+        .await
     }
 
     /// Pins or unpins a message; acts at the next epoch.
@@ -213,8 +219,10 @@ impl Pipeline {
             let record = own.record(&caller, &id).await?;
             let mut slot = own.inner.sessions.slot(&id).await;
             *slot = None;
-            let report = own.store().delete_trajectory(&id).await.map_err(|error| Failure::of_change(error, &id))?;
+            let done = own.store().delete_trajectory(&id, &caller.actor, own.world().now_ms()).await;
+            let report = done.map_err(|error| Failure::of_change(error, &id))?;
             own.inner.sessions.give_back(&id, slot);
+            own.reshelve(&report.playbooks).await?;
             own.events().tell(&id, Event::Deleted);
             let detail = serde_json::to_value(&report).unwrap_or(Value::Null);
             own.audit(&caller, Some(&record.namespace), "trajectory.delete", &id, detail).await?;

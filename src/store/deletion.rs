@@ -7,6 +7,7 @@ use super::dialect;
 use super::engine::Conn;
 use super::error::{ChangeError, StoreError};
 use super::model_calls::release_calls;
+use super::playbooks::{PlaybookKey, forget_in_playbooks};
 use super::trajectories::lock_length;
 use super::value::values;
 use super::writer::Write;
@@ -36,20 +37,30 @@ pub struct DeletionReport {
     pub released_forks: u64,
     /// Entries of the ledger of model calls that stay as bills and no longer name it.
     pub released_model_calls: u64,
+    /// Operations that playbooks had learned from it alone.
+    pub playbook_operations: u64,
+    /// Changes of playbooks that came from it and waited for review or had it.
+    pub reviews: u64,
+    /// The playbooks that named it.
+    #[serde(skip)]
+    pub playbooks: Vec<PlaybookKey>,
 }
 
 impl Store {
-    /// Deletes a trajectory and everything derived from it.
+    /// Deletes a trajectory and everything derived from it, at a time in milliseconds since 1970. Logs of playbooks name
+    /// `by`.
     ///
     /// # Errors
     /// [`ChangeError::NoTrajectory`].
-    pub async fn delete_trajectory(&self, id: &str) -> Result<DeletionReport, ChangeError> {
-        self.write(Delete { id: id.to_owned() }).await
+    pub async fn delete_trajectory(&self, id: &str, by: &str, at_ms: i64) -> Result<DeletionReport, ChangeError> {
+        self.write(Delete { id: id.to_owned(), by: by.to_owned(), at_ms }).await
     }
 }
 
 struct Delete {
     id: String,
+    by: String,
+    at_ms: i64,
 }
 
 impl Write for Delete {
@@ -73,6 +84,10 @@ impl Write for Delete {
         let forks = "UPDATE trajectories SET forked_from = NULL, forked_length = NULL WHERE forked_from = $1";
         report.released_forks = conn.execute(forks, values![id]).await?;
         report.released_model_calls = release_calls(conn, id).await?;
+        let forgotten = forget_in_playbooks(conn, id, (self.at_ms, &self.by)).await?;
+        report.playbook_operations = forgotten.operations;
+        report.reviews = forgotten.reviews;
+        report.playbooks = forgotten.playbooks;
         conn.execute("DELETE FROM trajectories WHERE id = $1", values![id]).await?;
         conn.delete_by_number(dialect::forget_words(conn), &own).await?;
         conn.delete_by_number("DELETE FROM originals WHERE id IN", &own).await?;

@@ -9,6 +9,7 @@ use super::dialect;
 use super::engine::{Conn, Engine};
 use super::error::StoreError;
 use super::originals::{read_hash, read_text};
+use super::playbooks::check_playbooks;
 use super::value::values;
 use super::writer::Write;
 use super::{Pools, Store};
@@ -42,6 +43,8 @@ pub struct CheckReport {
     pub messages: u64,
     /// Originals hashed.
     pub originals: u64,
+    /// Playbooks whose logs were replayed.
+    pub playbooks: u64,
     /// What is wrong, in words; at most 100.
     pub problems: Vec<String>,
     /// How many things are wrong.
@@ -101,8 +104,8 @@ impl Store {
         })
     }
 
-    /// Checks everything: the engine's own integrity check, references, counts, each message put together and
-    /// each original hashed again.
+    /// Checks everything: the engine's own integrity check, references, counts, each message put together, each
+    /// original hashed again and each playbook's log replayed.
     ///
     /// # Errors
     /// Fails when the store cannot be read; what is wrong inside it stands in the report.
@@ -112,6 +115,7 @@ impl Store {
         self.check_references(&mut report).await?;
         self.check_originals(&mut report).await?;
         self.check_messages(&mut report).await?;
+        report.playbooks = check_playbooks(self, |problem| report.problem(problem)).await?;
         Ok(report)
     }
 

@@ -21,6 +21,7 @@ mod messages;
 mod model_calls;
 mod native;
 mod originals;
+mod playbooks;
 mod record;
 mod search;
 mod trajectories;
@@ -56,6 +57,10 @@ pub use maintenance::{CheckReport, Health};
 pub use messages::{MessageRow, Pinned};
 pub use model_calls::{ModelCall, ModelCallFilter, ModelCallPage, ModelSpending, ModelUsage};
 pub use originals::HandleError;
+pub use playbooks::{
+    DeltaPage, PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookError, PlaybookKey, PlaybookNow,
+    PlaybookPage, PlaybookPatch, PlaybookReview, PlaybookRow, ReviewPage,
+};
 pub use record::{NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow};
 pub use search::{Hit, Hits, Recalled, SearchRequest};
 pub use usage::UsageRow;

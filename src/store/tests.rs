@@ -62,7 +62,7 @@ async fn deleted_bytes_are_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder).await;
     store.append(request(100_000)).await.unwrap();
-    store.delete_trajectory("t").await.unwrap();
+    store.delete_trajectory("t", "me", 9).await.unwrap();
     store.close().await;
     let bytes = std::fs::read(folder.path().join("recapd.db")).unwrap();
     assert!(!bytes.windows(32).any(|window| window == [b'x'; 32]));

@@ -182,7 +182,7 @@ async fn law_11_jobs_go_with_their_trajectory(bed: Bed) {
     let (_, lease) = claimed(&bed.store, 0).await;
     bed.store.enqueue_job(of("goes", "b")).await.unwrap();
     bed.store.enqueue_job(of("stays", "c")).await.unwrap();
-    assert_eq!(bed.store.delete_trajectory("goes").await.unwrap().jobs, 2);
+    assert_eq!(bed.store.delete_trajectory("goes", "me", 9).await.unwrap().jobs, 2);
     assert!(!bed.store.extend_lease(lease.clone(), 999).await.unwrap());
     assert!(!bed.store.complete_job(lease, 1).await.unwrap());
     let left: Vec<_> = jobs(&bed.store).await.into_iter().map(|job| job.key).collect();

@@ -24,12 +24,12 @@ async fn law_11_deletion_leaves_no_rows(bed: Bed) {
     bed.store.put_epoch("goes", epoch).await.unwrap();
     bed.store.put_snapshot("goes", Snapshot { at_length: 1, record: vec![1] }).await.unwrap();
 
-    let report = bed.store.delete_trajectory("goes").await.unwrap();
+    let report = bed.store.delete_trajectory("goes", "me", 9).await.unwrap();
     assert_eq!((report.messages, report.originals, report.shared_originals), (101, 100, 1));
     assert_eq!((report.epochs, report.snapshots, report.idempotency_keys), (1, 1, 1));
     assert_eq!(report.original_bytes, 10 * 8 + 90 * 9);
     assert_eq!(row_counts(&bed).await, before);
-    assert!(matches!(bed.store.delete_trajectory("goes").await, Err(ChangeError::NoTrajectory)));
+    assert!(matches!(bed.store.delete_trajectory("goes", "me", 9).await, Err(ChangeError::NoTrajectory)));
     assert_eq!(hits(&bed, "secret").await, 0);
     assert_eq!(hits(&bed, "shared").await, 1);
     assert_eq!(bed.store.original(message("secret 1").originals[0].0).await.unwrap(), None);
@@ -41,7 +41,7 @@ async fn a_deleted_text_can_come_again(bed: Bed) {
         bed.trajectory("t").await;
         bed.store.append(request("t", vec![message("same words")])).await.unwrap();
         assert_eq!(hits(&bed, "same").await, 1);
-        bed.store.delete_trajectory("t").await.unwrap();
+        bed.store.delete_trajectory("t", "me", 9).await.unwrap();
     }
     assert!(bed.store.check().await.unwrap().is_sound());
 }

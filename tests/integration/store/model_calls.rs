@@ -106,7 +106,7 @@ async fn law_11_bills_outlive_trajectories(bed: Bed) {
         ..call(1, "compress_history")
     };
     bed.store.add_model_calls(vec![of("goes"), of("stays"), of("goes")]).await.unwrap();
-    let report = bed.store.delete_trajectory("goes").await.unwrap();
+    let report = bed.store.delete_trajectory("goes", "me", 9).await.unwrap();
     assert_eq!(report.released_model_calls, 2);
     bed.store.add_model_calls(vec![of("goes"), of("stays")]).await.unwrap();
 

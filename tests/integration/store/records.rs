@@ -96,7 +96,7 @@ async fn a_fork_shares_the_first_messages(bed: Bed) {
     assert_eq!((&forked[..2], forked.len(), source.len()), (&source[..2], 3, 3));
     assert!(matches!(bed.store.fork(fork(4, "g")).await, Err(ChangeError::TooShort { current: 3 })));
     assert!(matches!(bed.store.fork(fork(1, "f")).await, Err(ChangeError::Exists)));
-    let report = bed.store.delete_trajectory("t").await.unwrap();
+    let report = bed.store.delete_trajectory("t", "me", 9).await.unwrap();
     assert_eq!((report.originals, report.shared_originals, report.released_forks), (1, 2, 1));
     assert_eq!(bed.store.messages("f", 0..9).await.unwrap(), forked);
     assert!(bed.store.check().await.unwrap().is_sound());

@@ -1,0 +1,175 @@
+//! Duplicates merged, and bullets removed that do harm or no good: proposed, and done where an operator says so.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use recap_core::playbook::{
+    Duplicate, Excerpt, Operation, Playbook, Prunable, Query, Source, duplicates, excerpt, merges, prunable,
+};
+use serde_json::json;
+
+use super::bounds::{Removals, Rules};
+use super::change::{Asked, ChangeKind, origin_of};
+use super::read::PlaybookView;
+use super::refusal::Refusal;
+use crate::pipeline::failure::Failure;
+use crate::pipeline::keys::Caller;
+use crate::pipeline::{Pipeline, compute};
+use crate::store::{PlaybookDecision, PlaybookKey, PlaybookRow};
+
+/// Which duplicates are merged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dedupe {
+    /// Those that are at least this much the same, to 1.
+    pub at_least: f32,
+    /// Whether much may go at once.
+    pub removals: Removals,
+}
+
+/// Duplicates that were found, and what became of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deduped {
+    /// The duplicates.
+    pub duplicates: Vec<Duplicate>,
+    /// The playbook's version since, if they were merged.
+    pub version: Option<u64>,
+    /// How many bullets went into others.
+    pub merged: usize,
+}
+
+/// Bullets that should go, and what became of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pruned {
+    /// The bullets.
+    pub candidates: Vec<Prunable>,
+    /// The playbook's version since, if they were removed.
+    pub version: Option<u64>,
+    /// How many were removed.
+    pub deleted: usize,
+}
+
+impl Pipeline {
+    /// Returns the bullets that say the same, strongest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotFound`]
+    pub async fn playbook_duplicates(&self, key: &PlaybookKey) -> Result<Vec<Duplicate>, Failure> {
+        let playbook = self.playbook_row(key).await?.playbook;
+        compute(bytes_of(&playbook), move || duplicates(&playbook, &HashMap::new())).await
+    }
+
+    /// Merges bullets that say the same. The one with most standing keeps its words.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotFound`], [`Failure::Playbook`].
+    pub async fn dedupe_playbook(&self, caller: &Caller, key: PlaybookKey, dedupe: Dedupe) -> Result<Deduped, Failure> {
+        let rules = Rules::of(self, &caller.actor);
+        let source = Source { name: Some("dedupe".to_owned()), ..Source::of(origin_of(caller)) };
+        let chosen = move |playbook: &Playbook| -> Vec<Duplicate> {
+            let found = duplicates(playbook, &HashMap::new());
+            found.into_iter().filter(|duplicate| duplicate.score >= dedupe.at_least).collect()
+        };
+        let (at_ms, held_source) = (rules.at_ms(), source.clone());
+        let decide = move |row: &PlaybookRow| {
+            let operations = merges(&row.playbook, &chosen(&row.playbook), at_ms);
+            held(row, operations, &rules, &held_source, dedupe.removals)
+        };
+        let changed = self.keep_up(caller, key, ChangeKind::Dedupe, source, decide).await?;
+        let merged = changed.before.bullets.len().saturating_sub(changed.row.playbook.bullets.len());
+        let version = changed.applied.map(|delta| delta.version);
+        let duplicates = compute(bytes_of(&changed.before), move || chosen(&changed.before)).await?;
+        Ok(Deduped { duplicates, version, merged })
+    }
+
+    /// Returns the bullets that should go.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotFound`]
+    pub async fn prunable_bullets(&self, key: &PlaybookKey) -> Result<Vec<Prunable>, Failure> {
+        Ok(prunable(&self.playbook_row(key).await?.playbook))
+    }
+
+    /// Removes the bullets that should go.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotFound`], [`Failure::Playbook`].
+    pub async fn prune_playbook(
+        &self,
+        caller: &Caller,
+        key: PlaybookKey,
+        removals: Removals,
+    ) -> Result<Pruned, Failure> {
+        let rules = Rules::of(self, &caller.actor);
+        let source = Source { name: Some("prune".to_owned()), ..Source::of(origin_of(caller)) };
+        let held_source = source.clone();
+        let decide = move |row: &PlaybookRow| {
+            let operations = prunable(&row.playbook).into_iter().map(|bullet| Operation::Delete { id: bullet.id });
+            held(row, operations.collect(), &rules, &held_source, removals)
+        };
+        let changed = self.keep_up(caller, key, ChangeKind::Prune, source, decide).await?;
+        let deleted = changed.applied.as_ref().map_or(0, |delta| delta.operations.len());
+        let version = changed.applied.map(|delta| delta.version);
+        Ok(Pruned { candidates: prunable(&changed.before), version, deleted })
+    }
+
+    async fn keep_up(
+        &self,
+        caller: &Caller,
+        key: PlaybookKey,
+        kind: ChangeKind,
+        source: Source,
+        decide: impl Fn(&PlaybookRow) -> Result<PlaybookDecision, Refusal> + Send + Sync + 'static,
+    ) -> Result<crate::store::PlaybookChanged, Failure> {
+        let asked = Asked {
+            key: key.clone(),
+            kind,
+            expected_version: None,
+            actor: caller.actor.clone(),
+            source,
+            run: None,
+            accepts: None,
+            job: None,
+            decide: Arc::new(move |now| decide(&now.row)),
+        };
+        let changed = self.change_playbook(asked).await?;
+        let action = if kind == ChangeKind::Prune { "playbook.prune" } else { "playbook.dedupe" };
+        let detail = json!({ "version": changed.row.playbook.version });
+        self.audit(caller, Some(&key.namespace), action, &key.name, detail).await?;
+        Ok(changed)
+    }
+
+    /// Returns the excerpt that would be served for a task within a budget in tokens.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the computation does.
+    pub async fn playbook_excerpt(&self, view: &PlaybookView, budget: u32, task: String) -> Result<Excerpt, Failure> {
+        let playbook = Arc::clone(&view.row.playbook);
+        let (counter, now_ms) = (Arc::clone(self.inner.playbooks.counter()), self.world().now_ms());
+        let chosen = move || {
+            let query = Query { task: &task, recent: &[], embedding: None };
+            excerpt(&playbook, &query, &HashMap::new(), budget, now_ms, &*counter)
+        };
+        compute(bytes_of(&view.row.playbook), chosen).await
+    }
+}
+
+fn held(
+    row: &PlaybookRow,
+    operations: Vec<Operation>,
+    rules: &Rules,
+    source: &Source,
+    removals: Removals,
+) -> Result<PlaybookDecision, Refusal> {
+    let after = rules.after(&row.playbook, &operations, source)?;
+    rules.hold(row, &after, removals)?;
+    Ok(PlaybookDecision::apply(operations))
+}
+
+fn bytes_of(playbook: &Playbook) -> usize {
+    playbook.bullets.iter().map(|bullet| bullet.content.len()).sum()
+}

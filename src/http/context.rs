@@ -185,7 +185,7 @@ pub async fn compact_trajectory(
 ) -> Result<Response, Problem> {
     let body = optional_body(&app, request).await?;
     if body.wait == Some(true) {
-        let context = app.pipeline().compact_prepared(&caller, &id, body.ask()?).await?;
+        let context = Box::pin(app.pipeline().compact_prepared(&caller, &id, body.ask()?)).await?;
         return response(&id, &context, &body, &HeaderMap::new());
     }
     answer(&app, &caller, &id, body, &HeaderMap::new(), Way::Compact { warning: None }).await

@@ -95,7 +95,7 @@ impl Pipeline {
         }
         let own = self.clone();
         let (caller, id) = (caller.clone(), id.to_owned());
-        self.to_the_end(async move { own.serve_to_the_end(&caller, &id, ask, way).await }).await
+        self.to_the_end(async move { Box::pin(own.serve_to_the_end(&caller, &id, ask, way)).await }).await
     }
 
     /// Returns the context that was served before, where nothing happened to the trajectory since. Where other
@@ -112,7 +112,11 @@ impl Pipeline {
     }
 
     async fn serve_to_the_end(&self, caller: &Caller, id: &str, ask: Ask, way: Way) -> Result<Arc<Context>, Failure> {
-        let (mut slot, live) = self.take_for(caller, id).await?;
+        let (mut slot, mut live) = self.take_for(caller, id).await?;
+        if let Err(failure) = self.bring_lessons(&mut live).await {
+            *slot = Some(live);
+            return Err(failure);
+        }
         let request = ask.request(live.budget());
         let is_read = matches!(way, Way::Read);
         let warning = if let Way::Compact { warning } = way { warning } else { None };

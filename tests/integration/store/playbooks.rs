@@ -282,7 +282,8 @@ async fn law_11_playbooks_forget_a_trajectory(bed: Bed) {
     assert_eq!(row.playbook.bullets[1].evidence, [evidence("other")]);
     assert_eq!((row.playbook.version, row.pending), (5, 1));
     let log: Vec<Delta> = bed.store.playbook_log(&key("p"), None).await.unwrap();
-    assert_eq!(log.iter().map(|delta| delta.version).collect::<Vec<_>>(), [1, 3, 4, 5]);
+    assert_eq!(log.iter().map(|delta| delta.version).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!(log[1].operations, [Operation::Retire { id: learned }]);
     let last = log.last().unwrap();
     assert_eq!((last.actor.as_str(), last.at_ms, last.operations.len()), ("me", 77, 0));
     let reviews = bed.store.playbook_reviews(&key("p"), None, 9).await.unwrap().reviews;

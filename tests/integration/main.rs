@@ -23,6 +23,7 @@ mod llm_server;
 mod llm;
 mod models;
 mod openapi;
+mod playbook;
 mod problems;
 mod process;
 mod quickstart;

@@ -144,6 +144,7 @@ pub async fn decide_playbook_review(
 /// A playbook's own settings; null leaves one to the configuration.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "left out, null and a value mean three things")]
 pub struct PatchPlaybook {
     /// Most tokens, 100 to 1000000.
     #[serde(default, deserialize_with = "told")]

@@ -16,7 +16,7 @@ use crate::store::{Engine, PlaybookKey, PlaybookRow};
 /// Playbooks at hand.
 const CAPACITY: u64 = 512;
 /// For how long one is at hand without being read again.
-const KEPT: Duration = Duration::from_secs(300);
+const KEPT: Duration = Duration::from_mins(5);
 
 /// A playbook at hand.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -76,9 +76,9 @@ async fn rewrite(conn: &mut Conn, key: &PlaybookKey, log: &[Delta], clean: &[Del
                 conn.execute(sql, bound).await?;
             }
             Some(kept) if *kept != delta => {
-                let sql = "UPDATE playbook_deltas SET record = $4, reverts_to = $5 \
+                let sql = "UPDATE playbook_deltas SET record = $4, reverts_to = $5, trajectory = $6 \
                            WHERE namespace = $1 AND name = $2 AND version = $3";
-                bound.extend(values![json(kept)?, reverts_to(kept)]);
+                bound.extend(values![json(kept)?, reverts_to(kept), kept.source.trajectory.as_deref()]);
                 conn.execute(sql, bound).await?;
             }
             Some(_) => {}

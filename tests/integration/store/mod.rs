@@ -6,5 +6,6 @@ mod deletion;
 mod faults;
 mod model_calls;
 mod guidelines;
+mod playbooks;
 mod records;
 mod search;

@@ -7,8 +7,10 @@ mod bench;
 mod check;
 mod ci;
 mod compose;
+mod curve;
 mod daemon;
 mod generate;
+mod http;
 mod llm;
 mod load;
 mod postgres;
@@ -52,6 +54,8 @@ enum Command {
     Bench(bench::Args),
     /// Measures appends and context reads of a release build over HTTP, under concurrent agents
     Load(load::Args),
+    /// Measures what a playbook teaches a small model, on tasks that code checks
+    Curve(curve::Args),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         Command::Score(args) => score::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Load(args) => load::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Curve(args) => curve::run(&args).map(|()| ExitCode::SUCCESS),
     });
     match done {
         Ok(code) => code,

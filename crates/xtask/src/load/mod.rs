@@ -4,7 +4,6 @@
 //! not recorded. Times are from the first byte sent to the last byte received.
 
 mod agent;
-mod http;
 mod table;
 
 use std::path::PathBuf;
@@ -13,10 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use crate::daemon::{Daemon, built};
+use crate::http::Client;
 use crate::process::check_interrupted;
 
 use agent::Agent;
-use http::Client;
 use table::{Row, Times};
 
 /// Messages of one append under measure, in turns of a call and its result.

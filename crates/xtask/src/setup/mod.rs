@@ -18,6 +18,7 @@ pub use catalogue::{DEFAULT, find};
 pub use models::{ensure as ensure_models, folder as models_folder};
 pub use postgres_bin::postgres_bin;
 pub use python::{LLM, SCORER};
+pub use verified::sha256;
 
 /// What `cargo xtask setup` takes.
 #[derive(clap::Args)]

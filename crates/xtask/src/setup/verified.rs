@@ -77,7 +77,12 @@ fn stamp(path: &Path, sha256: &str) -> Result<Value> {
     Ok(json!({ "size": metadata.len(), "changed_ns": changed.as_nanos().to_string(), "sha256": sha256 }))
 }
 
-fn sha256(path: &Path) -> Result<String> {
+/// Returns a file's SHA-256 in lower-case hexadecimal digits.
+///
+/// # Errors
+///
+/// Fails when it cannot be read.
+pub fn sha256(path: &Path) -> Result<String> {
     let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-/// How long an answer may take.
+/// How long an answer may take where nothing else is said.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// One connection to the daemon.
+/// One connection to a server.
 pub struct Client {
     stream: TcpStream,
     host: String,
@@ -18,16 +18,25 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the daemon at `http://host:port`.
+    /// Connects to the server at `http://host:port`.
     ///
     /// # Errors
     ///
     /// Fails when nothing listens there.
     pub fn connect(url: &str) -> Result<Self> {
+        Self::patient(url, PATIENCE)
+    }
+
+    /// Connects to a server that may take longer for an answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub fn patient(url: &str, patience: Duration) -> Result<Self> {
         let host = url.strip_prefix("http://").context("not an http:// URL")?.trim_end_matches('/').to_owned();
         let stream = TcpStream::connect(&host).with_context(|| format!("cannot connect to {host}"))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
         Ok(Self { stream, host, sent: Vec::new(), got: Vec::new() })
     }
 
@@ -72,7 +81,7 @@ impl Client {
         }
         let text = std::str::from_utf8(self.got.get(body..).unwrap_or_default()).context("an answer is not UTF-8")?;
         if !ok {
-            bail!("the daemon refused: {text}");
+            bail!("the server refused: {text}");
         }
         Ok(text)
     }
@@ -84,7 +93,7 @@ impl Client {
         let read = self.stream.read(spare).context("no answer")?;
         self.got.truncate(old + read);
         if read == 0 {
-            bail!("the daemon closed the connection");
+            bail!("the server closed the connection");
         }
         Ok(())
     }

@@ -13,11 +13,11 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::jobs::{Runner, handlers};
 use crate::llm::{self, Loaded};
-use crate::pipeline::Pipeline;
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::{Counters, TokenizerError};
 use crate::pipeline::guidelines::GuidelineFaults;
 use crate::pipeline::keys::Keys;
+use crate::pipeline::{Models, Pipeline};
 use crate::store::{Store, StoreError, StoreUrl};
 use crate::telemetry::{self, TelemetryError};
 use crate::world::World;
@@ -190,10 +190,10 @@ fn lock_folder(folder: &Path) -> Result<std::fs::File, StartError> {
 }
 
 /// Starts the models that the configuration names; what the ledger says was spent counts against the limits.
-async fn compressors(config: &Config, data: &Data, world: &World) -> Result<Compressors, StartError> {
+async fn models(config: &Config, data: &Data, world: &World) -> Result<Models, StartError> {
     let key = llm_key(config)?;
     let dir = models_dir(config, &data.folder);
-    let Loaded { chats, scorer } = llm::load(config, &dir, key, world)?;
+    let Loaded { chats, scorer, embedder } = llm::load(config, &dir, key, world)?;
     let since = world.now_ms() - SPENT_MS;
     let spent = data.store.model_spending("remote", since).await?;
     for chat in &chats {
@@ -203,7 +203,7 @@ async fn compressors(config: &Config, data: &Data, world: &World) -> Result<Comp
             cost_usd_micros: row.cost_usd_micros,
         }));
     }
-    Ok(Compressors::new(config, chats, scorer))
+    Ok(Models { compressors: Compressors::new(config, chats, scorer), embedder })
 }
 
 /// Returns the key of the remote model's endpoint, if there is one.
@@ -236,14 +236,14 @@ impl App {
         if config.auth.keys_required && !keys.any().await? {
             return Err(StartError::NoKey);
         }
-        let compressors = compressors(&config, &data, &world).await?;
+        let models = models(&config, &data, &world).await?;
         let inner = Inner {
             metrics: telemetry::metrics_recorder()?,
             gate: Semaphore::new(config.server.max_concurrent_requests),
             streams: Arc::new(Semaphore::new(config.limits.sse_clients)),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            pipeline: Pipeline::new(data.store, Arc::new(config), world, counters, keys, compressors)?,
+            pipeline: Pipeline::new(data.store, Arc::new(config), world, counters, keys, models)?,
             _lock: data.lock,
         };
         inner.pipeline.open_guidelines().await?;

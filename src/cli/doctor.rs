@@ -17,12 +17,11 @@ use super::client::Remote;
 use super::{Done, Setting, output};
 use crate::app::{DATABASE_FILE, is_in_use, store_url};
 use crate::config::Config;
-use crate::pipeline::Pipeline;
 use crate::pipeline::append_messages::{Append, Incoming};
-use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
 use crate::pipeline::keys::{Caller, Keys};
 use crate::pipeline::serve_context::{Ask, Way};
+use crate::pipeline::{Models, Pipeline};
 use crate::store::{NewTrajectory, Store, StoreUrl};
 use crate::world::World;
 
@@ -218,7 +217,7 @@ async fn in_folder(config: Config, world: World, folder: &Path) -> anyhow::Resul
     store.migrate().await?;
     let keys = Keys::new(store.clone(), world.clone(), None);
     let counters = Counters::load(&config.tokens)?;
-    let pipeline = Pipeline::new(store, Arc::new(config), world, counters, keys, Compressors::default())?;
+    let pipeline = Pipeline::new(store, Arc::new(config), world, counters, keys, Models::default())?;
     let tried = round_trip(&pipeline).await;
     pipeline.close().await?;
     tried

@@ -8,10 +8,9 @@ use clap::Args;
 
 use crate::app::{Data, open_data};
 use crate::config::{self, Config, Flags, Layered};
-use crate::pipeline::Pipeline;
-use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
 use crate::pipeline::keys::Keys;
+use crate::pipeline::{Models, Pipeline};
 use crate::telemetry;
 use crate::world::World;
 
@@ -84,8 +83,7 @@ impl Setting {
         let world = World::real();
         let keys = Keys::new(data.store.clone(), world.clone(), None);
         let counters = Counters::load(&config.tokens)?;
-        let pipeline =
-            Pipeline::new(data.store.clone(), Arc::new(config), world, counters, keys, Compressors::default())?;
+        let pipeline = Pipeline::new(data.store.clone(), Arc::new(config), world, counters, keys, Models::default())?;
         pipeline.open_guidelines().await?;
         Ok(Local { pipeline, _data: data })
     }

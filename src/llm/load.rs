@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::{Backend, Remote, RemoteError, Scorer};
+use super::{Backend, Embedder, Remote, RemoteError, Scorer};
 use crate::config::Config;
 use crate::world::World;
 
@@ -34,13 +34,15 @@ pub enum LoadError {
     Local(#[from] recap_model::ModelError),
 }
 
-/// What compresses beside rules.
+/// The models that were started.
 #[derive(Default)]
 pub struct Loaded {
     /// Chat models in the order in which they are asked.
     pub chats: Vec<Backend>,
     /// What scores lines.
     pub scorer: Option<Scorer>,
+    /// What tells texts of the same meaning.
+    pub embedder: Option<Embedder>,
 }
 
 /// Starts the models of a configuration: the remote one, then the local ones, which load on their own threads. `dir` is the
@@ -67,7 +69,7 @@ fn local(config: &Config, dir: &Path, world: &World, loaded: &mut Loaded) -> Res
     use super::Local;
 
     let models = &config.models;
-    if models.chat.is_none() && models.reranker.is_none() {
+    if models.chat.is_none() && models.reranker.is_none() && models.encoder.is_none() {
         return Ok(());
     }
     let threads = recap_model::bound_threads(models.threads);
@@ -83,6 +85,11 @@ fn local(config: &Config, dir: &Path, world: &World, loaded: &mut Loaded) -> Res
         let path = find("reranker", name, dir)?;
         let reranker = recap_model::Reranker::start(&shown(name), path, models.queue)?;
         loaded.scorer = Some(Scorer::new(reranker, timeout));
+    }
+    if let Some(name) = &models.encoder {
+        let path = find("encoder", name, dir)?;
+        let encoder = recap_model::Encoder::start(&shown(name), path, models.queue)?;
+        loaded.embedder = Some(Embedder::new(encoder, timeout));
     }
     Ok(())
 }

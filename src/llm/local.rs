@@ -156,6 +156,38 @@ impl Scorer {
     }
 }
 
+/// What makes texts points whose nearness is likeness of meaning. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Embedder {
+    encoder: recap_model::Encoder,
+    timeout: Duration,
+}
+
+impl Embedder {
+    /// Takes a model that was started. A request is given up after `timeout`.
+    #[must_use]
+    pub fn new(encoder: recap_model::Encoder, timeout: Duration) -> Self {
+        Self { encoder, timeout }
+    }
+
+    /// Tells whether it can be asked.
+    #[must_use]
+    pub fn state(&self) -> State {
+        state(self.encoder.health())
+    }
+
+    /// Returns a point of length 1 for each text.
+    ///
+    /// # Errors
+    ///
+    /// Says why there are none.
+    pub async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, LlmError> {
+        let embedded = tokio::time::timeout(self.timeout, self.encoder.embed(texts)).await;
+        let after_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        embedded.map_err(|_| LlmError::Timeout { after_ms })?.map_err(failed)
+    }
+}
+
 /// What a model's health means to who would ask it.
 fn state(health: Health) -> State {
     match health {

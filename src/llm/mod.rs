@@ -26,7 +26,7 @@ pub use caps::Spent;
 pub use error::{Cap, LlmError, Outcome};
 pub use load::{LoadError, Loaded, find, load};
 #[cfg(feature = "local-models")]
-pub use local::{Local, Scorer};
+pub use local::{Embedder, Local, Scorer};
 pub use prices::{ModelPrice, Usage};
 pub use probe::{ProbeError, probe};
 pub use prompt::{Answer, Attempt, Finish, Prompt, Purpose, Reply, Schema, Site};
@@ -35,7 +35,7 @@ pub use repair::RepairError;
 pub use retry::Retry;
 pub use transport::EndpointError;
 #[cfg(not(feature = "local-models"))]
-pub use without::Scorer;
+pub use without::{Embedder, Scorer};
 
 /// A model that answers prompts.
 #[derive(Debug, Clone)]

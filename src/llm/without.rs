@@ -29,3 +29,25 @@ impl Scorer {
         match *self {}
     }
 }
+
+/// What makes texts points whose nearness is likeness of meaning: never there in this build.
+#[derive(Clone, Debug)]
+pub enum Embedder {}
+
+impl Embedder {
+    /// Tells whether it can be asked.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match *self {}
+    }
+
+    /// Returns points.
+    ///
+    /// # Errors
+    ///
+    /// Never comes to it.
+    #[expect(clippy::unused_async, reason = "as with local models")]
+    pub async fn embed(&self, _: Vec<String>) -> Result<Vec<Vec<f32>>, LlmError> {
+        match *self {}
+    }
+}

@@ -33,6 +33,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::llm::Embedder;
 use crate::store::{Store, StoreError};
 use crate::world::World;
 
@@ -42,9 +43,18 @@ use events::Events;
 use failure::Failure;
 use guidelines::{GuidelineFaults, Guidelines};
 use keys::Keys;
-use playbook::Shelf;
+use playbook::{Embeddings, Shelf};
 use sessions::Sessions;
 use usage::Usage;
+
+/// The models that were started.
+#[derive(Default)]
+pub struct Models {
+    /// Those that compress.
+    pub compressors: Compressors,
+    /// What tells texts of the same meaning.
+    pub embedder: Option<Embedder>,
+}
 
 /// The use cases over one store. Cheap to clone.
 #[derive(Clone)]
@@ -61,6 +71,7 @@ struct Inner {
     compressors: Compressors,
     sessions: Sessions,
     playbooks: Shelf,
+    embeddings: Embeddings,
     events: Events,
     keys: Keys,
     usage: Usage,
@@ -81,7 +92,7 @@ impl Pipeline {
         world: World,
         counters: Counters,
         keys: Keys,
-        compressors: Compressors,
+        models: Models,
     ) -> Result<Self, GuidelineFaults> {
         let sessions = Sessions::new(config.limits.cache_sessions);
         let events = Events::new(config.limits.sse_buffer);
@@ -91,7 +102,8 @@ impl Pipeline {
             playbooks: Shelf::new(counters.of(None)),
             counters,
             guidelines: Guidelines::load(&config.guidelines)?,
-            compressors,
+            compressors: models.compressors,
+            embeddings: Embeddings::new(models.embedder),
             sessions,
             events,
             keys,

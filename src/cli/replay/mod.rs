@@ -182,7 +182,7 @@ fn compressors(setting: &Setting, config: &Config) -> anyhow::Result<Compressors
     }
     let key = app::llm_key(config)?;
     let dir = app::models_dir(config, &setting.data_dir());
-    let Loaded { chats, scorer } = llm::load(config, &dir, key, &World::real())?;
+    let Loaded { chats, scorer, .. } = llm::load(config, &dir, key, &World::real())?;
     Ok(Compressors::new(config, chats, scorer))
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::bounds::{Removals, Rules};
 use super::change::{Asked, ChangeKind, origin_of};
+use super::embeddings::by_bullet;
 use super::read::PlaybookView;
 use super::refusal::Refusal;
 use crate::pipeline::failure::Failure;
@@ -56,7 +57,8 @@ impl Pipeline {
     /// [`Failure::NotFound`]
     pub async fn playbook_duplicates(&self, key: &PlaybookKey) -> Result<Vec<Duplicate>, Failure> {
         let playbook = self.playbook_row(key).await?.playbook;
-        compute(bytes_of(&playbook), move || duplicates(&playbook, &HashMap::new())).await
+        let points = self.inner.embeddings.of(&playbook).await;
+        compute(bytes_of(&playbook), move || duplicates(&playbook, &by_bullet(&playbook, &points))).await
     }
 
     /// Merges bullets that say the same. The one with most standing keeps its words.
@@ -67,13 +69,15 @@ impl Pipeline {
     pub async fn dedupe_playbook(&self, caller: &Caller, key: PlaybookKey, dedupe: Dedupe) -> Result<Deduped, Failure> {
         let rules = Rules::of(self, &caller.actor);
         let source = Source { name: Some("dedupe".to_owned()), ..Source::of(origin_of(caller)) };
+        let points = Arc::new(self.inner.embeddings.of(&self.playbook_row(&key).await?.playbook).await);
         let chosen = move |playbook: &Playbook| -> Vec<Duplicate> {
-            let found = duplicates(playbook, &HashMap::new());
+            let found = duplicates(playbook, &by_bullet(playbook, &points));
             found.into_iter().filter(|duplicate| duplicate.score >= dedupe.at_least).collect()
         };
+        let chooses = chosen.clone();
         let (at_ms, held_source) = (rules.at_ms(), source.clone());
         let decide = move |row: &PlaybookRow| {
-            let operations = merges(&row.playbook, &chosen(&row.playbook), at_ms);
+            let operations = merges(&row.playbook, &chooses(&row.playbook), at_ms);
             held(row, operations, &rules, &held_source, dedupe.removals)
         };
         let changed = self.keep_up(caller, key, ChangeKind::Dedupe, source, decide).await?;

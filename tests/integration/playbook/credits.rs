@@ -1,13 +1,10 @@
 //! What outcomes say of bullets.
 
-use recapd::app::{App, open_data};
-use recapd::pipeline::keys::Caller;
-use recapd::store::{EpochRow, NewTrajectory, Outcome, OutcomeStatus, PlaybookKey};
-use recapd::world::World;
 use serde_json::{Value, json};
 
 use super::{SUPPORT, add, apply, get};
-use crate::app::{TestApp, config};
+use crate::app::TestApp;
+use crate::run::tool_run;
 
 fn inferred(playbook: &Value, at: usize) -> [u64; 3] {
     ["helpful", "harmful", "neutral"].map(|name| playbook["bullets"][at]["inferred"][name].as_u64().unwrap())
@@ -59,38 +56,17 @@ async fn an_outcome_without_a_playbook_is_noted_all_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn served_bullets_are_credited() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path(), &[]);
-    let data = open_data(&config, folder.path()).await.unwrap();
-    let app = App::start(config, data, World::real()).await.unwrap();
-    let (pipeline, caller) = (app.pipeline(), Caller::local());
-    let key = PlaybookKey { namespace: "default".into(), name: "support".into() };
-    let content = |text: &str| recap_core::playbook::Operation::Add {
-        id: None,
-        section: "Rules".into(),
-        content: text.into(),
-        origin: None,
-        evidence: vec![],
-    };
-    let request = recapd::pipeline::playbook::DeltaRequest {
-        expected_version: None,
-        operations: vec![content("served"), content("not served")],
-        source: None,
-        trajectory: None,
-        removals: recapd::pipeline::playbook::Removals::Few,
-    };
-    pipeline.apply_delta(&caller, key.clone(), request).await.unwrap();
-    let new = NewTrajectory { id: "run".into(), playbook: Some("support".into()), ..NewTrajectory::default() };
-    pipeline.create_trajectory(&caller, new).await.unwrap();
-    let record = json!({ "sections": [{ "kind": "playbook", "bullets": ["r-00001"] }] }).to_string();
-    let epoch = EpochRow { line: "l".into(), n: 0, record, created_ms: 1 };
-    pipeline.store().put_epoch("run", epoch).await.unwrap();
-    let outcome = Outcome { status: OutcomeStatus::Success, score: None, feedback: None, used_bullets: vec![] };
-    pipeline.note_outcome(&caller, "run", outcome).await.unwrap();
-    let shelved = pipeline.playbook_for("default", "support").await.unwrap().unwrap();
-    let counts: Vec<u64> =
-        shelved.playbook.bullets.iter().map(|bullet| bullet.credits.inferred_helpful.count()).collect();
-    assert_eq!((counts, shelved.playbook.version), (vec![1, 0], 2));
-    assert!(pipeline.playbook_for("other", "support").await.unwrap().is_none());
-    app.close().await.unwrap();
+    let app = TestApp::start().await;
+    let ids = apply(&app, json!([add("Log in before you ask for songs")])).await;
+    let run = app.trajectory(&json!({ "id": "run", "playbook": "support", "task": "Play a song" })).await;
+    app.append(&run, &tool_run(3, 40)).await;
+    let context = app.get(&format!("{run}/context?budget=4000")).await.ok();
+    assert!(context["messages"].to_string().contains(&ids[0]), "{context}");
+    let late = apply(&app, json!([add("Never served to this run")])).await;
+    app.post(&format!("{run}/outcome"), &json!({ "status": "success", "used_bullets": late })).await.ok();
+    let playbook = get(&app).await;
+    assert_eq!([0, 1].map(|at| inferred(&playbook, at)), [[1, 0, 0], [1, 0, 0]]);
+    app.post(&format!("{run}/outcome"), &json!({ "status": "failure" })).await.ok();
+    let playbook = get(&app).await;
+    assert_eq!([0, 1].map(|at| inferred(&playbook, at)), [[0, 1, 0], [0, 0, 0]]);
 }

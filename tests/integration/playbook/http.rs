@@ -88,7 +88,7 @@ async fn wrong_operations_name_their_place_and_nothing_is_stored() {
         (json!({ "op": "add", "section": "Rules", "content": "x", "id": "mine-1" }), "/operations/1"),
         (json!({ "op": "add", "section": "Rules", "content": "  " }), "/operations/1/content"),
         (json!({ "op": "add", "section": "Rules", "content": "x".repeat(17_000) }), "/operations/1/content"),
-        (json!({ "op": "add", "section": "two\nlines", "content": "x" }), "/operations/1"),
+        (json!({ "op": "add", "section": "a bell\u{7}", "content": "x" }), "/operations/1"),
         (
             json!({ "op": "add", "section": "Rules", "content": "x", "evidence": [{ "trajectory": "a b" }] }),
             "/operations/1/evidence",

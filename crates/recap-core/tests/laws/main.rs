@@ -17,4 +17,5 @@ mod pieces;
 mod pinned;
 mod playbook;
 mod prefix;
+mod work;
 mod world;

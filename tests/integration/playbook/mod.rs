@@ -4,6 +4,8 @@ mod credits;
 mod deletion;
 mod growth;
 mod http;
+mod learning;
+mod recorded;
 mod review;
 mod scopes;
 

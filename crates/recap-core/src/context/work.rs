@@ -262,18 +262,10 @@ impl Session {
     /// A turn as a model reads it.
     fn told_text(&self, turn: usize, most_tokens: u32) -> String {
         let mut out = String::new();
-        let is_exchange = self.turns.get(turn).is_some_and(|turn| turn.kind == TurnKind::Exchange);
-        let is_said = !is_exchange || self.grouping() == AgentKind::Tool;
         let agent = |admitted: &&Admitted| admitted.message.origin == Origin::Agent;
         for admitted in self.turn_messages(turn).iter().filter(agent) {
             for (at, block) in admitted.message.blocks.iter().enumerate() {
-                let (label, text) = match block {
-                    Block::Text(text) if admitted.message.role == Role::Assistant => ("said".to_owned(), text),
-                    Block::Text(text) => (if is_said { "user" } else { "result" }.to_owned(), text),
-                    Block::Call(call) => (format!("called {}", call.name), &call.arguments),
-                    Block::Observation(observation) => ("result".to_owned(), &observation.text),
-                    Block::Image(_) | Block::Thinking(_) | Block::Other(_) => continue,
-                };
+                let Some((label, text)) = self.labelled(turn, admitted, block) else { continue };
                 let served = admitted.reformatted_text(at).unwrap_or(text);
                 let shown = self.within(served, text, most_tokens / ONE_TEXT);
                 let _infallible = writeln!(out, "[{turn}] {label}: {}", shown.trim_end());

@@ -172,7 +172,7 @@ fn observation_work(bench: &Bench, most_tokens: u32) -> Result<(ObservationWork,
     let tools = live.row.tools.as_deref();
     let mut session = Session::new(settings(sets, live.counter.clone(), &live.held, tools, Handles::Shown)?);
     session.append(messages.numbered.iter().map(|(_, admitted)| admitted.clone()).collect());
-    let found = session.observation_work(0, most_tokens).into_iter().find(|work| work.original == source.original);
+    let found = session.observation_work_of(source.original, most_tokens);
     let work = found.ok_or_else(|| Failure::field("/observation", "its turn is the task: nothing shortens that"))?;
     Ok((work, source.n))
 }

@@ -15,4 +15,5 @@ mod models;
 mod pieces;
 mod pinned;
 mod prefix;
+mod work;
 mod world;

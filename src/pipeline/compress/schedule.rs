@@ -37,18 +37,21 @@ struct Piece {
 }
 
 impl Pipeline {
-    /// Asks for the next epoch's preparation, if models have something to do on a line of reads.
+    /// Asks for the next epoch's preparation, if models have something to do on a line of reads. Where that fails, the
+    /// next read asks again.
     pub(in crate::pipeline) fn ask_for_history(&self, live: &mut Live, line: &str) {
-        if !live.session.awaits_models(line)
-            || !live.asked.insert((line.to_owned(), live.session.agent_kind(), live.session.prepared_to()))
-        {
+        let wanted = (line.to_owned(), live.session.agent_kind(), live.session.prepared_to());
+        if !live.session.awaits_models(line) || !live.asked.insert(wanted.clone()) {
             return;
         }
         let job = self.job_for(&live.row, Wanted::History(line.to_owned()));
-        let own = self.clone();
+        let (own, id) = (self.clone(), live.row.id.clone());
         self.inner.tasks.spawn(async move {
-            if let Err(error) = own.store().enqueue_job(job).await {
-                tracing::warn!(%error, "the next epoch is not prepared by a model");
+            let Err(error) = own.store().enqueue_job(job).await else { return };
+            tracing::warn!(%error, trajectory = id, "the next epoch is not prepared by a model");
+            if let Some(live) = own.inner.sessions.slot(&id).await.as_mut() {
+                live.asked.remove(&wanted);
+                live.repeats.clear();
             }
         });
     }

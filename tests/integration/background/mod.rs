@@ -2,6 +2,7 @@
 
 mod deletion;
 mod endpoint;
+mod faults;
 mod kill;
 mod late;
 mod observations;

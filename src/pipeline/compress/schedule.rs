@@ -151,7 +151,7 @@ impl Pipeline {
         let guard = cancelled.clone().drop_guard();
         let Product { made, attempts } = piece.work.by(self.compressors(), piece.steered(&cancelled)).await;
         drop(guard);
-        self.note(piece, job, attempts).await?;
+        self.note(piece, job, attempts).await;
         let result = match &made {
             Ok(_) => "made",
             Err(Unmade::Later { .. }) => "later",
@@ -169,14 +169,14 @@ impl Pipeline {
         })
     }
 
-    async fn note(&self, piece: &Piece, job: &Job, attempts: Vec<Attempt>) -> Result<(), Failure> {
+    async fn note(&self, piece: &Piece, job: &Job, attempts: Vec<Attempt>) {
         let of = OnBehalf {
             namespace: piece.row.namespace.clone(),
             agent: piece.row.agent.clone().unwrap_or_default(),
             trajectory: Some(piece.row.id.clone()),
             job: Some(job.id.clone()),
         };
-        Ok(self.note_attempts(&of, attempts).await?)
+        self.note_attempts(&of, attempts).await;
     }
 
     /// Stores what was made with the end of this piece, and gives it to the live trajectory.

@@ -36,3 +36,15 @@ async fn what_could_not_be_asked_for_is_asked_for_by_the_next_read() {
     .await;
     assert!(told(&bench.made(&path, 1).await)[0].text.contains(&said(0)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_is_used_though_the_ledger_takes_no_row() {
+    let bench = Bench::start(Bed::sqlite().await, Endpoint::open(good).await, &[]).await;
+    refuse(&bench.bed, "model_calls").await;
+    let path = bench.run(&json!({})).await;
+    let made = told(&bench.made(&path, 1).await);
+    assert!(made[0].text.contains(&said(0)), "{made:?}");
+    assert_eq!(bench.endpoint.sources().len(), made.len(), "each is paid for once");
+    assert!(bench.calls(&path).await.is_empty());
+    assert!(bench.app.get("/metrics").await.text().contains("recapd_ledger_failures_total"));
+}

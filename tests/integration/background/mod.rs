@@ -2,6 +2,7 @@
 
 mod deletion;
 pub mod endpoint;
+mod faults;
 mod kill;
 mod late;
 mod observations;

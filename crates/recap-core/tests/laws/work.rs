@@ -13,7 +13,8 @@ fn request(budget: u32) -> ContextRequest {
 }
 
 fn result(turn: u32) -> String {
-    (0..40).map(|row| format!("ORD-{turn}{row:03} weighs {} g, lot {turn}/{row}\n", row * 37)).collect()
+    let rows = (0..40).map(|row| format!("ORD-{turn}{row:03} weighs {} g, lot {turn}/{row}", row * 37));
+    rows.collect::<Vec<_>>().join("\n")
 }
 
 fn say(session: &mut Session, native: &serde_json::Value) {

@@ -132,7 +132,7 @@ impl Pipeline {
             trajectory: Some(row.id.clone()),
             job: Some(job.id.clone()),
         };
-        self.note_attempts(&of, attempts).await?;
+        self.note_attempts(&of, attempts).await;
         count(&findings);
         Ok((findings, named))
     }

@@ -22,6 +22,9 @@ mod relevance;
 mod excerpt;
 pub mod guard;
 pub mod learn;
+pub mod interchange;
+#[cfg(feature = "testing")]
+pub mod generate;
 #[cfg(test)]
 mod testing;
 

@@ -11,6 +11,7 @@
 
 mod budget;
 mod lessons;
+mod interchange;
 mod makers;
 mod models;
 mod pieces;

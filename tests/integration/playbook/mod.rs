@@ -2,8 +2,10 @@
 
 mod credits;
 mod deletion;
+mod exchange;
 mod growth;
 mod http;
+mod meaning;
 mod review;
 mod scopes;
 

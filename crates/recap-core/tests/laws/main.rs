@@ -10,6 +10,7 @@
 )]
 
 mod budget;
+mod interchange;
 mod makers;
 mod models;
 mod pieces;

@@ -14,8 +14,8 @@ async fn the_same_in_other_words_is_found_with_an_encoder() {
         return;
     };
     let operations = json!([
-        add("You have to log in before you can ask for the songs"),
-        add("Logging in is necessary before you can ask for the songs"),
+        add("Call the login endpoint before requesting the list of playlists, otherwise it is rejected"),
+        add("Call the login endpoint before requesting the list of playlists, or else it gets denied"),
         add("Refunds need a supervisor's approval"),
     ]);
     let without = TestApp::start().await;

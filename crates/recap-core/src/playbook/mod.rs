@@ -20,6 +20,9 @@ mod duplicates;
 mod growth;
 mod relevance;
 mod excerpt;
+pub mod interchange;
+#[cfg(feature = "testing")]
+pub mod generate;
 #[cfg(test)]
 mod testing;
 

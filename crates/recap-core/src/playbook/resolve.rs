@@ -13,7 +13,7 @@ pub const MOST_CONTENT_BYTES: usize = 16 * 1024;
 /// Bytes of a heading.
 pub const MOST_SECTION_BYTES: usize = 200;
 /// The highest number in an id that a file brings: leaves room for all that are given after it.
-const MOST_NUMBER: u64 = 1_000_000_000_000;
+pub(super) const MOST_NUMBER: u64 = 1_000_000_000_000;
 /// Letters of a new section's slug.
 const SLUG_LETTERS: usize = 4;
 /// The published playbooks' slugs by words of the heading.
@@ -163,26 +163,20 @@ impl Resolver<'_> {
         if let Some(known) = self.sections.iter().find(|section| heading_key(section) == key) {
             return Arc::clone(known);
         }
-        let bare: String = bare_heading(name).split_whitespace().collect::<Vec<_>>().join(" ");
-        if key.is_empty() || bare.len() > MOST_SECTION_BYTES || bare.chars().any(char::is_control) {
-            self.fault("section", format!("expected a heading of one line, at most {MOST_SECTION_BYTES} bytes"));
-        }
-        let section: Arc<str> = bare.into();
+        let plain = plain_section(name).unwrap_or_else(|detail| {
+            self.fault("section", detail);
+            name.to_owned()
+        });
+        let section: Arc<str> = plain.into();
         self.sections.push(Arc::clone(&section));
         section
     }
 
     fn content(&mut self, content: &str) -> Arc<str> {
-        let plain = content.replace("\r\n", "\n").replace('\r', "\n");
-        let kept = plain.trim_matches(|c: char| c == '\n' || c == ' ' || c == '\t');
-        if kept.trim().is_empty() {
-            self.fault("content", "is empty");
-        } else if kept.len() > MOST_CONTENT_BYTES {
-            self.fault("content", format!("has {} bytes, at most {MOST_CONTENT_BYTES} are allowed", kept.len()));
-        } else if kept.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-            self.fault("content", "holds control characters");
-        }
-        kept.into()
+        plain_content(content).unwrap_or_else(|detail| {
+            self.fault("content", detail);
+            content.into()
+        })
     }
 
     fn fault(&mut self, field: &'static str, detail: impl Into<String>) {
@@ -190,8 +184,32 @@ impl Resolver<'_> {
     }
 }
 
+/// A bullet's words with plain line ends and without blanks around them, or what is wrong with them.
+pub(super) fn plain_content(content: &str) -> Result<Arc<str>, String> {
+    let plain = content.replace("\r\n", "\n").replace('\r', "\n");
+    let kept = plain.trim_matches(|c: char| c == '\n' || c == ' ' || c == '\t');
+    if kept.trim().is_empty() {
+        Err("is empty".to_owned())
+    } else if kept.len() > MOST_CONTENT_BYTES {
+        Err(format!("has {} bytes, at most {MOST_CONTENT_BYTES} are allowed", kept.len()))
+    } else if kept.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        Err("holds control characters".to_owned())
+    } else {
+        Ok(kept.into())
+    }
+}
+
+/// A heading without marks and with single blanks, or what is wrong with it.
+pub(super) fn plain_section(name: &str) -> Result<String, String> {
+    let bare: String = bare_heading(name).split_whitespace().collect::<Vec<_>>().join(" ");
+    if heading_key(name).is_empty() || bare.len() > MOST_SECTION_BYTES || bare.chars().any(char::is_control) {
+        return Err(format!("expected a heading of one line, at most {MOST_SECTION_BYTES} bytes"));
+    }
+    Ok(bare)
+}
+
 /// The letters before the number in the ids of a section's bullets.
-fn slug(section: &str) -> String {
+pub(super) fn slug(section: &str) -> String {
     let key = heading_key(section);
     if let Some((_, slug)) = SLUGS.iter().find(|(word, _)| key.contains(word)) {
         return (*slug).to_owned();

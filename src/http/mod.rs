@@ -73,6 +73,8 @@ fn routes_and_document() -> OpenApiRouter<App> {
         .routes(routes!(playbooks::list_playbooks))
         .routes(routes!(playbooks::get_playbook, playbooks::review::patch_playbook))
         .routes(routes!(playbooks::change_playbook, playbooks::list_playbook_deltas))
+        .routes(routes!(playbooks::exchange::import_playbook))
+        .routes(routes!(playbooks::exchange::export_playbook))
         .routes(routes!(playbooks::review::diff_playbook))
         .routes(routes!(playbooks::review::revert_playbook))
         .routes(routes!(playbooks::review::list_playbook_reviews))

@@ -1,5 +1,6 @@
 //! `/v1/playbooks`: lessons that agents are served with, their changes, and how they served.
 
+pub mod exchange;
 mod operation;
 mod records;
 pub mod review;
@@ -8,7 +9,7 @@ pub mod upkeep;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use recap_core::playbook::Operation;
+use recap_core::playbook::{Excerpt, Operation};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -80,9 +81,11 @@ pub struct ReadParams {
     budget: Option<u32>,
     /// What the agent is about to do: the excerpt's bullets bear on it.
     query: Option<String>,
+    /// `json`, or as text: `ace`, `kayba` or `markdown`.
+    format: Option<String>,
 }
 
-/// Returns a playbook.
+/// Returns a playbook, or the excerpt of it that would be served.
 #[utoipa::path(get, path = "/v1/playbooks/{name}", tag = "playbooks", operation_id = "get_playbook",
     params(("name" = String, Path), ReadParams),
     responses((status = 200, body = PlaybookRecord), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
@@ -91,29 +94,39 @@ pub async fn get_playbook(
     caller: Caller,
     Path(name): Path<String>,
     Query(params): Query<ReadParams>,
-) -> Result<Body<PlaybookRecord>, Problem> {
+) -> Result<Response, Problem> {
     let key = app.pipeline().playbook_key(&caller, params.namespace.as_deref(), &name)?;
     if params.query.is_some() && params.budget.is_none() {
         return Err(Problem::field("query", "an excerpt needs `budget`"));
     }
     let view = app.pipeline().playbook(&key, params.version).await?;
-    match params.budget {
-        Some(budget) => Ok(Body(excerpt(&app, view, budget, params.query.unwrap_or_default()).await?)),
-        None => Ok(Body(whole(&app, view).await?)),
+    let excerpt = match params.budget {
+        Some(budget) => {
+            Some((app.pipeline().playbook_excerpt(&view, budget, params.query.unwrap_or_default()).await?, budget))
+        }
+        None => None,
+    };
+    match params.format.as_deref() {
+        None | Some("json") => Ok(Body(record(&app, view, excerpt).await?).into_response()),
+        Some(format) => {
+            let format = exchange::format_of("format", format)?;
+            exchange::file(&app, view.row.playbook, excerpt.map(|(excerpt, _)| excerpt.bullets), format).await
+        }
     }
 }
 
-async fn whole(app: &App, view: PlaybookView) -> Result<PlaybookRecord, Problem> {
-    let bullets = view.row.playbook.by_section().flat_map(|(_, bullets)| bullets).cloned().collect();
+async fn record(app: &App, view: PlaybookView, excerpt: Option<(Excerpt, u32)>) -> Result<PlaybookRecord, Problem> {
+    let playbook = &view.row.playbook;
+    let bullets = match &excerpt {
+        Some((excerpt, _)) => excerpt.bullets.iter().filter_map(|id| playbook.bullet(id)).cloned().collect(),
+        None => playbook.by_section().flat_map(|(_, bullets)| bullets).cloned().collect(),
+    };
     let bullets = app.pipeline().bullet_views(bullets).await?;
-    Ok(PlaybookRecord::of(view, bullets))
-}
-
-async fn excerpt(app: &App, view: PlaybookView, budget: u32, query: String) -> Result<PlaybookRecord, Problem> {
-    let excerpt = app.pipeline().playbook_excerpt(&view, budget, query).await?;
-    let bullets = excerpt.bullets.iter().filter_map(|id| view.row.playbook.bullet(id)).cloned().collect();
-    let bullets = app.pipeline().bullet_views(bullets).await?;
-    Ok(PlaybookRecord::of(view, bullets).excerpt(excerpt, budget))
+    let record = PlaybookRecord::of(view, bullets);
+    Ok(match excerpt {
+        Some((excerpt, budget)) => record.excerpt(excerpt, budget),
+        None => record,
+    })
 }
 
 /// Operations that are applied together.

@@ -2,10 +2,12 @@
 
 mod credits;
 mod deletion;
+mod exchange;
 mod growth;
 mod http;
 mod learning;
 mod recorded;
+mod meaning;
 mod review;
 mod scopes;
 

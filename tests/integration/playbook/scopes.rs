@@ -38,6 +38,8 @@ async fn agents_change_and_count_operators_decide() {
     let forbidden = [
         (Method::PATCH, "", json!({ "review": true })),
         (Method::POST, "/revert?to=0", json!({})),
+        (Method::GET, "/export", json!({})),
+        (Method::POST, "/import", json!({ "format": "ace", "text": "[a-1] one" })),
         (Method::POST, "/review/x", json!({ "accept": true })),
         (Method::POST, "/dedupe", json!({ "apply": true })),
         (Method::POST, "/prune", json!({ "apply": true })),

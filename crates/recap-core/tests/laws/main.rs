@@ -10,6 +10,7 @@
 )]
 
 mod budget;
+mod interchange;
 mod lessons;
 mod interchange;
 mod makers;

@@ -4,6 +4,7 @@ mod credits;
 mod deletion;
 mod growth;
 mod http;
+mod learned;
 mod learning;
 mod recorded;
 mod review;

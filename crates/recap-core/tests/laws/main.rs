@@ -11,6 +11,7 @@
 
 mod budget;
 mod lessons;
+mod look_back;
 mod makers;
 mod models;
 mod pieces;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::jobs::{Runner, handlers};
+use crate::jobs::{Runner, handlers, learning};
 use crate::llm::{self, Loaded};
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::{Counters, TokenizerError};
@@ -190,7 +190,11 @@ fn lock_folder(folder: &Path) -> Result<std::fs::File, StartError> {
 }
 
 /// Starts the models that the configuration names; what the ledger says was spent counts against the limits.
-async fn models(config: &Config, data: &Data, world: &World) -> Result<Models, StartError> {
+///
+/// # Errors
+///
+/// [`StartError`]
+pub async fn models(config: &Config, data: &Data, world: &World) -> Result<Models, StartError> {
     let key = llm_key(config)?;
     let dir = models_dir(config, &data.folder);
     let Loaded { chats, scorer, embedder } = llm::load(config, &dir, key, world)?;
@@ -280,6 +284,7 @@ impl App {
     async fn run_jobs(self) {
         let (store, world) = (self.pipeline().store().clone(), self.pipeline().world().clone());
         let runner = handlers(Runner::new(store, self.config().jobs.clone(), world), self.pipeline());
+        let runner = learning(runner, self.pipeline());
         runner.run(self.inner.stopping.clone(), self.config().server.shutdown_grace()).await;
     }
 

@@ -15,6 +15,7 @@ mod key;
 mod model;
 mod openapi;
 mod output;
+mod playbook;
 mod reference;
 mod quickstart;
 mod replay;
@@ -57,6 +58,8 @@ enum Command {
     Compress(compress::Compress),
     /// See and change what steers compression
     Guideline(guideline::Guideline),
+    /// Grow the lessons that agents are served with
+    Playbook(playbook::Playbook),
     /// List, fetch, check and measure the models that run in this process
     Model(model::Model),
     /// Make and revoke API keys
@@ -120,6 +123,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Context(command) => command.run(setting).await,
         Command::Compress(command) => command.run(setting).await,
         Command::Guideline(command) => Box::pin(command.run(setting)).await,
+        Command::Playbook(command) => Box::pin(command.run(setting)).await,
         Command::Model(command) => Box::pin(command.run(setting)).await,
         Command::Key(command) => command.run(setting).await,
         Command::Db(command) => command.run(setting).await,

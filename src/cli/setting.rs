@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::app::{Data, open_data};
+use crate::app::{Data, models, open_data};
 use crate::config::{self, Config, Flags, Layered};
 use crate::pipeline::counters::Counters;
 use crate::pipeline::keys::Keys;
@@ -77,16 +77,34 @@ impl Setting {
     ///
     /// Fails where a daemon uses the data folder.
     pub async fn open_with(&self, config: Config) -> anyhow::Result<Local> {
+        let (data, world) = self.open_folder(&config).await?;
+        local(config, data, world, Models::default()).await
+    }
+
+    /// As [`Setting::open_with`], with the models that the configuration names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Setting::open_with`], and where a model cannot be started.
+    pub async fn open_with_models(&self, config: Config) -> anyhow::Result<Local> {
+        let (data, world) = self.open_folder(&config).await?;
+        let models = models(&config, &data, &world).await?;
+        local(config, data, world, models).await
+    }
+
+    async fn open_folder(&self, config: &Config) -> anyhow::Result<(Data, World)> {
         let log = config::Log { filter: "warn".to_owned(), ..config.log.clone() };
         telemetry::start_logs(&log)?;
-        let data = open_data(&config, &self.data_dir()).await?;
-        let world = World::real();
-        let keys = Keys::new(data.store.clone(), world.clone(), None);
-        let counters = Counters::load(&config.tokens)?;
-        let pipeline = Pipeline::new(data.store.clone(), Arc::new(config), world, counters, keys, Models::default())?;
-        pipeline.open_guidelines().await?;
-        Ok(Local { pipeline, _data: data })
+        Ok((open_data(config, &self.data_dir()).await?, World::real()))
     }
+}
+
+async fn local(config: Config, data: Data, world: World, models: Models) -> anyhow::Result<Local> {
+    let keys = Keys::new(data.store.clone(), world.clone(), None);
+    let counters = Counters::load(&config.tokens)?;
+    let pipeline = Pipeline::new(data.store.clone(), Arc::new(config), world, counters, keys, models)?;
+    pipeline.open_guidelines().await?;
+    Ok(Local { pipeline, _data: data })
 }
 
 impl Local {

@@ -6,12 +6,14 @@
 
 mod attempt;
 mod compress;
+mod learn;
 mod runner;
 
 use std::time::Duration;
 
 pub use crate::store::{Job, Lease};
 pub use compress::handlers;
+pub use learn::learning;
 pub use runner::Runner;
 
 /// Why a handler did not do its job.

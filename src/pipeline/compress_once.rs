@@ -73,7 +73,7 @@ impl Pipeline {
         .await?;
         let mut served = served?;
         if desk.session.settings().prepares == Prepares::default() {
-            served.receipt.warnings.push("no_model".to_owned());
+            served.receipt.warn("no_model");
             return Ok(served);
         }
         if !served.is_shortened() {
@@ -85,9 +85,7 @@ impl Pipeline {
             namespace: caller.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
             ..OnBehalf::default()
         };
-        if let Err(error) = self.note_attempts(&of, prepared.attempts).await {
-            tracing::error!(%error, "calls of models are not in the ledger");
-        }
+        self.note_attempts(&of, prepared.attempts).await;
         if prepared.made > 0 {
             served = compute(usize::MAX, move || desk.serve_anew()).await??;
         }

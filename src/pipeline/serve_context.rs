@@ -148,7 +148,7 @@ impl Pipeline {
             served.receipt.warn(code);
         }
         if self.guidelines().get(live.row.guideline_set.as_deref()).is_none() {
-            served.receipt.warnings.push("guideline_set_missing".to_owned());
+            served.receipt.warn("guideline_set_missing");
         }
         self.note_read(&mut live, &served);
         let line = request.line_key();

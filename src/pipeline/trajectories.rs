@@ -137,8 +137,8 @@ impl Pipeline {
         .await
     }
 
-    /// Notes how the run ended, and credits the bullets that it was served with. Done again after a failure it does what is
-    /// left.
+    /// Notes how the run ended, credits the bullets that it was served with, and has models learn from it. Done again after
+    /// a failure it does what is left.
     ///
     /// # Errors
     ///
@@ -151,6 +151,7 @@ impl Pipeline {
             let row = own.patch_trajectory(&caller, &id, patch).await?;
             own.events().tell(&id, Event::Outcome { status });
             own.credit_outcome(&caller, &row).await?;
+            own.ask_to_learn(&row).await?;
             Ok(row)
         })
         .await

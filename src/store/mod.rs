@@ -58,8 +58,8 @@ pub use messages::{MessageRow, Pinned};
 pub use model_calls::{ModelCall, ModelCallFilter, ModelCallPage, ModelSpending, ModelUsage};
 pub use originals::HandleError;
 pub use playbooks::{
-    DeltaPage, PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookError, PlaybookKey, PlaybookNow,
-    PlaybookPage, PlaybookPatch, PlaybookReview, PlaybookRow, ReviewPage,
+    DeltaPage, PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookError, PlaybookKey, PlaybookLesson,
+    PlaybookNow, PlaybookPage, PlaybookPatch, PlaybookReview, PlaybookRow, ReviewPage,
 };
 pub use record::{NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow};
 pub use search::{Hit, Hits, Recalled, SearchRequest};

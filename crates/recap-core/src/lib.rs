@@ -6,6 +6,7 @@
 pub mod compress;
 pub mod context;
 pub mod playbook;
+pub mod prompt;
 pub mod tokens;
 pub mod trajectory;
 pub mod tuning;

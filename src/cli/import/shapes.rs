@@ -27,6 +27,8 @@ pub struct Conversation {
     pub task: Option<Value>,
     /// The recorder's words about it.
     pub metadata: Option<Value>,
+    /// How it ended.
+    pub outcome: Option<Value>,
     #[serde(skip)]
     format: Option<WireFormat>,
 }
@@ -122,6 +124,7 @@ impl Conversation {
             agent: None,
             task: None,
             metadata: None,
+            outcome: None,
             format: None,
         }
     }

@@ -123,36 +123,18 @@ impl Compressors {
         std::iter::once(rules).chain(scorer).chain(chats).collect()
     }
 
+    /// Returns the most tokens of a reply.
+    #[must_use]
+    pub fn reply_tokens(&self) -> u32 {
+        self.inner.reply_tokens
+    }
+
     /// Asks the chat models one after the other until one writes something that can stand.
     pub(super) async fn write(
         &self,
         question: &Question<'_>,
         cancelled: &CancellationToken,
     ) -> (Result<Reply, Unmade>, Vec<Attempt>) {
-        let mut attempts = Vec::new();
-        let mut last = Unmade::Never("there is no chat model".to_owned());
-        for chat in &self.inner.chats {
-            let (written, tried) = self.ask(&chat.backend, question, cancelled).await;
-            attempts.extend(tried);
-            match written {
-                Ok(written) => {
-                    let maker = maker("llm", &chat.backend.label());
-                    return (Ok(Reply { written, maker }), attempts);
-                }
-                // an input that one model cannot do is still worth a later try by one that could not be asked
-                Err(unmade) if matches!(last, Unmade::Later { .. }) => drop(unmade),
-                Err(unmade) => last = unmade,
-            }
-        }
-        (Err(last), attempts)
-    }
-
-    async fn ask(
-        &self,
-        backend: &Backend,
-        question: &Question<'_>,
-        cancelled: &CancellationToken,
-    ) -> (Result<Written, Unmade>, Vec<Attempt>) {
         let most_tokens = question.most_tokens.min(self.inner.reply_tokens);
         let instructions = match instructions(question, most_tokens) {
             Ok(instructions) => instructions,
@@ -176,10 +158,36 @@ impl Compressors {
             source_tokens: question.source_tokens,
             counter: &**question.counter as &dyn TokenCounter,
         };
-        let sent = sent(question.purpose, asked, self.inner.reply_tokens);
-        let accepted = |reply: &llm::Reply| accept(&reply.text, &terms).map_err(|rejection| rejection.to_string());
-        let (result, attempts) = backend.complete_with_repair(&sent, cancelled, accepted).await;
-        (result.map(|(written, _)| written).map_err(unmade), attempts)
+        let accepted = |reply: &str| accept(reply, &terms).map_err(|rejection| rejection.to_string());
+        let (written, attempts) = self.ask(question.purpose, "compression", asked, cancelled, accepted).await;
+        (written.map(|(written, model)| Reply { written, maker: maker("llm", &model) }), attempts)
+    }
+
+    /// Asks the chat models one after the other until a reply is accepted. Returns what was made of it, and the label of the
+    /// model that wrote it.
+    pub(in crate::pipeline) async fn ask<T>(
+        &self,
+        purpose: Purpose,
+        schema: &str,
+        asked: Prompt,
+        cancelled: &CancellationToken,
+        accept: impl Fn(&str) -> Result<T, String>,
+    ) -> (Result<(T, String), Unmade>, Vec<Attempt>) {
+        let sent = sent(purpose, schema, asked, self.inner.reply_tokens);
+        let mut attempts = Vec::new();
+        let mut last = Unmade::Never("there is no chat model".to_owned());
+        for chat in &self.inner.chats {
+            let accepted = |reply: &llm::Reply| accept(&reply.text);
+            let (result, tried) = chat.backend.complete_with_repair(&sent, cancelled, accepted).await;
+            attempts.extend(tried);
+            match result {
+                Ok((made, _)) => return (Ok((made, chat.backend.label())), attempts),
+                // an input that one model cannot do is still worth a later try by one that could not be asked
+                Err(error) if matches!(last, Unmade::Later { .. }) => drop(error),
+                Err(error) => last = unmade(error),
+            }
+        }
+        (Err(last), attempts)
     }
 }
 
@@ -187,12 +195,12 @@ fn window(config: &Config, backend: &Backend) -> u32 {
     if backend.is_remote() { config.llm.window_tokens } else { config.models.window_tokens }
 }
 
-fn sent(purpose: Purpose, asked: Prompt, reply_tokens: u32) -> llm::Prompt {
+fn sent(purpose: Purpose, schema: &str, asked: Prompt, reply_tokens: u32) -> llm::Prompt {
     llm::Prompt {
         purpose,
         system: asked.system,
         user: asked.user,
-        schema: Some(Schema { name: "compression".to_owned(), json: asked.schema }),
+        schema: Some(Schema { name: schema.to_owned(), json: asked.schema }),
         max_tokens: reply_tokens,
         temperature: 0.0,
         within: None,

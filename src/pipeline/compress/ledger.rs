@@ -2,7 +2,7 @@
 
 use super::super::Pipeline;
 use crate::llm::Attempt;
-use crate::store::{ModelCall, StoreError};
+use crate::store::ModelCall;
 
 /// For whom a model was asked.
 #[derive(Debug, Clone, Default)]
@@ -18,14 +18,11 @@ pub struct OnBehalf {
 }
 
 impl Pipeline {
-    /// Writes attempts to the ledger.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the store does.
-    pub async fn note_attempts(&self, of: &OnBehalf, attempts: Vec<Attempt>) -> Result<(), StoreError> {
+    /// Writes attempts to the ledger. A store that fails loses the account, never what was paid for: it is logged and
+    /// counted.
+    pub async fn note_attempts(&self, of: &OnBehalf, attempts: Vec<Attempt>) {
         if attempts.is_empty() {
-            return Ok(());
+            return;
         }
         let row = |attempt: Attempt| ModelCall {
             at_ms: attempt.started_ms,
@@ -44,6 +41,11 @@ impl Pipeline {
             ms: attempt.ms,
             error: attempt.error,
         };
-        self.store().add_model_calls(attempts.into_iter().map(row).collect()).await
+        let rows: Vec<ModelCall> = attempts.into_iter().map(row).collect();
+        let calls = rows.len();
+        if let Err(error) = self.store().add_model_calls(rows).await {
+            tracing::error!(%error, calls, trajectory = of.trajectory, "calls of models are not in the ledger");
+            metrics::counter!("recapd_ledger_failures_total").increment(1);
+        }
     }
 }

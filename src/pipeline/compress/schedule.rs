@@ -37,18 +37,21 @@ struct Piece {
 }
 
 impl Pipeline {
-    /// Asks for the next epoch's preparation, if models have something to do on a line of reads.
+    /// Asks for the next epoch's preparation, if models have something to do on a line of reads. Where that fails, the
+    /// next read asks again.
     pub(in crate::pipeline) fn ask_for_history(&self, live: &mut Live, line: &str) {
-        if !live.session.awaits_models(line)
-            || !live.asked.insert((line.to_owned(), live.session.agent_kind(), live.session.prepared_to()))
-        {
+        let wanted = (line.to_owned(), live.session.agent_kind(), live.session.prepared_to());
+        if !live.session.awaits_models(line) || !live.asked.insert(wanted.clone()) {
             return;
         }
         let job = self.job_for(&live.row, Wanted::History(line.to_owned()));
-        let own = self.clone();
+        let (own, id) = (self.clone(), live.row.id.clone());
         self.inner.tasks.spawn(async move {
-            if let Err(error) = own.store().enqueue_job(job).await {
-                tracing::warn!(%error, "the next epoch is not prepared by a model");
+            let Err(error) = own.store().enqueue_job(job).await else { return };
+            tracing::warn!(%error, trajectory = id, "the next epoch is not prepared by a model");
+            if let Some(live) = own.inner.sessions.slot(&id).await.as_mut() {
+                live.asked.remove(&wanted);
+                live.repeats.clear();
             }
         });
     }
@@ -148,7 +151,7 @@ impl Pipeline {
         let guard = cancelled.clone().drop_guard();
         let Product { made, attempts } = piece.work.by(self.compressors(), piece.steered(&cancelled)).await;
         drop(guard);
-        self.note(piece, job, attempts).await?;
+        self.note(piece, job, attempts).await;
         let result = match &made {
             Ok(_) => "made",
             Err(Unmade::Later { .. }) => "later",
@@ -166,14 +169,14 @@ impl Pipeline {
         })
     }
 
-    async fn note(&self, piece: &Piece, job: &Job, attempts: Vec<Attempt>) -> Result<(), Failure> {
+    async fn note(&self, piece: &Piece, job: &Job, attempts: Vec<Attempt>) {
         let of = OnBehalf {
             namespace: piece.row.namespace.clone(),
             agent: piece.row.agent.clone().unwrap_or_default(),
             trajectory: Some(piece.row.id.clone()),
             job: Some(job.id.clone()),
         };
-        Ok(self.note_attempts(&of, attempts).await?)
+        self.note_attempts(&of, attempts).await;
     }
 
     /// Stores what was made with the end of this piece, and gives it to the live trajectory.

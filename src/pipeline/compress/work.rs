@@ -54,7 +54,7 @@ pub(super) fn next_observation(
         Compressor::Llm => compressors.source_tokens(),
         _ => u32::MAX,
     };
-    let work = session.observation_work(most_tokens, read_tokens).into_iter().next()?;
+    let work = session.observation_work(most_tokens, read_tokens)?;
     Some(Work::Condensed(work, held.observation, most_tokens))
 }
 

@@ -55,7 +55,7 @@ impl Pipeline {
         let (mut pasts, bench) = compute(usize::MAX, laid_out).await??;
         let told = join_all(pasts.iter_mut().map(|past| past.tell(self.compressors(), cancelled)));
         let attempts = in_time(self.time_for_models(), cancelled, told).await;
-        self.note_trial(&bench, attempts.into_iter().flatten().collect()).await?;
+        self.note_trial(&bench, attempts.into_iter().flatten().collect()).await;
         compute(usize::MAX, move || {
             let shift = bench.messages.shift;
             let outcomes = pasts.into_iter().map(|past| past.outcome(shift)).collect::<Result<Vec<_>, _>>()?;
@@ -81,7 +81,7 @@ impl Pipeline {
             versions.iter().map(|version| models.condense(&work, (compressor, budget), version, counter, cancelled));
         let mut products = in_time(self.time_for_models(), cancelled, join_all(made)).await;
         let attempts = products.iter_mut().flat_map(|product| std::mem::take(&mut product.attempts)).collect();
-        self.note_trial(&bench, attempts).await?;
+        self.note_trial(&bench, attempts).await;
         compute(usize::MAX, move || {
             let outcomes = versions.iter().zip(products).map(|(version, product)| {
                 let source = bench.observation()?;
@@ -93,7 +93,7 @@ impl Pipeline {
         .await?
     }
 
-    async fn note_trial(&self, bench: &Bench, attempts: Vec<llm::Attempt>) -> Result<(), Failure> {
+    async fn note_trial(&self, bench: &Bench, attempts: Vec<llm::Attempt>) {
         let row = &bench.live.row;
         let of = OnBehalf {
             namespace: row.namespace.clone(),
@@ -101,7 +101,7 @@ impl Pipeline {
             trajectory: Some(row.id.clone()),
             job: None,
         };
-        Ok(self.note_attempts(&of, attempts).await?)
+        self.note_attempts(&of, attempts).await;
     }
 }
 
@@ -172,7 +172,7 @@ fn observation_work(bench: &Bench, most_tokens: u32) -> Result<(ObservationWork,
     let tools = live.row.tools.as_deref();
     let mut session = Session::new(settings(sets, live.counter.clone(), &live.held, tools, Handles::Shown)?);
     session.append(messages.numbered.iter().map(|(_, admitted)| admitted.clone()).collect());
-    let found = session.observation_work(0, most_tokens).into_iter().find(|work| work.original == source.original);
+    let found = session.observation_work_of(source.original, most_tokens);
     let work = found.ok_or_else(|| Failure::field("/observation", "its turn is the task: nothing shortens that"))?;
     Ok((work, source.n))
 }

@@ -11,12 +11,14 @@ macro_rules! shipped {
             [
                 (Kind::Observation, include_str!(concat!("../../../guidelines/", $set, "/observation.md"))),
                 (Kind::History, include_str!(concat!("../../../guidelines/", $set, "/history.md"))),
+                (Kind::Reflect, include_str!(concat!("../../../guidelines/", $set, "/reflect.md"))),
+                (Kind::Curate, include_str!(concat!("../../../guidelines/", $set, "/curate.md"))),
             ],
         )
     };
 }
 
-const SETS: [(&str, [(Kind, &str); 2]); 3] = [shipped!("default"), shipped!("coding"), shipped!("service")];
+const SETS: [(&str, [(Kind, &str); 4]); 3] = [shipped!("default"), shipped!("coding"), shipped!("service")];
 
 /// Returns the shipped guidelines; their paths are those in recapd's source.
 pub(super) fn files() -> Vec<File> {

@@ -11,8 +11,12 @@ use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::{Caller, KeyScope};
 use crate::pipeline::{Pipeline, compute};
 use crate::store::{
-    Lease, PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookError, PlaybookKey, PlaybookNow, PlaybookRow,
+    Lease, PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookError, PlaybookKey, PlaybookLesson, PlaybookNow,
+    PlaybookRow,
 };
+
+/// What is said where a job that a change completes is another runner's by now.
+pub(super) const LEASE_LOST: &str = "the lease of a job was lost";
 
 /// What is to be done to a playbook as it is: pure, for it may be asked more than once.
 pub type Decide = Arc<dyn Fn(&PlaybookNow) -> Result<PlaybookDecision, Refusal> + Send + Sync>;
@@ -81,6 +85,8 @@ pub struct Asked {
     pub accepts: Option<String>,
     /// The job that it completes.
     pub job: Option<Lease>,
+    /// The recorded run that was learned from by it.
+    pub lesson: Option<PlaybookLesson>,
     /// What is to be done.
     pub decide: Decide,
 }
@@ -131,6 +137,7 @@ impl Pipeline {
             accepts: asked.accepts,
             review_id: self.world().new_id(),
             job: asked.job,
+            lesson: asked.lesson,
             decide: asked.decide,
         }
     }
@@ -181,7 +188,7 @@ pub(super) fn of_store<E: Into<Failure>>(error: PlaybookError<E>, key: &Playbook
         PlaybookError::NoReview => Failure::NotFound("such change that waits".to_owned()),
         PlaybookError::NoTrajectory => Failure::NotFound("such trajectory".to_owned()),
         PlaybookError::Version { current } => Failure::Version { current },
-        PlaybookError::LeaseLost => Failure::CutOff("the lease of a job was lost"),
+        PlaybookError::LeaseLost => Failure::CutOff(LEASE_LOST),
         PlaybookError::Fault(Fault::NoVersion(version)) => Refusal::NoVersion(version).into(),
         PlaybookError::Fault(Fault::NoBullet(id)) => Refusal::NoBullet(id).into(),
         PlaybookError::Fault(fault) => Refusal::at(0, fault.to_string()).into(),

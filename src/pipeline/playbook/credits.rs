@@ -58,6 +58,7 @@ impl Pipeline {
             run: None,
             accepts: None,
             job: None,
+            lesson: None,
             decide: Arc::new(move |now| said(&now.row.playbook, &wanted, &feedback)),
         };
         let playbook = self.change_playbook(asked).await?.row.playbook;
@@ -91,6 +92,7 @@ impl Pipeline {
             run: Some(row.id.clone()),
             accepts: None,
             job: None,
+            lesson: None,
             decide: Arc::new(move |now| Ok(concluded(now, &served))),
         };
         let known = match self.change_playbook(asked).await {

@@ -87,6 +87,7 @@ impl Pipeline {
             run: None,
             accepts: None,
             job: None,
+            lesson: None,
             decide: Arc::new(move |now| decide(now, &request, &source, &rules)),
         };
         let changed = self.change_playbook(asked).await?;

@@ -81,6 +81,7 @@ impl Pipeline {
             run: None,
             accepts: Some(id.to_owned()),
             job: None,
+            lesson: None,
             decide: Arc::new(move |now| accepted(now, &rules)),
         };
         let changed = self.change_playbook(asked).await?;
@@ -103,6 +104,7 @@ impl Pipeline {
             run: None,
             accepts: None,
             job: None,
+            lesson: None,
             decide: Arc::new(move |now| match now.row.playbook.version {
                 current if to > current => Err(Refusal::NoVersion(to)),
                 current if to == current => Ok(PlaybookDecision::nothing()),

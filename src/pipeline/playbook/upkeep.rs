@@ -137,6 +137,7 @@ impl Pipeline {
             run: None,
             accepts: None,
             job: None,
+            lesson: None,
             decide: Arc::new(move |now| decide(&now.row)),
         };
         let changed = self.change_playbook(asked).await?;

@@ -14,6 +14,7 @@ use super::super::record::TrajectoryRow;
 use super::super::trajectories::lock_trajectory;
 use super::super::value::values;
 use super::super::writer::Write;
+use super::lessons::{PlaybookLesson, insert_lesson};
 use super::reviews::{PlaybookReview, insert_review, pending_review, settle};
 use super::{
     PlaybookError, PlaybookKey, PlaybookRow, insert_delta, json, log_of, read_delta, read_playbook, select_playbook,
@@ -86,6 +87,8 @@ pub struct PlaybookChange<E> {
     pub review_id: String,
     /// The job that is completed by the change.
     pub job: Option<Lease>,
+    /// The recorded run that was learned from, noted with the change.
+    pub lesson: Option<PlaybookLesson>,
     /// What is to be done to the playbook as it is.
     #[expect(clippy::type_complexity, reason = "a function and its error")]
     pub decide: Arc<dyn Fn(&PlaybookNow) -> Result<PlaybookDecision, E> + Send + Sync>,
@@ -150,6 +153,9 @@ impl<E: Send + 'static> Write for PlaybookChange<E> {
         if let Some(review) = &review {
             settle(conn, &review.id, "accepted", (self.at_ms, &self.actor), Some(row.playbook.version)).await?;
             row.pending = row.pending.saturating_sub(1);
+        }
+        if let Some(lesson) = &self.lesson {
+            insert_lesson(conn, &self.key, lesson, self.at_ms).await?;
         }
         if let Some(job) = &self.job
             && !complete(conn, job, self.at_ms).await?

@@ -80,6 +80,11 @@ impl Endpoint {
         self.play.requests.lock().unwrap().iter().map(|request| source(request).to_owned()).collect()
     }
 
+    /// The bodies of all requests, oldest first.
+    pub fn bodies(&self) -> Vec<Value> {
+        self.play.requests.lock().unwrap().iter().map(|request| request.body.clone()).collect()
+    }
+
     /// How many requests asked for a turn.
     pub fn asked_for(&self, turn: usize) -> usize {
         let label = format!("[{turn}] called ");

@@ -1,7 +1,8 @@
 //! Models in the background: what they make, what becomes of it when they fail, are killed or late.
 
 mod deletion;
-mod endpoint;
+pub mod endpoint;
+mod faults;
 mod kill;
 mod late;
 mod observations;
@@ -106,7 +107,7 @@ impl Bench {
 }
 
 /// The database's address as the configuration has it.
-fn address(bed: &Bed) -> String {
+pub fn address(bed: &Bed) -> String {
     match &bed.url {
         StoreUrl::Sqlite(path) => path.display().to_string(),
         StoreUrl::Postgres(url) => url.clone(),
@@ -135,7 +136,7 @@ async fn made(store: &Store, path: &str, count: usize) -> Vec<Compression> {
 }
 
 /// Looks again and again.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let poll = async {
         loop {
             if let Some(found) = look().await {

@@ -5,6 +5,8 @@ mod deletion;
 mod exchange;
 mod growth;
 mod http;
+mod learning;
+mod recorded;
 mod meaning;
 mod review;
 mod scopes;

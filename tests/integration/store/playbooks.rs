@@ -46,6 +46,7 @@ fn change(name: &str, decide: impl Fn(&PlaybookNow) -> Decided + Send + Sync + '
         accepts: None,
         review_id: "r1".into(),
         job: None,
+        lesson: None,
         decide: Arc::new(decide),
     }
 }
@@ -145,6 +146,7 @@ async fn nothing_of_a_refused_change_is_stored(bed: Bed) {
         accepts: None,
         review_id: "r1".into(),
         job: None,
+        lesson: None,
         decide: Arc::new(|_: &PlaybookNow| Err("no")),
     };
     assert!(matches!(bed.store.change_playbook(refused).await, Err(PlaybookError::Refused("no"))));

@@ -21,11 +21,13 @@ mod account;
 mod serve;
 mod session;
 mod work;
+mod look_back;
 
 pub use account::{RULES, expand_tool};
 pub use admit::{Admitted, Reformatting, addresses, admit};
 pub use epoch::{Cut, EditedMessage, EpochRecord, MOST_ORIGINALS, Section};
 pub use lessons::{LessonBounds, Lessons, PlaybookVersion};
+pub use look_back::LookBack;
 pub use made::{Compression, Condensed, Made, Maker, Scored, Told};
 pub use recap::Handles;
 pub use receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt};

@@ -243,6 +243,7 @@ impl<'a> Planner<'a> {
             rules: &settings.history_rules,
             weights: settings.weights,
             pinned_tokens: share(room, settings.pinned_share).min(target),
+            promised_tokens: share(room, settings.pinned_share.min(LEAST_BLOCK_SHARE) / 2.0).min(target),
             handles: settings.handles,
         };
         let counter = &*settings.counter;
@@ -251,8 +252,15 @@ impl<'a> Planner<'a> {
         };
         let facts_room = wanted(self.request.include.facts, settings.weights.facts_share);
         let recalled_room = wanted(self.request.include.recalled, settings.weights.recalled_share);
-        let recap_target = target - facts_room - recalled_room;
-        let Some(whole) = write_block(&source, &[], recap_target, counter) else { return Vec::new() };
+        let mut rooms = (target - facts_room - recalled_room, facts_room, recalled_room);
+        let mut whole = write_block(&source, &[], rooms.0, counter);
+        if rooms.0 < target && !whole.as_ref().is_some_and(|whole| whole.keeps_promise) {
+            // a person's words come before the tables
+            rooms = (target, 0, 0);
+            whole = write_block(&source, &[], target, counter);
+        }
+        let Some(whole) = whole else { return Vec::new() };
+        let (recap_target, facts_room, recalled_room) = rooms;
         let mut sections = self.keep_prefix(&source, recap_target, &whole, old).unwrap_or(whole.sections);
         let facts = write_facts(&source, &sections, facts_room, counter);
         sections.extend(facts);
@@ -281,6 +289,9 @@ impl<'a> Planner<'a> {
                 break;
             }
             let Some(block) = write_block(source, sections, target, &*self.session.settings.counter) else { break };
+            if !whole.words.iter().all(|words| block.holds(words)) {
+                continue;
+            }
             let lost = 1.0 - block.worth / whole.worth.max(f32::MIN_POSITIVE);
             let gain = self.session.settings.weights.stay * ratio(saved, target) - lost;
             if gain > best.as_ref().map_or(0.0, |(gain, _)| *gain) {

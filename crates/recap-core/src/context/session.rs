@@ -118,7 +118,12 @@ struct Line {
     shown: Shown,
     /// Why the next read begins an epoch, if it must.
     ended: Option<Cause>,
+    /// The newest turn when it was read last.
+    read_at: usize,
 }
+
+/// Turns after which a line that nobody reads counts as given up, while others are read.
+const IDLE_TURNS: usize = 32;
 
 impl Session {
     /// Returns a session without messages.
@@ -240,7 +245,8 @@ impl Session {
         } else {
             None
         };
-        let line = Line { epoch: Arc::new(record), shown: Shown::default(), ended };
+        let read_at = record.began_at as usize;
+        let line = Line { epoch: Arc::new(record), shown: Shown::default(), ended, read_at };
         self.lines.insert(line.epoch.line.clone(), line);
     }
 
@@ -274,9 +280,11 @@ impl Session {
         self.lines.get(line).map(|line| line.epoch.room)
     }
 
-    /// The last turn that the epochs of all lines cover.
+    /// The last turn that the epochs of all lines cover; a line that is no longer read is not waited for.
     pub(super) fn covered_by_all(&self) -> usize {
-        self.lines.values().map(|line| line.epoch.covered).min().unwrap_or(0) as usize
+        let newest = self.lines.values().map(|line| line.read_at).max().unwrap_or(0);
+        let read = self.lines.values().filter(|line| line.read_at.saturating_add(IDLE_TURNS) >= newest);
+        read.map(|line| line.epoch.covered).min().unwrap_or(0) as usize
     }
 
     /// How turns are grouped.
@@ -347,7 +355,7 @@ impl Session {
         let line = self.lines.remove(key);
         let before = line.map(|line| self.shown_before(&line, &epoch, request)).unwrap_or_default();
         let (mut served, shown) = render(self, &epoch, layout, request, &before);
-        self.lines.insert(key.to_owned(), Line { epoch, shown, ended: None });
+        self.lines.insert(key.to_owned(), Line { epoch, shown, ended: None, read_at: self.turns.len() });
         served.new_epoch = stored;
         served
     }

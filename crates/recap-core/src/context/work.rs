@@ -149,17 +149,23 @@ impl Session {
         }
     }
 
-    /// Returns the results of more than `least_tokens` that no epoch covers and no model has shortened.
+    /// Returns the next result of more than `least_tokens` that no epoch covers and no model has shortened.
     #[must_use]
-    pub fn observation_work(&self, least_tokens: u32, most_tokens: u32) -> Vec<ObservationWork> {
-        let from = self.covered_by_all() + 1;
-        (from..self.turns.len()).flat_map(|turn| self.large_results(turn, least_tokens, most_tokens)).collect()
+    pub fn observation_work(&self, least_tokens: u32, most_tokens: u32) -> Option<ObservationWork> {
+        self.large_results(least_tokens).next().map(|large| self.observation_work_on(&large, most_tokens))
+    }
+
+    /// Returns the work on the result with this address, if no epoch covers it and no model has shortened it.
+    #[must_use]
+    pub fn observation_work_of(&self, original: OriginalHash, most_tokens: u32) -> Option<ObservationWork> {
+        let found = self.large_results(0).find(|large| large.original == original)?;
+        Some(self.observation_work_on(&found, most_tokens))
     }
 
     /// Tells whether [`Session::observation_work`] has something to do.
     #[must_use]
     pub fn has_observation_work(&self, least_tokens: u32) -> bool {
-        !self.observation_work(least_tokens, 0).is_empty()
+        self.large_results(least_tokens).next().is_some()
     }
 
     /// The result in a block: a tool's, or the environment's words to an agent whose actions stand in its text.
@@ -256,18 +262,10 @@ impl Session {
     /// A turn as a model reads it.
     fn told_text(&self, turn: usize, most_tokens: u32) -> String {
         let mut out = String::new();
-        let is_exchange = self.turns.get(turn).is_some_and(|turn| turn.kind == TurnKind::Exchange);
-        let is_said = !is_exchange || self.grouping() == AgentKind::Tool;
         let agent = |admitted: &&Admitted| admitted.message.origin == Origin::Agent;
         for admitted in self.turn_messages(turn).iter().filter(agent) {
             for (at, block) in admitted.message.blocks.iter().enumerate() {
-                let (label, text) = match block {
-                    Block::Text(text) if admitted.message.role == Role::Assistant => ("said".to_owned(), text),
-                    Block::Text(text) => (if is_said { "user" } else { "result" }.to_owned(), text),
-                    Block::Call(call) => (format!("called {}", call.name), &call.arguments),
-                    Block::Observation(observation) => ("result".to_owned(), &observation.text),
-                    Block::Image(_) | Block::Thinking(_) | Block::Other(_) => continue,
-                };
+                let Some((label, text)) = self.labelled(turn, admitted, block) else { continue };
                 let served = admitted.reformatted_text(at).unwrap_or(text);
                 let shown = self.within(served, text, most_tokens / ONE_TEXT);
                 let _infallible = writeln!(out, "[{turn}] {label}: {}", shown.trim_end());
@@ -295,32 +293,48 @@ impl Session {
         shorter.map_or_else(|| served.to_owned(), |elided| elided.text)
     }
 
-    fn large_results(&self, turn: usize, least_tokens: u32, most_tokens: u32) -> Vec<ObservationWork> {
-        let messages = self.turn_messages(turn);
-        let calls: Vec<&str> = messages
-            .iter()
-            .filter(|admitted| admitted.message.role == Role::Assistant)
-            .flat_map(|admitted| admitted.message.originals().map(AsRef::as_ref))
-            .collect();
-        let query: String = calls.join("\n").chars().take(QUERY_CHARS).collect();
-        let agent = |admitted: &&Admitted| admitted.message.origin == Origin::Agent && admitted.tokens > least_tokens;
-        let mut found = Vec::new();
-        for admitted in messages.iter().filter(agent) {
-            for at in 0..admitted.message.blocks.len() {
-                let (Some(result), Some(original)) = (self.result_in(turn, admitted, at), admitted.original(at)) else {
-                    continue;
-                };
-                let served = admitted.reformatted_text(at).unwrap_or(result);
-                let source_tokens = self.settings.counter.count(served);
-                if source_tokens > least_tokens && self.made.condensed(original).is_none() {
-                    let source = self.within(served, result, most_tokens);
-                    let (task, query) = (self.task(), query.clone());
-                    found.push(ObservationWork { original, source, source_tokens, task, query });
-                }
-            }
-        }
-        found
+    /// The results of more than `least_tokens` that wait, oldest first; each is looked at only when it is its turn.
+    fn large_results(&self, least_tokens: u32) -> impl Iterator<Item = Large<'_>> {
+        let agent =
+            move |admitted: &&Admitted| admitted.message.origin == Origin::Agent && admitted.tokens > least_tokens;
+        let turns = self.covered_by_all() + 1..self.turns.len();
+        turns
+            .flat_map(move |turn| self.turn_messages(turn).iter().filter(agent).map(move |admitted| (turn, admitted)))
+            .flat_map(|(turn, admitted)| (0..admitted.message.blocks.len()).map(move |at| (turn, admitted, at)))
+            .filter_map(move |(turn, admitted, at)| self.large_result(turn, admitted, at, least_tokens))
     }
+
+    fn large_result<'a>(&self, turn: usize, admitted: &'a Admitted, at: usize, least_tokens: u32) -> Option<Large<'a>> {
+        let (result, original) = (self.result_in(turn, admitted, at)?, admitted.original(at)?);
+        if self.made.condensed(original).is_some() {
+            return None;
+        }
+        let served = admitted.reformatted_text(at).unwrap_or(result);
+        let tokens = self.settings.counter.count(served);
+        (tokens > least_tokens).then_some(Large { turn, original, result, served, tokens })
+    }
+
+    fn observation_work_on(&self, large: &Large<'_>, most_tokens: u32) -> ObservationWork {
+        let messages = self.turn_messages(large.turn).iter();
+        let calls = messages.filter(|admitted| admitted.message.role == Role::Assistant);
+        let calls: Vec<&str> = calls.flat_map(|admitted| admitted.message.originals().map(AsRef::as_ref)).collect();
+        ObservationWork {
+            original: large.original,
+            source: self.within(large.served, large.result, most_tokens),
+            source_tokens: large.tokens,
+            task: self.task(),
+            query: calls.join("\n").chars().take(QUERY_CHARS).collect(),
+        }
+    }
+}
+
+/// A result that waits to be shortened.
+struct Large<'a> {
+    turn: usize,
+    original: OriginalHash,
+    result: &'a str,
+    served: &'a str,
+    tokens: u32,
 }
 
 fn number(turn: usize) -> u32 {

@@ -1,5 +1,5 @@
 //! The playbook: an evolving list of lessons, changed item by item and never rewritten whole (ACE,
-//! arXiv 2510.04618, section 3). Imports `tokens` and `trajectory`.
+//! arXiv 2510.04618, section 3). Imports `prompt`, `tokens` and `trajectory`.
 //!
 //! A [`Playbook`] is what its log of [`Delta`]s makes of nothing: [`replay`] proves it. All of it is pure; the daemon
 //! brings texts, times and who says so.
@@ -20,6 +20,8 @@ mod duplicates;
 mod growth;
 mod relevance;
 mod excerpt;
+pub mod guard;
+pub mod learn;
 pub mod interchange;
 #[cfg(feature = "testing")]
 pub mod generate;

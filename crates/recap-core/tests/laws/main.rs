@@ -12,10 +12,12 @@
 mod budget;
 mod interchange;
 mod lessons;
+mod interchange;
 mod makers;
 mod models;
 mod pieces;
 mod pinned;
 mod playbook;
 mod prefix;
+mod work;
 mod world;

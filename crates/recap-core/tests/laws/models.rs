@@ -23,7 +23,7 @@ pub fn prepare(session: &mut Session, request: &ContextRequest, counter: &Counte
         let told = Told { turns, agent_kind, text: text.into(), tokens, by: maker() };
         assert!(session.take(Compression::Told(told)), "the recap of {turns:?} is refused");
     }
-    for work in session.observation_work(LEAST, MOST) {
+    while let Some(work) = session.observation_work(LEAST, MOST) {
         let text = first_words(&work.source, work.source_tokens);
         let tokens = counter.count(&text);
         let made = Condensed { original: work.original, text: text.into(), tokens, by: maker() };

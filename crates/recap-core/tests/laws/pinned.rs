@@ -1,10 +1,13 @@
 //! Laws 8 and 10: what is pinned stands, what recapd wrote is no evidence.
 
 use proptest::prelude::*;
-use recap_core::context::{ContextRequest, Include, PieceKind, Reformatting, Served, Session, admit};
+use recap_core::context::{
+    ContextRequest, HistoryBy, Include, PieceKind, Prepares, Reformatting, Served, Session, Settings, admit,
+};
 use recap_core::trajectory::{Block, Message, Origin, OutFormat, TurnKind, WireFormat};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::models::{LEAST, prepare};
 use crate::world::{case, cases, cheap, message, settings, words_of};
 
 proptest! {
@@ -38,14 +41,19 @@ proptest! {
             let Some(epoch) = &served.new_epoch else { return Ok(()) };
             if epoch.sections.is_empty() { return Ok(()) }
             let words = words_of(&served);
-            // half of the share, less what headings take at most
+            // half of the share, less what headings and the frame take at most
             let mut left = f64::from(epoch.room) * share.min(0.25) / 2.0 - 130.0;
             let turns = answer.world.turns();
             for turn in turns.iter().take(epoch.covered as usize + 1).skip(1).rev() {
                 let pinned = turn.messages.clone().filter(|at| turn.kind == TurnKind::Said || case.pins.contains(at));
-                let said: Vec<String> = pinned.flat_map(|at| texts(&answer.world.messages[at])).collect();
-                if said.is_empty() { continue }
-                left -= 80.0 + said.iter().map(|text| f64::from(counter.count(text)) + 1.0).sum::<f64>();
+                let pinned: Vec<&Message> = pinned.map(|at| &answer.world.messages[at]).collect();
+                let said: Vec<String> = pinned.iter().flat_map(|message| texts(message)).collect();
+                // all of a pinned message stands, so the arguments of its calls take room too
+                let calls = pinned.iter().flat_map(|message| message.calls()).map(|call| call.arguments.as_ref());
+                let tokens = |text: &str| f64::from(counter.count(text)) + 1.0;
+                let tokens: f64 = said.iter().map(String::as_str).chain(calls).map(tokens).sum();
+                if tokens < 1.0 { continue }
+                left -= 80.0 + tokens;
                 if left < 0.0 { break }
                 for text in said {
                     prop_assert!(words.contains(text.trim()), "{text:?} is not in {words}");
@@ -154,41 +162,77 @@ fn law_8_what_is_pinned_later_stands_from_the_next_epoch_on() {
     assert!(!words_of(&session.compact(&request).unwrap()).contains(kept));
 }
 
-#[test]
-fn law_8_what_stays_of_a_recap_crowds_out_no_words_of_a_person() {
-    for budget in (900..1800).step_by(20) {
-        let wish =
-            "Whatever you find, tell me which of the files you did not open, and why you left them aside. ".repeat(2);
-        let served = served_with_a_wish(budget, &wish);
-        let epoch = served.new_epoch.as_ref().unwrap();
-        assert!(epoch.cause == "room" && epoch.covered >= 4, "{epoch:?}");
-        assert!(words_of(&served).contains(wish.trim()), "at {budget}: {}", words_of(&served));
+/// An agent that a person speaks to between large results.
+struct Errand {
+    budget: u32,
+    /// The turn in which the person speaks.
+    said_in: u32,
+    /// How many sentences the person says: less than an eighth of the room holds, with what stands around them.
+    sentences: usize,
+    /// Rows of each result.
+    rows: [u32; 9],
+}
+
+const ERRANDS: [Errand; 4] = [
+    Errand { budget: 3_695, said_in: 4, sentences: 24, rows: [148, 107, 125, 103, 96, 180, 9, 16, 12] },
+    Errand { budget: 5_616, said_in: 5, sentences: 48, rows: [172, 78, 179, 125, 193, 153, 182, 90, 126] },
+    Errand { budget: 3_202, said_in: 4, sentences: 18, rows: [180, 107, 99, 127, 130, 54, 153, 154, 144] },
+    Errand { budget: 2_203, said_in: 3, sentences: 5, rows: [154, 25, 173, 171, 171, 80, 40, 8, 157] },
+];
+
+impl Errand {
+    fn said(&self) -> String {
+        "Ship it all to 17 Elm Road. ".repeat(self.sentences).trim_end().to_owned()
+    }
+
+    fn natives(&self) -> Vec<Value> {
+        let mut natives = vec![json!({"role": "user", "content": "Send the parcel."})];
+        for (step, rows) in (1..).zip(self.rows) {
+            if step == self.said_in {
+                natives.push(json!({"role": "user", "content": self.said()}));
+            }
+            let id = format!("c{step}");
+            let call = json!({"type": "tool_use", "id": id, "name": "look", "input": {"page": step}});
+            natives.push(json!({"role": "assistant", "content": [call]}));
+            let row = |row: u32| {
+                let (weight, lot) = (row * 37, row * step * 101);
+                format!("ORD-{step}{row:03} weighs {weight} g, shelf /stock/{step}/{row}.bin, lot {lot}")
+            };
+            let rows: Vec<String> = (0..rows).map(row).collect();
+            let result = json!({"type": "tool_result", "tool_use_id": id, "content": rows.join("\n")});
+            natives.push(json!({"role": "user", "content": [result]}));
+        }
+        natives
     }
 }
 
-/// The second epoch of a run in which a person speaks between two rows of large results. What was served is kept
-/// wherever that can be done.
-fn served_with_a_wish(budget: u32, wish: &str) -> Served {
+#[test]
+fn law_8_neither_kept_sections_nor_models_nor_tables_crowd_words_out() {
     let counter = cheap();
-    let mut settings = settings(&counter);
-    settings.weights.stay = 100.0;
-    let mut session = Session::new(settings);
-    let request =
-        ContextRequest { budget, reserve: 0, format: OutFormat::OpenAi, query: None, include: Include::default() };
-    let say = |session: &mut Session, native: serde_json::Value| {
-        session.append(vec![admit(message(WireFormat::OpenAi, &native), &*counter, Reformatting::On)]);
-    };
-    let look = |session: &mut Session, at: u32| {
-        let log: Vec<String> =
-            (0..40).map(|n| format!("src/of{at}_{n}.rs:{n}: took {} ms", n * 7919 % 1000 + at)).collect();
-        let call = json!({"id": format!("c{at}"), "type": "function", "function": {"name": "look", "arguments": "{}"}});
-        say(session, json!({"role": "assistant", "content": null, "tool_calls": [call]}));
-        say(session, json!({"role": "tool", "tool_call_id": format!("c{at}"), "content": log.join("\n")}));
-    };
-    say(&mut session, json!({"role": "user", "content": "Find it."}));
-    (0..6).for_each(|at| look(&mut session, at));
-    session.serve(&request).unwrap();
-    say(&mut session, json!({"role": "user", "content": wish}));
-    (6..9).for_each(|at| look(&mut session, at));
-    session.serve(&request).unwrap()
+    let told = Prepares { observations: true, history: HistoryBy::Told { least_tokens: LEAST } };
+    let modes = [(Prepares::default(), false), (told, false), (told, true)];
+    for (errand, (prepares, facts)) in ERRANDS.iter().flat_map(|errand| modes.map(|mode| (errand, mode))) {
+        let mut session = Session::new(Settings { prepares, ..settings(&counter) });
+        let request = ContextRequest {
+            budget: errand.budget,
+            reserve: 0,
+            format: OutFormat::Anthropic,
+            query: None,
+            include: Include { playbook: false, facts, recalled: facts },
+        };
+        let said = errand.said();
+        for native in errand.natives() {
+            session.append(vec![admit(message(WireFormat::Anthropic, &native), &*counter, Reformatting::On)]);
+            if prepares != Prepares::default() {
+                prepare(&mut session, &request, &counter);
+            }
+            let Ok(served) = session.serve(&request) else { continue };
+            let Some(epoch) = served.new_epoch.as_ref().filter(|epoch| epoch.covered >= errand.said_in) else {
+                continue;
+            };
+            let words = words_of(&served);
+            assert!(words.contains(&said), "epoch {} in a budget of {}: {words}", epoch.n, errand.budget);
+        }
+        assert!(session.serve(&request).is_ok_and(|served| words_of(&served).contains(&said)));
+    }
 }

@@ -69,7 +69,7 @@ pub static FAMILIES: [Family; 6] = [
     Family {
         form: "visit",
         field: "date",
-        rule: "must be written day.month.year with two digits each for day and month: 6 May 2019 is written 06.05.2019",
+        rule: "must be written DD.MM.YYYY, in digits alone",
         copied: &["visitor"],
         make: visit,
     },
@@ -90,7 +90,7 @@ pub static FAMILIES: [Family; 6] = [
     Family {
         form: "badge",
         field: "holder",
-        rule: "must begin with the surname, then a comma and the first name: Ann Lee is written Lee, Ann",
+        rule: "must be the surname, then a comma, then the first name",
         copied: &["floor"],
         make: badge,
     },

@@ -11,9 +11,10 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
+pub use crate::prompt::Prompt;
 pub use accept::{Rejection, Terms, Written, accept};
 pub use grounds::Grounds;
-pub use prompt::{Input, Prompt, prompt};
+pub use prompt::{Input, prompt};
 
 /// A headed section that a reply must have.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,9 @@
 //! What a model is asked: the guideline's words and recapd's own rules to the system, the data to the user.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value, json};
 
 use super::Part;
+use crate::prompt::{Prompt, tagged};
 
 /// What a model is to compress.
 #[derive(Debug, Clone, Copy)]
@@ -23,17 +22,6 @@ pub struct Input<'a> {
     pub source: &'a str,
     /// Most tokens of the reply's sections together.
     pub most_tokens: u32,
-}
-
-/// What is sent to a model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prompt {
-    /// The system prompt.
-    pub system: String,
-    /// The user message.
-    pub user: String,
-    /// The JSON schema of the reply: an object with a list of strings for each section.
-    pub schema: Value,
 }
 
 /// Tokens of an item, about, and the items that a section may have at least and at most. Small models write until they are
@@ -56,16 +44,8 @@ pub fn prompt(input: &Input<'_>) -> Prompt {
         names.join(", "),
         input.most_tokens
     );
-    let mut user = String::new();
-    for (tag, text) in
-        [("task", input.task), ("earlier", input.previous), ("now", input.query), ("source", input.source)]
-    {
-        if !text.trim().is_empty() {
-            // data cannot close its own tag
-            let inside = text.trim_end().replace(&format!("</{tag}"), &format!("< /{tag}"));
-            let _infallible = writeln!(user, "<{tag}>\n{inside}\n</{tag}>");
-        }
-    }
+    let mut user =
+        tagged(&[("task", input.task), ("earlier", input.previous), ("now", input.query), ("source", input.source)]);
     user.push_str("Compress what stands in <source>.");
     let parts = u32::try_from(names.len()).unwrap_or(u32::MAX).max(1);
     let items = (input.most_tokens / parts / ITEM_TOKENS).clamp(LEAST_ITEMS, MOST_ITEMS);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Part, Rejection};
+use crate::prompt::unfenced;
 
 /// The items of each section, in the guideline's order.
 pub type Sections = Vec<Vec<String>>;
@@ -12,7 +13,7 @@ pub type Sections = Vec<Vec<String>>;
 /// # Errors
 /// [`Rejection::Empty`], [`Rejection::Garbage`], [`Rejection::MissingSection`].
 pub fn read(reply: &str, parts: &[Part]) -> Result<Sections, Rejection> {
-    let text = unfenced(reply.trim());
+    let text = unfenced(reply);
     if text.is_empty() {
         return Err(Rejection::Empty);
     }
@@ -22,12 +23,6 @@ pub fn read(reply: &str, parts: &[Part]) -> Result<Sections, Rejection> {
         Err(_) => from_text(text, parts)?,
     };
     if sections.iter().all(Vec::is_empty) { Err(Rejection::Empty) } else { Ok(sections) }
-}
-
-fn unfenced(text: &str) -> &str {
-    let Some(rest) = text.strip_prefix("```") else { return text };
-    let body = rest.split_once('\n').map_or("", |(_, body)| body);
-    body.rsplit_once("```").map_or(body, |(body, _)| body).trim()
 }
 
 fn from_json(value: &Value, parts: &[Part]) -> Result<Sections, Rejection> {

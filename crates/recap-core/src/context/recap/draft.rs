@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::RecapSource;
 use crate::compress::select::{Item, Weighing, select};
@@ -25,6 +26,8 @@ pub struct Choice<'a> {
     origins: Vec<Origin>,
     forced: Vec<usize>,
     whole: HashSet<(usize, u32)>,
+    /// Those of `whole` that stand before anything else.
+    promised: Vec<(usize, u32)>,
     worths: &'a FactWorths<'a>,
     weighing: Weighing,
 }
@@ -55,14 +58,17 @@ impl<'a> Choice<'a> {
             origins: Vec::new(),
             forced: Vec::new(),
             whole: HashSet::new(),
+            promised: Vec::new(),
             worths,
             weighing: Weighing { repeat: weights.again, density: weights.density },
         };
         let mut pinned_left = source.pinned_tokens;
+        let mut promised_left = Some(source.promised_tokens);
         // newest first, so that a full share of pinned words leaves out the oldest
         for (at, turn) in turns.iter().enumerate().rev() {
             choice.push_turn(source, at, turn);
             let kept = fitting(turn, &mut pinned_left);
+            choice.promise(at, turn, &kept, &mut promised_left);
             choice.keep_whole(at, turn, kept);
         }
         choice
@@ -108,6 +114,18 @@ impl<'a> Choice<'a> {
                 parent: Some(line.parent.map_or(headline, |parent| headline + 1 + parent)),
             });
             self.origins.push(Origin::Line(at, number));
+        }
+    }
+
+    /// Promises words of a turn, the newest first, until one takes more than what is left for that.
+    fn promise(&mut self, at: usize, turn: &TurnDigest, kept: &[(u32, &Verbatim)], left: &mut Option<u32>) {
+        let mut opening = turn.headline.tokens + TURN_TOKENS + MARKER_TOKENS;
+        for (source, verbatim) in kept {
+            *left = left.and_then(|left| left.checked_sub(verbatim.tokens + std::mem::take(&mut opening)));
+            if left.is_none() {
+                return;
+            }
+            self.promised.push((at, *source));
         }
     }
 
@@ -174,10 +192,15 @@ impl<'a> Draft<'a> {
         found.filter(|_| self.choice.whole.contains(&(at, source)) && self.chosen.contains_key(&at))
     }
 
-    /// Tells whether all words that may stand whole do: a target can be too small for them.
+    /// Returns the words that stand whole.
+    pub fn words(&self) -> impl Iterator<Item = &'a Arc<str>> {
+        self.choice.whole.iter().filter_map(|&(at, source)| self.whole(at, source)).map(|verbatim| &verbatim.text)
+    }
+
+    /// Tells whether all words stand whole that have to stand before anything else.
     #[must_use]
-    pub fn holds_pinned(&self) -> bool {
-        self.choice.whole.iter().all(|(at, _)| self.chosen.contains_key(at))
+    pub fn keeps_promise(&self) -> bool {
+        self.choice.promised.iter().all(|&(at, source)| self.whole(at, source).is_some())
     }
 
     /// Returns the end of a run of turns from `start` whose chosen lines take about `size` tokens; a rest of less than

@@ -10,6 +10,7 @@ mod excerpts;
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::digest::{Digest, TurnDigest};
 use super::epoch::{MOST_ORIGINALS, Section};
@@ -46,6 +47,8 @@ pub struct RecapSource<'a> {
     pub weights: Weights,
     /// Most tokens of user's words kept verbatim.
     pub pinned_tokens: u32,
+    /// Tokens of user's words that stand before anything else: models' recaps and kept sections give way to them.
+    pub promised_tokens: u32,
     /// Whether what is cut can be read back.
     pub handles: Handles,
 }
@@ -65,6 +68,18 @@ pub struct Block {
     pub sections: Vec<Section>,
     /// What it is worth: by this drafts of one moment compare.
     pub worth: f32,
+    /// A person's words that stand whole in the new sections.
+    pub words: Vec<Arc<str>>,
+    /// Whether all words stand that come before anything else.
+    pub keeps_promise: bool,
+}
+
+impl Block {
+    /// Tells whether words stand in one of the sections.
+    #[must_use]
+    pub fn holds(&self, words: &str) -> bool {
+        self.sections.iter().any(|section| section.text.contains(words.trim_end()))
+    }
 }
 
 /// Sections that a block rewritten as a whole is cut into.
@@ -78,6 +93,8 @@ const TRIES: u32 = 8;
 
 /// Writes the block for turns `1..=covered` in at most `target` tokens, framing included, `kept` being the sections that
 /// stay. `None` if nothing is covered or there is no room for what has to be written.
+///
+/// The oldest recaps by models are left out where a person's words would find no room beside them.
 #[must_use]
 pub fn write_block(
     source: &RecapSource<'_>,
@@ -85,16 +102,36 @@ pub fn write_block(
     target: u32,
     counter: &dyn TokenCounter,
 ) -> Option<Block> {
+    let until = kept.last().map_or(0, |section| section.turns[1]);
+    let mut told = told_within(source, until, target);
+    loop {
+        let block = write_beside(source, kept, told, target, counter);
+        match told.split_first() {
+            Some((_, newer)) if !block.as_ref().is_some_and(|block| block.keeps_promise) => told = newer,
+            _ => return block,
+        }
+    }
+}
+
+/// Writes the block with these recaps by models.
+fn write_beside(
+    source: &RecapSource<'_>,
+    kept: &[Section],
+    told: &[Told],
+    target: u32,
+    counter: &dyn TokenCounter,
+) -> Option<Block> {
     let turns = source.digest.up_to(source.covered);
     let until = kept.last().map_or(0, |section| section.turns[1]);
     let (_, fresh) = turns.split_at(turns.partition_point(|turn| turn.turn <= until));
-    let told = told_within(source, until, target);
     let mut facts = facts_in(kept.iter().map(|section| section.text.as_ref()));
     facts.extend(facts_in(told.iter().map(|told| told.text.as_ref())));
     let held = Held { facts, until };
     let worths = FactWorths::new(source, turns, &held);
     if fresh.is_empty() {
-        return extended(kept, source.covered).map(|sections| Block { sections, worth: worths.held_worth() });
+        let worth = worths.held_worth();
+        let block = |sections| Block { sections, worth, words: Vec::new(), keeps_promise: true };
+        return extended(kept, source.covered).map(block);
     }
     let room = target.checked_sub(kept.iter().map(|section| section.tokens).sum())?;
     let told_tokens: u32 = told.iter().map(|told| told.tokens + TOLD_TOKENS).sum();
@@ -102,18 +139,18 @@ pub fn write_block(
     let choice = Choice::new(source, fresh, &worths);
     for _ in 0..TRIES {
         let draft = choice.select(aim);
-        // what stays must not crowd out newer words that are pinned (law 8)
-        if !kept.is_empty() && !draft.holds_pinned() {
-            return None;
-        }
         let new = sections(source, &draft, &Cutting { size: target / SECTIONS, until, told }, counter);
         if !kept.is_empty() && !new.iter().all(is_smaller) {
             return None;
         }
         let tokens: u32 = new.iter().map(|section| section.tokens).sum();
         if tokens <= room {
-            let worth = worths.held_worth() + draft.worth();
-            return Some(Block { sections: kept.iter().cloned().chain(new).collect(), worth });
+            return Some(Block {
+                sections: kept.iter().cloned().chain(new).collect(),
+                worth: worths.held_worth() + draft.worth(),
+                words: draft.words().cloned().collect(),
+                keeps_promise: draft.keeps_promise(),
+            });
         }
         aim = aim.checked_sub((tokens - room) + aim / 50 + 1)?;
     }

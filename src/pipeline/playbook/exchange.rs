@@ -59,6 +59,7 @@ impl Pipeline {
             run: None,
             accepts: None,
             job: None,
+            lesson: None,
             decide: Arc::new(move |now| adopted(&held, &now.row.playbook)),
         };
         let changed = self.change_playbook(asked).await?;

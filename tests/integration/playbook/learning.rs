@@ -39,7 +39,7 @@ pub fn teacher(reflection: Value, operations: Value) -> impl Fn(&Request) -> Ste
     }
 }
 
-fn plain() -> impl Fn(&Request) -> Step + Send + Sync + 'static {
+pub fn plain() -> impl Fn(&Request) -> Step + Send + Sync + 'static {
     teacher(reflection("Refunds need a return.", &json!([])), json!([operation("add", "", LESSON)]))
 }
 
@@ -55,12 +55,12 @@ pub fn run_with(result: &str) -> Vec<Value> {
     ]
 }
 
-async fn start(endpoint: &Endpoint, values: &[(&str, &str)]) -> TestApp {
+pub async fn start(endpoint: &Endpoint, values: &[(&str, &str)]) -> TestApp {
     let own = [("llm.base_url", endpoint.base_url.as_str()), ("llm.model", "m")];
     TestApp::start_with(&[&own, values].concat()).await
 }
 
-async fn ended_run(app: &TestApp, fields: &Value, result: &str, outcome: &Value) -> String {
+pub async fn ended_run(app: &TestApp, fields: &Value, result: &str, outcome: &Value) -> String {
     let path = app.trajectory(fields).await;
     app.append(&path, &run_with(result)).await;
     app.post(&format!("{path}/outcome"), outcome).await.ok();
@@ -71,11 +71,11 @@ async fn jobs(app: &TestApp) -> Vec<Value> {
     app.get("/v1/jobs").await.ok()["jobs"].as_array().unwrap().clone()
 }
 
-async fn quiet(app: &TestApp) {
+pub async fn quiet(app: &TestApp) {
     until("the jobs end", async || jobs(app).await.is_empty().then_some(())).await;
 }
 
-fn failed() -> Value {
+pub fn failed() -> Value {
     json!({ "status": "failure", "score": 0.25, "feedback": "It should have asked for a return." })
 }
 

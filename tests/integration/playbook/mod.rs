@@ -5,6 +5,7 @@ mod deletion;
 mod exchange;
 mod growth;
 mod http;
+mod learned;
 mod learning;
 mod recorded;
 mod meaning;

@@ -12,7 +12,7 @@
 mod budget;
 mod interchange;
 mod lessons;
-mod interchange;
+mod look_back;
 mod makers;
 mod models;
 mod pieces;

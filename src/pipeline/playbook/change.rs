@@ -110,7 +110,15 @@ impl Pipeline {
             own.inner.playbooks.put(&changed.row).await?;
             Ok(changed)
         });
-        let changed = done.await.inspect_err(count_refusal)?;
+        let changed = match done.await {
+            Ok(changed) => changed,
+            // An outcome of a run whose playbook was never made is no refusal.
+            Err(failure @ Failure::NotFound(_)) if kind == ChangeKind::Outcome => return Err(failure),
+            Err(failure) => {
+                count_refusal(&failure);
+                return Err(failure);
+            }
+        };
         if changed.applied.is_some() {
             metrics::counter!("recapd_playbook_deltas_total", "source" => kind.name()).increment(1);
         }

@@ -224,6 +224,11 @@ impl Pipeline {
             let report = done.map_err(|error| Failure::of_change(error, &id))?;
             own.inner.sessions.give_back(&id, slot);
             own.reshelve(&report.playbooks).await?;
+            for ended in &report.ended {
+                let mut slot = own.inner.sessions.slot(ended).await;
+                *slot = None;
+                own.inner.sessions.give_back(ended, slot);
+            }
             own.events().tell(&id, Event::Deleted);
             let detail = serde_json::to_value(&report).unwrap_or(Value::Null);
             own.audit(&caller, Some(&record.namespace), "trajectory.delete", &id, detail).await?;

@@ -1,5 +1,7 @@
 //! Deletion of a trajectory with everything derived from it (law 11).
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::Store;
@@ -41,6 +43,11 @@ pub struct DeletionReport {
     pub playbook_operations: u64,
     /// Changes of playbooks that came from it and waited for review or had it.
     pub reviews: u64,
+    /// Epochs of other trajectories that showed lessons which are gone; they end.
+    pub playbook_excerpts: u64,
+    /// The trajectories of those epochs.
+    #[serde(skip)]
+    pub ended: BTreeSet<String>,
     /// The playbooks that named it.
     #[serde(skip)]
     pub playbooks: Vec<PlaybookKey>,
@@ -87,6 +94,8 @@ impl Write for Delete {
         let forgotten = forget_in_playbooks(conn, id, (self.at_ms, &self.by)).await?;
         report.playbook_operations = forgotten.operations;
         report.reviews = forgotten.reviews;
+        report.playbook_excerpts = forgotten.excerpts;
+        report.ended = forgotten.trajectories;
         report.playbooks = forgotten.playbooks;
         conn.execute("DELETE FROM trajectories WHERE id = $1", values![id]).await?;
         conn.delete_by_number(dialect::forget_words(conn), &own).await?;

@@ -5,6 +5,7 @@
 
 mod change;
 mod check;
+mod excerpts;
 mod forget;
 mod lessons;
 mod list;

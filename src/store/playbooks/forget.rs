@@ -1,13 +1,14 @@
 //! What playbooks hold of a trajectory, erased with it (law 11).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use recap_core::playbook::{Delta, Operation, Origin, Source, forgotten};
+use recap_core::playbook::{BulletId, Delta, Operation, Origin, Source, forgotten};
 
 use super::super::engine::Conn;
 use super::super::error::StoreError;
 use super::super::value::values;
 use super::change::lock_playbook;
+use super::excerpts::forget_in_epochs;
 use super::reviews::Record;
 use super::{PlaybookKey, insert_delta, json, log_of, reverts_to, write_state};
 
@@ -18,8 +19,12 @@ pub(in super::super) struct Forgotten {
     pub(in super::super) operations: u64,
     /// Changes that waited or were decided.
     pub(in super::super) reviews: u64,
+    /// Epochs of other trajectories that showed words which are gone.
+    pub(in super::super) excerpts: u64,
     /// The playbooks that have a new version.
     pub(in super::super) playbooks: Vec<PlaybookKey>,
+    /// The trajectories of those epochs.
+    pub(in super::super) trajectories: BTreeSet<String>,
 }
 
 /// Takes a trajectory out of every log, state and waiting change. Each playbook that named it gets a new version.
@@ -33,7 +38,11 @@ pub(in super::super) async fn forget_in_playbooks(
     let mut report = Forgotten::default();
     for row in rows {
         let key = PlaybookKey { namespace: row.text(0)?, name: row.text(1)? };
-        report.operations += forget_in_log(conn, &key, trajectory, (at_ms, by)).await?;
+        let (operations, erased) = forget_in_log(conn, &key, trajectory, (at_ms, by)).await?;
+        let (excerpts, trajectories) = forget_in_epochs(conn, &key, &erased).await?;
+        report.operations += operations;
+        report.excerpts += excerpts;
+        report.trajectories.extend(trajectories);
         report.reviews += forget_in_reviews(conn, &key, trajectory).await?;
         report.playbooks.push(key);
     }
@@ -41,12 +50,13 @@ pub(in super::super) async fn forget_in_playbooks(
     Ok(report)
 }
 
+/// Returns how many operations are left out, and the bullets that are gone or have other words.
 async fn forget_in_log(
     conn: &mut Conn,
     key: &PlaybookKey,
     trajectory: &str,
     (at_ms, by): (i64, &str),
-) -> Result<u64, StoreError> {
+) -> Result<(u64, BTreeSet<BulletId>), StoreError> {
     let row = lock_playbook(conn, key).await?.ok_or(StoreError::Unreadable("a mention of no playbook"))?;
     let log = log_of(conn, key, None).await?;
     let (clean, mut playbook, left_out) = forgotten(&log, trajectory);
@@ -61,7 +71,8 @@ async fn forget_in_log(
     playbook.version = delta.version;
     insert_delta(conn, key, &delta).await?;
     write_state(conn, key, &playbook, at_ms).await?;
-    Ok(left_out as u64)
+    let changed = row.playbook.revisions(&playbook).into_iter().filter(|revision| revision.before.is_some());
+    Ok((left_out as u64, changed.map(|revision| revision.id).collect()))
 }
 
 /// Makes the stored log that of `clean`.

@@ -6,6 +6,28 @@ use super::{SUPPORT, add, apply, contents, get};
 use crate::app::TestApp;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn law_11_no_other_run_shows_what_came_from_a_deleted_one() {
+    let app = TestApp::start().await;
+    let run = app.trajectory(&json!({ "id": "run", "playbook": "support" })).await;
+    let lesson = json!({ "operations": [add("the secret 4711")], "source": { "name": "notes", "trajectory": "run" } });
+    app.post(&format!("{SUPPORT}/deltas"), &lesson).await.ok();
+    apply(&app, json!([add("stays")])).await;
+    let other = app.trajectory(&json!({ "id": "other", "playbook": "support", "budget": 2000 })).await;
+    let said = json!({ "messages": [{ "role": "user", "content": "Look for it." }] });
+    app.post(&format!("{other}/messages"), &said).await.ok();
+    let context = async |app: &TestApp| app.get(&format!("{other}/context")).await.ok();
+    assert!(context(&app).await.to_string().contains("4711"));
+    let report = app.delete(&run).await.ok();
+    assert_eq!(report["playbook_excerpts"], 1);
+    let epochs = app.get(&format!("{other}/epochs/0")).await;
+    assert!(!epochs.text().contains("4711"), "{}", epochs.text());
+    let app = app.restart().await;
+    let after = context(&app).await;
+    assert_eq!(after["epoch"], 1);
+    assert!(!after.to_string().contains("4711") && after.to_string().contains("stays"), "{after}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn law_11_what_came_from_a_deleted_run_goes() {
     let app = TestApp::start().await;
     let run = app.trajectory(&json!({ "id": "run", "playbook": "support" })).await;

@@ -1,0 +1,57 @@
+//! Excerpts of playbooks in the epochs of trajectories, taken out where words that they show were erased (law 11).
+
+use std::collections::BTreeSet;
+
+use recap_core::playbook::BulletId;
+use serde_json::Value as Json;
+
+use super::super::engine::Conn;
+use super::super::error::StoreError;
+use super::super::value::values;
+use super::PlaybookKey;
+
+/// The kind of an epoch's sections that are an excerpt of a playbook.
+const KIND: &str = "playbook";
+
+/// Takes excerpts with one of these bullets out of the epochs of all trajectories that the playbook is served to. Such an
+/// epoch has no maker any more: the next read ends it. Returns how many epochs that were, and the trajectories.
+pub(super) async fn forget_in_epochs(
+    conn: &mut Conn,
+    key: &PlaybookKey,
+    erased: &BTreeSet<BulletId>,
+) -> Result<(u64, BTreeSet<String>), StoreError> {
+    let sql = "SELECT e.trajectory_id, e.line, e.n, e.record FROM epochs e JOIN trajectories t ON t.id = e.trajectory_id \
+               WHERE t.namespace = $1 AND t.playbook = $2 AND e.record LIKE '%\"bullets\"%'";
+    let (mut epochs, mut trajectories) = (0, BTreeSet::new());
+    for row in conn.rows(sql, key.bound()).await? {
+        let mut record = serde_json::from_str(&row.text(3)?).map_err(|_| StoreError::Unreadable("an epoch"))?;
+        if take_out(&mut record, erased) {
+            let trajectory = row.text(0)?;
+            let sql = "UPDATE epochs SET record = $4 WHERE trajectory_id = $1 AND line = $2 AND n = $3";
+            let bound = values![trajectory.as_str(), row.text(1)?, row.count(2)?, record.to_string()];
+            epochs += conn.execute(sql, bound).await?;
+            trajectories.insert(trajectory);
+        }
+    }
+    for trajectory in &trajectories {
+        // Other daemons load it anew.
+        let sql = "UPDATE trajectories SET version = version + 1 WHERE id = $1";
+        conn.execute(sql, values![trajectory.as_str()]).await?;
+    }
+    Ok((epochs, trajectories))
+}
+
+fn take_out(record: &mut Json, erased: &BTreeSet<BulletId>) -> bool {
+    let shows = |section: &Json| {
+        let mut bullets = section["bullets"].as_array().into_iter().flatten().filter_map(Json::as_str);
+        section["kind"] == KIND && bullets.any(|id| id.parse().is_ok_and(|id: BulletId| erased.contains(&id)))
+    };
+    let Some(sections) = record.get_mut("sections").and_then(Json::as_array_mut) else { return false };
+    let before = sections.len();
+    sections.retain(|section| !shows(section));
+    let changed = sections.len() < before;
+    if changed && let Some(maker) = record.get_mut("maker") {
+        *maker = Json::String(String::new());
+    }
+    changed
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::bert::{CrossEncoder, SentenceEncoder};
 use crate::extract::score_units;
-use crate::{Health, ModelError, ModelThread};
+use crate::{ModelError, ModelThread};
 
 /// A cross-encoder on its thread. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -116,9 +116,39 @@ impl Encoder {
     }
 }
 
-/// What both handles tell about their model.
+/// What every handle tells about its model's thread.
+macro_rules! tells_about_its_thread {
+    ($handle:ty) => {
+        impl $handle {
+            /// Returns the model's state, without waiting.
+            #[must_use]
+            pub fn health(&self) -> $crate::Health {
+                self.thread.health()
+            }
+
+            /// Waits until the model is loaded.
+            ///
+            /// # Errors
+            ///
+            /// As [`ModelThread::ready`].
+            pub async fn ready(&self) -> Result<(), $crate::ModelError> {
+                self.thread.ready().await
+            }
+
+            /// Ends the model's thread and waits until it has ended: see [`ModelThread::stop`].
+            pub async fn stop(&self) {
+                self.thread.stop().await;
+            }
+        }
+    };
+}
+pub(crate) use tells_about_its_thread;
+
+/// What both encoders tell about their model.
 macro_rules! tells_about_its_model {
     ($handle:ty) => {
+        tells_about_its_thread!($handle);
+
         impl $handle {
             /// Returns the name that results give the model.
             #[must_use]
@@ -130,26 +160,6 @@ macro_rules! tells_about_its_model {
             #[must_use]
             pub fn hash(&self) -> Option<&str> {
                 self.about.hash.get().map(String::as_str)
-            }
-
-            /// Returns the model's state, without waiting.
-            #[must_use]
-            pub fn health(&self) -> Health {
-                self.thread.health()
-            }
-
-            /// Waits until the model is loaded.
-            ///
-            /// # Errors
-            ///
-            /// As [`ModelThread::ready`].
-            pub async fn ready(&self) -> Result<(), ModelError> {
-                self.thread.ready().await
-            }
-
-            /// Ends the model's thread and waits until it has ended: see [`ModelThread::stop`].
-            pub async fn stop(&self) {
-                self.thread.stop().await;
             }
         }
     };

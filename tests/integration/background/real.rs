@@ -139,3 +139,54 @@ async fn a_cross_encoder_scores_lines_and_rules_quote_them() {
     let app = app.restart().await;
     assert_eq!(app.get(&format!("{path}/context")).await.ok()["messages"], before["messages"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cross_encoder_shortens_results() {
+    let Some(models) = std::env::var_os("RECAPD_TEST_MODELS").map(PathBuf::from) else {
+        println!("skipped: RECAPD_TEST_MODELS is not set; `cargo xtask test` sets it");
+        return;
+    };
+    let bed = Bed::sqlite().await;
+    let (url, reranker) = (super::address(&bed), models.join("reranker").display().to_string());
+    let app = TestApp::start_with(&[
+        ("storage.database_url", url.as_str()),
+        ("models.reranker", reranker.as_str()),
+        ("compress.observation", "extract"),
+        ("compress.history", "rules"),
+        ("compress.t_obs", "100"),
+        ("context.budget", "4000"),
+        ("context.tail_share", "0.5"),
+    ])
+    .await;
+    let path = app.trajectory(&json!({})).await;
+    app.append(&path, &tool_run(TURNS, super::WORDS)).await;
+    let read = async || -> Value { app.get(&format!("{path}/context")).await.ok() };
+    let before = read().await;
+    let made = super::made(&bed.store, &path, TURNS).await;
+    let original = sent(TURNS, super::WORDS);
+    for made in &made {
+        let Compression::Condensed(condensed) = made else { panic!("{made:?}") };
+        assert!(condensed.by.compressor.starts_with("extract:reranker"), "{:?}", condensed.by);
+        assert!((1..=100).contains(&condensed.tokens), "{condensed:?}");
+        let quoted = condensed.text.lines().filter(|line| !line.trim_start().starts_with('['));
+        for line in quoted.clone() {
+            assert!(original.contains(line.trim()), "{line:?} was never said");
+        }
+        assert!(quoted.count() > 0, "{condensed:?}");
+    }
+    assert_eq!(read().await["messages"], before["messages"]);
+
+    let context = app.post(&format!("{path}/compact"), &json!({})).await.ok();
+    let pieces = context["pieces"].as_array().unwrap();
+    let shortened: Vec<&Value> = pieces.iter().filter(|piece| piece["kind"] == "observation").collect();
+    assert!(!shortened.is_empty(), "{}", context["pieces"]);
+    for piece in shortened {
+        let compressor = piece["compressor"].as_str().unwrap();
+        assert!(compressor.starts_with("extract:reranker") && compressor.ends_with(RULES), "{piece}");
+        assert!(piece["guideline"].as_str().unwrap().starts_with("default/observation@b3:"), "{piece}");
+        assert!(piece["tokens"].as_u64() < piece["full_tokens"].as_u64(), "{piece}");
+    }
+    super::only_grew(&context, &read().await);
+    let app = app.restart().await;
+    assert_eq!(app.get(&format!("{path}/context")).await.ok()["messages"], context["messages"]);
+}

@@ -148,6 +148,13 @@ impl Digest {
         self.turns.get(..end).unwrap_or_default()
     }
 
+    /// Returns the digests of turns `first..=last`.
+    #[must_use]
+    pub fn of(&self, first: u32, last: u32) -> &[TurnDigest] {
+        let turns = self.up_to(last);
+        turns.get(turns.partition_point(|turn| turn.turn < first)..).unwrap_or_default()
+    }
+
     /// Notes anew which messages of a turn are pinned.
     pub fn set_pinned(&mut self, number: u32, messages: &[Admitted], counter: &dyn TokenCounter) {
         if let Ok(at) = self.turns.binary_search_by_key(&number, |turn| turn.turn)

@@ -195,10 +195,10 @@ impl Made {
         at(Some(line)).max(beside / 2.0)
     }
 
-    /// Returns who scored lines, if anybody did.
+    /// Returns who scored lines of these turns, first and last, if anybody did.
     #[must_use]
-    pub fn scorer(&self) -> Option<&Maker> {
-        self.scorer.as_ref()
+    pub fn scorer(&self, [first, last]: [u32; 2]) -> Option<&Maker> {
+        self.scorer.as_ref().filter(|_| (first..=last).any(|turn| self.scored.contains(&turn)))
     }
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use recap_core::context::{PieceKind, RULES};
 
-use crate::models::maker;
+use crate::models::{GUIDELINE, SCORER, maker, teller, told_in};
 use crate::world::{case, cases, cheap};
 
 proptest! {
@@ -17,26 +17,34 @@ proptest! {
             if let Some(epoch) = &served.new_epoch {
                 prop_assert_eq!(&epoch.maker, &settings.maker);
                 prop_assert_eq!(&epoch.line, &answer.request.line_key());
+                for section in &epoch.sections {
+                    let makers = section.by.as_ref().map_or("", |by| &by.compressor);
+                    for [first, _] in told_in(&section.text) {
+                        let teller = teller(first).compressor;
+                        prop_assert!(makers.split('+').any(|maker| maker == teller), "{teller} in {makers}");
+                    }
+                }
             }
             prop_assert_eq!(&served.receipt.tokens.counter, "thirds");
             for piece in &served.receipt.pieces {
                 let written = piece.kind != PieceKind::Verbatim;
-                let model = maker();
-                let by_model = format!("{}+{RULES}", model.compressor);
                 let rules = match piece.kind {
-                    PieceKind::Observation => &settings.observation_guideline,
+                    PieceKind::Observation => settings.observation_guideline.as_deref(),
                     // no guideline chooses bullets; the playbook has its own makers in its log
-                    PieceKind::Playbook => &None,
-                    _ => &settings.guideline,
+                    PieceKind::Playbook => None,
+                    _ => settings.guideline.as_deref(),
                 };
-                let guideline = match piece.compressor.as_deref() {
-                    Some(RULES) => rules,
-                    Some(compressor) if compressor == by_model => &model.guideline,
-                    None if !written => continue,
-                    other => return Err(TestCaseError::fail(format!("{other:?} made {piece:?}"))),
+                let Some(compressor) = piece.compressor.as_deref() else {
+                    prop_assert!(!written, "nobody made {piece:?}");
+                    continue;
                 };
                 prop_assert_eq!(piece.kind == PieceKind::Playbook, piece.playbook.is_some());
-                prop_assert!(!written || piece.guideline == *guideline, "{piece:?}");
+                let mut makers: Vec<&str> = compressor.split('+').collect();
+                prop_assert_eq!(makers.pop(), Some(RULES));
+                let tells = |name: &&str| [teller(1), teller(2), maker()].iter().any(|maker| maker.compressor == **name);
+                prop_assert!(makers.iter().all(|name| *name == SCORER || tells(name)), "{piece:?}");
+                let guideline = if makers.iter().any(tells) { Some(GUIDELINE) } else { rules };
+                prop_assert!(!written || piece.guideline.as_deref() == guideline, "{piece:?}");
             }
             Ok(())
         })?;

@@ -3,10 +3,16 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use recap_core::context::{PieceKind, Served};
-use recap_core::trajectory::{Message, OriginalHash};
+use recap_core::context::{
+    ContextRequest, EpochRecord, HistoryBy, Include, PieceKind, Prepares, Reformatting, Section, Served, Session,
+    Settings, admit,
+};
+use recap_core::trajectory::{Message, Origin, OriginalHash, OutFormat, WireFormat};
+use serde_json::json;
 
-use crate::world::{Case, World, case, cases, cheap, words_of};
+use crate::models::{LEAST, prepare, told_in};
+use crate::pinned::texts;
+use crate::world::{Case, World, case, cases, cheap, message, settings, words_of};
 
 proptest! {
     #![proptest_config(cases(40))]
@@ -29,6 +35,15 @@ proptest! {
                 prop_assert!(found, "{handle} leads nowhere");
             }
             Ok(())
+        })?;
+    }
+
+    #[test]
+    fn law_1_what_a_model_told_names_all_its_originals(case in case(30..700)) {
+        let case = Case { models: true, ..case };
+        case.play(&cheap(), |answer| {
+            let Some(epoch) = answer.result.ok().and_then(|served| served.new_epoch) else { return Ok(()) };
+            names_all_told(&epoch, answer.world)
         })?;
     }
 
@@ -68,6 +83,61 @@ proptest! {
         // what a model tells is checked where its reply is accepted
         quotes(&Case { models: false, ..case })?;
     }
+}
+
+/// More originals than a section lists are no matter of this law.
+const LISTED: usize = 256;
+
+fn names_all_told(epoch: &EpochRecord, world: &World) -> Result<(), TestCaseError> {
+    let turns = world.turns();
+    for section in epoch.sections.iter().filter(|section| section.originals.len() < LISTED) {
+        for [first, last] in told_in(&section.text) {
+            for turn in &turns[first as usize..=last as usize] {
+                let messages = world.of(turn).iter().filter(|message| message.origin == Origin::Agent);
+                for text in messages.flat_map(texts) {
+                    let found = section.originals.contains(&OriginalHash::of(&text));
+                    prop_assert!(found, "{text:?} of turns {first} to {last} in {:?}", section.turns);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn law_1_a_telling_names_the_turns_of_the_section_before_it() {
+    let counter = cheap();
+    let told = Prepares { observations: false, history: HistoryBy::Told { least_tokens: LEAST } };
+    let settings = Settings { prepares: told, ..settings(&counter) };
+    let mut world = World { session: Session::new(settings.clone()), settings, messages: Vec::new() };
+    let (format, include) = (OutFormat::OpenAi, Include { playbook: false, facts: false, recalled: false });
+    let request = ContextRequest { budget: 2_000, reserve: 0, format, query: None, include };
+    let mut crossing = 0;
+    for step in 0..120 {
+        let content =
+            format!("Order ORD-{step:05} has {} units in /stock/{step}.bin. {}", step * 13, "On. ".repeat(40));
+        let call =
+            json!({"id": format!("c{step}"), "type": "function", "function": {"name": "look", "arguments": "{}"}});
+        let asked = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+        let natives = match step {
+            0 => vec![json!({"role": "user", "content": "Count the orders."})],
+            _ => vec![asked, json!({"role": "tool", "tool_call_id": format!("c{step}"), "content": content})],
+        };
+        for native in &natives {
+            let message = message(WireFormat::OpenAi, native);
+            world.messages.push(message.clone());
+            world.session.append(vec![admit(message, &*counter, Reformatting::On)]);
+        }
+        if step % 5 == 0 {
+            // several turns at once
+            prepare(&mut world.session, &request, &counter);
+        }
+        let Some(epoch) = world.session.serve(&request).ok().and_then(|served| served.new_epoch) else { continue };
+        names_all_told(&epoch, &world).unwrap();
+        let crosses = |section: &&Section| told_in(&section.text).iter().any(|told| told[0] < section.turns[0]);
+        crossing += epoch.sections.iter().filter(crosses).count();
+    }
+    assert!(crossing > 0, "no telling crosses from one section to the next");
 }
 
 fn originals(world: &World) -> HashSet<OriginalHash> {

@@ -69,7 +69,7 @@ fn same_format(messages: &[Message], format: OutFormat) -> bool {
 }
 
 /// The texts of a message that a person or tool wrote.
-fn texts(message: &Message) -> Vec<String> {
+pub fn texts(message: &Message) -> Vec<String> {
     let texts = message.blocks.iter().filter_map(|block| match block {
         Block::Text(text) => Some(text.to_string()),
         Block::Observation(observation) => Some(observation.text.to_string()),

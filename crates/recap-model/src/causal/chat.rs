@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use super::generate::{Finish, Generated, Generation};
 use super::model::{ChatModel, LoadOptions};
 use super::template::Prompt;
-use crate::{Health, ModelError, ModelThread};
+use crate::handle::tells_about_its_thread;
+use crate::{ModelError, ModelThread};
 
 /// A chat model on its thread. Cheap to clone. Requests are answered one after the other.
 #[derive(Debug, Clone)]
@@ -83,26 +84,6 @@ impl Chat {
         self.thread.ask(move |model, _| model.count(&text)).await
     }
 
-    /// Returns the state of the model, without waiting.
-    #[must_use]
-    pub fn health(&self) -> Health {
-        self.thread.health()
-    }
-
-    /// Waits until the model is loaded.
-    ///
-    /// # Errors
-    ///
-    /// As [`ModelThread::ready`].
-    pub async fn ready(&self) -> Result<(), ModelError> {
-        self.thread.ready().await
-    }
-
-    /// Tells the thread to end and waits until it has: [`ModelThread::stop`].
-    pub async fn stop(&self) {
-        self.thread.stop().await;
-    }
-
     /// Returns what results call the model.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -121,3 +102,5 @@ impl Chat {
         self.about.get().map(|about| about.window)
     }
 }
+
+tells_about_its_thread!(Chat);

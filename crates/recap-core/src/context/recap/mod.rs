@@ -210,9 +210,14 @@ fn sections(
         let closing = end == turns.len();
         let frame = prose::Frame { legend: first == 1, closing, handles: source.handles };
         let last = if closing { source.covered } else { turns.get(end - 1).map_or(first, |turn| turn.turn) };
-        let text = prose::write(draft, start..end, cutting.told_in([first, last]), frame);
-        let by = maker(source, cutting.told_in([first, last]), &text);
-        section(draft, start..end, [first, last], (text, by), counter)
+        let told = cutting.told_in([first, last]);
+        let text = prose::write(draft, start..end, told, frame);
+        let by = maker(source, [first, last], told, &text);
+        // a recap by a model may begin with turns of the section before
+        let from = told.iter().map(|told| told.turns[0]).fold(first, u32::min);
+        let originals = originals(source.digest.of(from, last));
+        let section = section(draft, start..end, [first, last], (text, originals), counter);
+        Section { by, ..section }
     };
     let mut found: Vec<(usize, Section)> = Vec::new();
     let mut start = 0;
@@ -245,7 +250,7 @@ fn section(
     draft: &Draft<'_>,
     range: Range<usize>,
     turns: [u32; 2],
-    (text, by): (String, Option<Maker>),
+    (text, originals): (String, Vec<OriginalHash>),
     counter: &dyn TokenCounter,
 ) -> Section {
     let digests = draft.turns().get(range.clone()).unwrap_or_default();
@@ -255,28 +260,38 @@ fn section(
         text: text.into(),
         turns,
         full_tokens: digests.iter().map(|turn| turn.full_tokens).sum(),
-        originals: originals(digests),
+        originals,
         cuts: range.filter_map(|at| draft.cut(at)).collect(),
-        by,
+        by: None,
         playbook: None,
         bullets: Vec::new(),
     }
 }
 
-/// Who wrote a section beside the rules: a model that told its turns, or one that scored their lines.
-fn maker(source: &RecapSource<'_>, told: &[Told], text: &str) -> Option<Maker> {
-    let Some(newest) = told.iter().rfind(|told| !told.text.is_empty()) else { return source.made.scorer().cloned() };
+/// Who wrote a section beside the rules: the models that told its turns, and one that scored their lines.
+fn maker(source: &RecapSource<'_>, turns: [u32; 2], told: &[Told], text: &str) -> Option<Maker> {
+    let tellers = told.iter().filter(|told| !told.text.is_empty()).map(|told| &told.by);
+    let makers: Vec<&Maker> = tellers.chain(source.made.scorer(turns)).collect();
+    if makers.is_empty() {
+        return None;
+    }
     let said = facts_in(told.iter().map(|told| told.text.as_ref()));
-    let appended = facts_in([text]).difference(&said).count();
+    let is_told = told.iter().any(|told| !told.text.is_empty());
+    let appended = if is_told { facts_in([text]).difference(&said).count() } else { 0 };
+    let guidelines = joined(makers.iter().filter_map(|maker| maker.guideline.as_deref()));
     Some(Maker {
+        compressor: joined(makers.iter().map(|maker| maker.compressor.as_str())),
+        guideline: Some(guidelines).filter(|guidelines| !guidelines.is_empty()),
         facts_appended: u32::try_from(appended).unwrap_or(u32::MAX),
-        rejected: told
-            .iter()
-            .filter(|told| told.by.failed.is_none())
-            .flat_map(|told| told.by.rejected.iter().cloned())
-            .collect(),
-        ..newest.by.clone()
+        rejected: makers.iter().flat_map(|maker| maker.rejected.iter().cloned()).collect(),
+        failed: None,
     })
+}
+
+/// Names, each once, in their order.
+fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut seen = HashSet::new();
+    names.filter(|name| seen.insert(*name)).collect::<Vec<_>>().join("+")
 }
 
 fn originals(turns: &[TurnDigest]) -> Vec<OriginalHash> {

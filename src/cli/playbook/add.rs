@@ -28,7 +28,8 @@ pub(super) struct Revert {
     #[arg(value_parser = name)]
     name: String,
     /// The version whose bullets, sections and counters come back
-    version: u64,
+    #[arg(value_name = "VERSION")]
+    to: u64,
 }
 
 impl Desk {
@@ -47,9 +48,9 @@ impl Desk {
     }
 
     pub(super) async fn revert(&self, revert: &Revert) -> anyhow::Result<()> {
-        let query = [("to", revert.version.to_string())];
+        let query = [("to", revert.to.to_string())];
         let answer = self.post(&[&revert.name, "revert"], &query, &json!({})).await?;
-        self.tell(&answer, |answer| format!("version {}: as it stood at version {}", answer["version"], revert.version))
+        self.tell(&answer, |answer| format!("version {}: as it stood at version {}", answer["version"], revert.to))
     }
 }
 

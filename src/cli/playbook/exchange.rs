@@ -32,8 +32,8 @@ pub(super) struct Export {
     #[arg(long, value_enum, default_value_t = Written::Ace)]
     format: Written,
     /// As it stood at this version
-    #[arg(long)]
-    version: Option<u64>,
+    #[arg(long, value_name = "VERSION")]
+    at: Option<u64>,
     /// Write this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -88,7 +88,7 @@ impl Desk {
             Written::Markdown => Format::Markdown,
         };
         let mut query = vec![("format", format.name().to_owned())];
-        query.extend(export.version.map(|version| ("version", version.to_string())));
+        query.extend(export.at.map(|version| ("version", version.to_string())));
         let text = self.daemon.get(&self.path(&[&export.name, "export"], &query)?).await?;
         if let Some(file) = &export.output {
             std::fs::write(file, &text).with_context(|| format!("{} cannot be written", file.display()))?;

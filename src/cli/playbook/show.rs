@@ -16,8 +16,8 @@ pub(super) struct Show {
     #[arg(long, value_name = "ID", requires = "name", conflicts_with = "budget")]
     bullet: Option<String>,
     /// As it stood at this version
-    #[arg(long, requires = "name")]
-    version: Option<u64>,
+    #[arg(long, value_name = "VERSION", requires = "name")]
+    at: Option<u64>,
     /// The text that would be served within this many tokens
     #[arg(long, value_name = "TOKENS", requires = "name")]
     budget: Option<u32>,
@@ -43,7 +43,7 @@ impl Desk {
             return self.tell(&self.pages(&[], "playbooks").await?, table::list);
         };
         let mut query = Vec::new();
-        query.extend(show.version.map(|version| ("version", version.to_string())));
+        query.extend(show.at.map(|version| ("version", version.to_string())));
         query.extend(show.budget.map(|budget| ("budget", budget.to_string())));
         query.extend(show.query.iter().map(|words| ("query", words.clone())));
         let playbook = self.get(&[name], &query).await?;

@@ -46,12 +46,11 @@ impl Desk {
         let playbook = self.get(&[&edit.name], &[]).await?;
         let before = text(bullet(&playbook, &edit.id)?, "content").to_owned();
         let save = async |text: &str| self.save(edit, &before, text).await;
-        let saved = match &edit.file {
-            Some(file) => Some(save(&read(file)?).await?),
-            None => {
-                let draft = Draft { editor: &edit.editor, prefix: "bullet-", before: &format!("{before}\n") };
-                draft.edit(save, is_about_text).await?
-            }
+        let saved = if let Some(file) = &edit.file {
+            Some(save(&read(file)?).await?)
+        } else {
+            let draft = Draft { editor: &edit.editor, prefix: "bullet-", before: &format!("{before}\n") };
+            draft.edit(save, is_about_text).await?
         };
         match saved {
             Some(answer) => self.tell(&answer, table::change),

@@ -8,6 +8,7 @@ mod config;
 mod context;
 mod db;
 mod doctor;
+mod editor;
 mod export;
 mod guideline;
 mod import;
@@ -58,7 +59,7 @@ enum Command {
     Compress(compress::Compress),
     /// See and change what steers compression
     Guideline(guideline::Guideline),
-    /// Grow the lessons that agents are served with
+    /// See, change and grow the lessons that agents are served with
     Playbook(playbook::Playbook),
     /// List, fetch, check and measure the models that run in this process
     Model(model::Model),

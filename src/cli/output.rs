@@ -1,6 +1,6 @@
 //! What commands write: results to standard output, all else to standard error.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
@@ -36,4 +36,19 @@ pub fn note(text: &str) {
     // As above: where standard error is gone, nobody is left to tell.
     let written = writeln!(std::io::stderr().lock(), "{text}");
     drop(written);
+}
+
+/// Returns a unified diff, coloured on a terminal.
+#[must_use]
+pub fn coloured_diff(diff: &str) -> String {
+    if !std::io::stdout().is_terminal() {
+        return diff.to_owned();
+    }
+    let lines = diff.lines().map(|line| match line.get(..1) {
+        Some("+") => format!("\u{1b}[32m{line}\u{1b}[0m"),
+        Some("-") => format!("\u{1b}[31m{line}\u{1b}[0m"),
+        Some("@") => format!("\u{1b}[36m{line}\u{1b}[0m"),
+        _ => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }

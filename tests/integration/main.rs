@@ -24,6 +24,7 @@ mod llm;
 mod models;
 mod openapi;
 mod playbook;
+mod playbook_cli;
 mod problems;
 mod process;
 mod quickstart;

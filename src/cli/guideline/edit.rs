@@ -1,16 +1,14 @@
 //! `recapd guideline edit`: a version in an editor, checked before it is saved.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use recap_core::compress::{Guideline, RulesMatcher};
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
 
 use super::{Desk, Done, Name, path, show};
 use crate::cli::client::Refused;
+use crate::cli::editor::{Draft, read};
 use crate::cli::output;
 
 #[derive(Debug, Args)]
@@ -45,26 +43,14 @@ impl Edit {
             return self.saved(desk, &saved);
         }
         let before = self.before(desk).await?;
-        let mut draft = tempfile::Builder::new().prefix("guideline-").suffix(".md").tempfile()?;
-        draft.write_all(before.as_bytes())?;
-        draft.flush()?;
-        loop {
-            self.open(draft.path()).await?;
-            let text = read(draft.path())?;
-            if text == before {
-                output::note("nothing was changed, nothing is saved");
-                return Ok(Done::Well);
-            }
-            let fault = match self.check(&text) {
-                Ok(()) => match self.save(desk, &text).await {
-                    Ok(saved) => return self.saved(desk, &saved),
-                    Err(error) => error,
-                },
-                Err(fault) => fault,
-            };
-            if !is_about_text(&fault) || !again(&fault)? {
-                return Err(kept(draft, fault));
-            }
+        let draft = Draft { editor: &self.editor, prefix: "guideline-", before: &before };
+        let save = async |text: &str| {
+            self.check(text)?;
+            self.save(desk, text).await
+        };
+        match draft.edit(save, is_about_text).await? {
+            Some(saved) => self.saved(desk, &saved),
+            None => Ok(Done::Well),
         }
     }
 
@@ -77,15 +63,6 @@ impl Edit {
             }
             Err(error) => Err(error),
         }
-    }
-
-    async fn open(&self, path: &Path) -> anyhow::Result<()> {
-        let mut words = self.editor.split_whitespace();
-        let program = words.next().unwrap_or("vi");
-        let status = tokio::process::Command::new(program).args(words).arg(path).status().await;
-        let status = status.with_context(|| format!("the editor `{}` cannot be run", self.editor))?;
-        anyhow::ensure!(status.success(), "the editor `{}` ended badly ({status})", self.editor);
-        Ok(())
     }
 
     fn check(&self, text: &str) -> anyhow::Result<()> {
@@ -125,28 +102,4 @@ fn is_about_text(error: &anyhow::Error) -> bool {
 fn is_missing(error: &anyhow::Error) -> bool {
     error.is::<crate::cli::BadUse>()
         || error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == reqwest::StatusCode::NOT_FOUND)
-}
-
-/// Tells what is wrong and asks whether to open the editor again; nobody is asked where nobody can answer.
-fn again(fault: &anyhow::Error) -> anyhow::Result<bool> {
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        return Ok(false);
-    }
-    output::note(&format!("{fault:#}\nopen the editor again? [Y/n]"));
-    let mut answer = String::new();
-    stdin.lock().read_line(&mut answer)?;
-    Ok(!answer.trim_start().starts_with(['n', 'N']))
-}
-
-/// Keeps the text of who gives up.
-fn kept(draft: NamedTempFile, fault: anyhow::Error) -> anyhow::Error {
-    match draft.keep() {
-        Ok((_, path)) => fault.context(format!("nothing is saved; the text is in {}", path.display())),
-        Err(_) => fault,
-    }
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }

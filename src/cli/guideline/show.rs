@@ -7,6 +7,8 @@ use comfy_table::presets::{ASCII_FULL_CONDENSED, NOTHING};
 use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
+use crate::cli::output;
+
 /// Columns of a hash's beginning: enough to name a version.
 const SHORT_HASH: usize = "b3:".len() + 8;
 /// Lost values that are shown of each side.
@@ -80,16 +82,7 @@ pub(super) fn diff(answer: &Value) -> String {
     if said.is_empty() {
         return "the versions are the same".to_owned();
     }
-    if !std::io::stdout().is_terminal() {
-        return said.to_owned();
-    }
-    let lines = said.lines().map(|line| match line.get(..1) {
-        Some("+") => format!("\u{1b}[32m{line}\u{1b}[0m"),
-        Some("-") => format!("\u{1b}[31m{line}\u{1b}[0m"),
-        Some("@") => format!("\u{1b}[36m{line}\u{1b}[0m"),
-        _ => line.to_owned(),
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    output::coloured_diff(said)
 }
 
 /// Returns what two versions make of the same source, side by side.

@@ -82,13 +82,11 @@ fn a_long_run_is_read_as_a_context_with_numbered_turns() {
     let mut native = vec![json!({ "role": "user", "content": "Find the fault." })];
     for turn in 1..40 {
         let id = format!("c{turn}");
-        let lines: String = (0..40)
-            .map(|line| format!("row {line} of part {turn}: {}\n", turn * 7919 + line))
-            .collect::<Vec<_>>()
-            .concat();
+        let lines: Vec<String> =
+            (0..40).map(|line| format!("row {line} of part {turn}: {}", turn * 7919 + line)).collect();
         native.push(json!({ "role": "assistant", "content": null, "tool_calls": [
             { "id": id, "type": "function", "function": { "name": "read", "arguments": format!("{{\"part\": {turn}}}") } }] }));
-        native.push(json!({ "role": "tool", "tool_call_id": id, "content": lines }));
+        native.push(json!({ "role": "tool", "tool_call_id": id, "content": lines.join("\n") }));
     }
     let run = session(messages(&native)).look_back(2_000).unwrap();
     assert_eq!((run.last_turn, run.observations.len()), (39, 39));

@@ -37,8 +37,8 @@ const REASONING_CHARS: usize = 400;
 const MOST_MERGED: usize = 6;
 /// Room under which a playbook is called almost full.
 const ALMOST_FULL_TOKENS: u32 = 200;
-const FORM: &str = "Reply with one JSON object: reasoning (at most two sentences) and operations, a list of at most 4, often \
-    of 1 or 0. Members that an operation does not need stay empty.\n\
+const FORM: &str = "Reply with one JSON object: reasoning (at most two sentences) and operations, a list of at most 4, \
+    mostly of 1. Members that an operation does not need stay empty.\n\
     - add: section, content\n\
     - update: id, content (all of the bullet's new words)\n\
     - merge: ids (two or more bullets that say the same), content (what they say together)\n\
@@ -143,7 +143,11 @@ pub fn prompt(input: &Input<'_>) -> Prompt {
     if input.tokens_left < ALMOST_FULL_TOKENS {
         user.push_str("It is almost full: rather update or merge than add. ");
     }
-    user.push_str("Take up what <reflection> teaches and <playbook> does not say yet.");
+    user.push_str(if input.shown.is_empty() {
+        "No bullet is there yet: add what <reflection> teaches."
+    } else {
+        "Take up what <reflection> teaches and no bullet in <playbook> says yet."
+    });
     let system = format!("{}\n\n{}\n{FORM}", input.instructions.trim(), super::RULES);
     let ids: Vec<&str> = input.shown.iter().map(|bullet| bullet.id.as_str()).collect();
     Prompt { system, user, schema: schema(&sections, &ids) }

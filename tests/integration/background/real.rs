@@ -127,10 +127,11 @@ async fn a_cross_encoder_scores_lines_and_rules_quote_them() {
             epochs += 1;
             let pieces = recaps(&now);
             assert!(!pieces.is_empty());
-            for piece in pieces {
-                let compressor = piece["compressor"].as_str().unwrap();
-                assert!(compressor.starts_with("extract:reranker") && compressor.ends_with(RULES), "{piece}");
-            }
+            // a section of turns that no model has scored yet names the rules alone
+            let compressors: Vec<&str> = pieces.iter().map(|piece| piece["compressor"].as_str().unwrap()).collect();
+            assert!(compressors.iter().all(|compressor| compressor.ends_with(RULES)), "{compressors:?}");
+            let scored = |compressor: &&str| compressor.starts_with("extract:reranker");
+            assert!(compressors.iter().any(scored), "{compressors:?}");
         }
         before = now;
     }

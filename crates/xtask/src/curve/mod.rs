@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Tasks to learn from; 6 are a block of the curve
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 18)]
     tasks: usize,
     /// New tasks at the end, without learning
     #[arg(long, default_value_t = 24)]

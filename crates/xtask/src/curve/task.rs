@@ -66,17 +66,11 @@ pub static FAMILIES: [Family; 6] = [
         copied: &["order", "customer"],
         make: refund,
     },
-    Family {
-        form: "visit",
-        field: "date",
-        rule: "must be written DD.MM.YYYY, in digits alone",
-        copied: &["visitor"],
-        make: visit,
-    },
+    Family { form: "visit", field: "date", rule: "must be written DD.MM.YYYY", copied: &["visitor"], make: visit },
     Family {
         form: "label",
         field: "code",
-        rule: "must be the parcel's number with -HX at the end: 1000 is written 1000-HX",
+        rule: "must be the parcel's number with -HX at the end",
         copied: &["parcel"],
         make: label,
     },
@@ -97,7 +91,7 @@ pub static FAMILIES: [Family; 6] = [
     Family {
         form: "ticket",
         field: "queue",
-        rule: "must be the desk's number with Q in front: desk 100 is written Q100",
+        rule: "must be the desk's number with Q in front",
         copied: &["desk"],
         make: ticket,
     },

@@ -9,6 +9,9 @@ use recap_core::trajectory::OriginalHash;
 use super::playbook::Refusal;
 use crate::store::{ChangeError, StoreError};
 
+/// What is cut off where an epoch shows what a deletion has erased meanwhile.
+pub(super) const ERASED: &str = "what the context would show was erased meanwhile";
+
 /// Why a use case was not done. Nothing of it is stored.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -83,6 +86,7 @@ impl Failure {
         match error {
             ChangeError::NoTrajectory => Self::no_trajectory(id),
             ChangeError::LeaseLost => Self::CutOff("the lease of a job was lost"),
+            ChangeError::Erased => Self::CutOff(ERASED),
             ChangeError::NoMessage => Self::NotFound(format!("such message in trajectory `{id}`")),
             ChangeError::Exists => Self::Exists(id.to_owned()),
             ChangeError::LengthMismatch { current } | ChangeError::VersionMismatch { current } => {

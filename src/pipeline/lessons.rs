@@ -20,9 +20,10 @@ impl Pipeline {
             live.session.set_lessons(None);
             return Ok(());
         };
-        if live.session.lessons().is_none_or(|known| known.version() != shelved.playbook.version) {
-            let own = &self.config().playbook;
-            let bounds = LessonBounds { share: own.share, tokens: shelved.budget.unwrap_or(own.budget) };
+        let own = &self.config().playbook;
+        let bounds = LessonBounds { share: own.share, tokens: shelved.budget.unwrap_or(own.budget) };
+        let is_known = |known: &Lessons| known.is(&name, shelved.playbook.version, bounds);
+        if !live.session.lessons().is_some_and(is_known) {
             let lessons = Lessons::new(name, Arc::clone(&shelved.playbook), bounds, self.world().now_ms());
             live.session.set_lessons(Some(lessons));
         }

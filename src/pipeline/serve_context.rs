@@ -7,11 +7,11 @@ use recap_core::context::{ContextError, ContextRequest, EpochRecord, Include, Se
 use recap_core::trajectory::OutFormat;
 
 use super::events::Event;
-use super::failure::Failure;
+use super::failure::{ERASED, Failure};
 use super::keys::Caller;
 use super::live::Live;
 use super::{Pipeline, compute};
-use crate::store::{Engine, EpochRow, StoreError};
+use crate::store::{ChangeError, Engine, EpochRow, PlaybookKey, StoreError, TrajectoryRow};
 
 /// A context as it is asked for.
 #[derive(Debug, Clone)]
@@ -95,7 +95,14 @@ impl Pipeline {
         }
         let own = self.clone();
         let (caller, id) = (caller.clone(), id.to_owned());
-        self.to_the_end(async move { Box::pin(own.serve_to_the_end(&caller, &id, ask, way)).await }).await
+        self.to_the_end(async move {
+            match Box::pin(own.serve_to_the_end(&caller, &id, ask.clone(), way.clone())).await {
+                // planned anew, with the playbook as it is since
+                Err(Failure::CutOff(ERASED)) => Box::pin(own.serve_to_the_end(&caller, &id, ask, way)).await,
+                served => served,
+            }
+        })
+        .await
     }
 
     /// Returns the context that was served before, where nothing happened to the trajectory since. Where other
@@ -141,7 +148,7 @@ impl Pipeline {
             }
         };
         if let Some(record) = &served.new_epoch {
-            self.store_epoch(id, record).await?;
+            self.store_epoch(&live.row, record).await?;
             live.derived += 1;
         }
         if let Some(code) = warning {
@@ -181,7 +188,8 @@ impl Pipeline {
         })
     }
 
-    async fn store_epoch(&self, id: &str, record: &EpochRecord) -> Result<(), Failure> {
+    async fn store_epoch(&self, of: &TrajectoryRow, record: &EpochRecord) -> Result<(), Failure> {
+        let id = of.id.as_str();
         let text = serde_json::to_string(record).map_err(|_| StoreError::Unreadable("an epoch"))?;
         let row = EpochRow {
             line: record.line.clone(),
@@ -189,7 +197,19 @@ impl Pipeline {
             record: text,
             created_ms: self.world().now_ms(),
         };
-        self.store().put_epoch(id, row).await.map_err(|error| Failure::of_change(error, id))?;
+        let excerpt = record.lessons().and_then(|section| section.playbook.as_ref());
+        let stored = match excerpt {
+            None => self.store().put_epoch(id, row).await,
+            Some(from) => {
+                let key = PlaybookKey { namespace: of.namespace.clone(), name: from.name.clone() };
+                let stored = self.store().put_epoch_with_excerpt(id, row, key.clone(), from.version).await;
+                if matches!(stored, Err(ChangeError::Erased)) {
+                    self.reshelve(&[key]).await?;
+                }
+                stored
+            }
+        };
+        stored.map_err(|error| Failure::of_change(error, id))?;
         self.events().tell(id, Event::Epoch { line: record.line.clone(), epoch: record.n });
         metrics::counter!("recapd_epochs_total").increment(1);
         Ok(())

@@ -223,12 +223,12 @@ impl Pipeline {
             let done = own.store().delete_trajectory(&id, &caller.actor, own.world().now_ms()).await;
             let report = done.map_err(|error| Failure::of_change(error, &id))?;
             own.inner.sessions.give_back(&id, slot);
-            own.reshelve(&report.playbooks).await?;
             for ended in &report.ended {
                 let mut slot = own.inner.sessions.slot(ended).await;
                 *slot = None;
                 own.inner.sessions.give_back(ended, slot);
             }
+            own.reshelve(&report.playbooks).await?;
             own.events().tell(&id, Event::Deleted);
             let detail = serde_json::to_value(&report).unwrap_or(Value::Null);
             own.audit(&caller, Some(&record.namespace), "trajectory.delete", &id, detail).await?;

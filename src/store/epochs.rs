@@ -3,6 +3,7 @@
 use super::Store;
 use super::engine::{Conn, Row};
 use super::error::{ChangeError, StoreError};
+use super::playbooks::{PlaybookKey, was_erased_from};
 use super::trajectories::lock_length;
 use super::value::values;
 use super::writer::Write;
@@ -35,7 +36,21 @@ impl Store {
     /// # Errors
     /// [`ChangeError::NoTrajectory`].
     pub async fn put_epoch(&self, trajectory: &str, epoch: EpochRow) -> Result<(), ChangeError> {
-        self.write(PutEpoch { trajectory: trajectory.to_owned(), epoch }).await
+        self.write(PutEpoch { trajectory: trajectory.to_owned(), epoch, shows: None }).await
+    }
+
+    /// As [`Store::put_epoch`], for an epoch that shows an excerpt of a playbook as it was at a version.
+    ///
+    /// # Errors
+    /// [`ChangeError::NoTrajectory`]; [`ChangeError::Erased`] where something was erased from the playbook since (law 11).
+    pub async fn put_epoch_with_excerpt(
+        &self,
+        trajectory: &str,
+        epoch: EpochRow,
+        playbook: PlaybookKey,
+        version: u64,
+    ) -> Result<(), ChangeError> {
+        self.write(PutEpoch { trajectory: trajectory.to_owned(), epoch, shows: Some((playbook, version)) }).await
     }
 
     /// Returns one epoch of a line.
@@ -95,6 +110,7 @@ fn read_epoch(row: &Row) -> Result<EpochRow, StoreError> {
 struct PutEpoch {
     trajectory: String,
     epoch: EpochRow,
+    shows: Option<(PlaybookKey, u64)>,
 }
 
 impl Write for PutEpoch {
@@ -103,6 +119,11 @@ impl Write for PutEpoch {
 
     async fn run(&self, conn: &mut Conn) -> Result<(), ChangeError> {
         lock_length(conn, &self.trajectory).await?;
+        if let Some((key, version)) = &self.shows
+            && was_erased_from(conn, key, *version).await?
+        {
+            return Err(ChangeError::Erased);
+        }
         let sql = "INSERT INTO epochs (trajectory_id, line, n, record, created_ms) VALUES ($1, $2, $3, $4, $5) \
                    ON CONFLICT (trajectory_id, line, n) \
                    DO UPDATE SET record = excluded.record, created_ms = excluded.created_ms";

@@ -68,6 +68,9 @@ pub enum ChangeError {
     /// The job that made the change is another runner's by now, or deleted.
     #[error("the lease was lost")]
     LeaseLost,
+    /// What an epoch shows of a playbook was erased since it was read.
+    #[error("what the epoch shows of a playbook was erased")]
+    Erased,
     /// There is no such message.
     #[error("no such message")]
     NoMessage,

@@ -21,6 +21,7 @@ use super::value::{Value, values};
 
 pub use change::{PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookNow};
 pub(super) use check::check_playbooks;
+pub(super) use excerpts::was_erased_from;
 pub(super) use forget::forget_in_playbooks;
 pub use lessons::PlaybookLesson;
 pub use list::{DeltaPage, PlaybookPage, PlaybookPatch};

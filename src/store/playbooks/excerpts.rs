@@ -9,6 +9,7 @@ use super::super::engine::Conn;
 use super::super::error::StoreError;
 use super::super::value::values;
 use super::PlaybookKey;
+use super::change::lock_playbook;
 
 /// The kind of an epoch's sections that are an excerpt of a playbook.
 const KIND: &str = "playbook";
@@ -20,6 +21,9 @@ pub(super) async fn forget_in_epochs(
     key: &PlaybookKey,
     erased: &BTreeSet<BulletId>,
 ) -> Result<(u64, BTreeSet<String>), StoreError> {
+    if erased.is_empty() {
+        return Ok((0, BTreeSet::new()));
+    }
     let sql = "SELECT e.trajectory_id, e.line, e.n, e.record FROM epochs e JOIN trajectories t ON t.id = e.trajectory_id \
                WHERE t.namespace = $1 AND t.playbook = $2 AND e.record LIKE '%\"bullets\"%'";
     let (mut epochs, mut trajectories) = (0, BTreeSet::new());
@@ -39,6 +43,21 @@ pub(super) async fn forget_in_epochs(
         conn.execute(sql, values![trajectory.as_str()]).await?;
     }
     Ok((epochs, trajectories))
+}
+
+/// Tells whether a deletion took something out of a playbook after a version; until the transaction ends none will.
+pub(in super::super) async fn was_erased_from(
+    conn: &mut Conn,
+    key: &PlaybookKey,
+    version: u64,
+) -> Result<bool, StoreError> {
+    lock_playbook(conn, key).await?;
+    // A deletion leaves a delta without operations.
+    let sql = "SELECT COUNT(*) FROM playbook_deltas WHERE namespace = $1 AND name = $2 AND version > $3 \
+               AND record LIKE '%\"operations\":[]}'";
+    let mut bound = key.bound();
+    bound.extend(values![version]);
+    Ok(conn.number(sql, bound).await? > 0)
 }
 
 fn take_out(record: &mut Json, erased: &BTreeSet<BulletId>) -> bool {

@@ -55,10 +55,10 @@ impl Lessons {
         Self { name, words: playbook.words_hash(), playbook, bounds, now_ms }
     }
 
-    /// Returns the playbook's version.
+    /// Tells whether it is this playbook at this version, under these bounds.
     #[must_use]
-    pub fn version(&self) -> u64 {
-        self.playbook.version
+    pub fn is(&self, name: &str, version: u64, bounds: LessonBounds) -> bool {
+        self.name == name && self.playbook.version == version && self.bounds == bounds
     }
 
     /// Returns the most tokens that an excerpt takes of a room.

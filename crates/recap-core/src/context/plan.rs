@@ -100,13 +100,12 @@ impl<'a> Planner<'a> {
         Ok((least, layout))
     }
 
-    /// An epoch in which all turns stay as they are, with as much of the playbook as fits beside them; `None` if they
+    /// An epoch in which all turns stay as they are, with the playbook's excerpt if it fits beside them; `None` if they
     /// do not fit.
     fn whole(&self, n: u32, cause: Cause) -> Option<(EpochRecord, Layout)> {
         let bare = self.epoch(n, cause);
         let layout = Layout::within(self.session, &bare, self.request)?;
-        let free = self.request.limit().saturating_sub(layout.total);
-        let with_lessons = self.lessons(bare.room, free).and_then(|section| {
+        let with_lessons = self.lessons(bare.room).and_then(|section| {
             let epoch = EpochRecord { sections: vec![section], ..bare.clone() };
             let layout = Layout::within(self.session, &epoch, self.request)?;
             Some((epoch, layout))
@@ -144,7 +143,7 @@ impl<'a> Planner<'a> {
 
     /// An epoch as it should be, leaving `spare` tokens of the room free.
     fn draft(&self, n: u32, cause: Cause, spare: u32) -> EpochRecord {
-        let lessons = self.lessons(self.room().saturating_sub(spare), u32::MAX);
+        let lessons = self.lessons(self.room().saturating_sub(spare));
         let beside = lessons.as_ref().map_or(0, |section| section.tokens);
         let room = self.room().saturating_sub(spare + beside);
         let fitted = self.fit_last(room);
@@ -173,9 +172,9 @@ impl<'a> Planner<'a> {
         before.sections.get(usize::from(lessons.is_some())..).unwrap_or_default()
     }
 
-    /// The playbook's excerpt in its share of the room and at most `free` tokens, if this line of reads wants one and
-    /// there is a task that it can follow.
-    fn lessons(&self, room: u32, free: u32) -> Option<Section> {
+    /// The playbook's excerpt in its share of the room, if this line of reads wants one and there is a task that it can
+    /// follow.
+    fn lessons(&self, room: u32) -> Option<Section> {
         let lessons = self.session.lessons.as_ref().filter(|_| self.request.include.playbook)?;
         let head = self.session.turn_messages(0).iter().filter(|admitted| !is_system(&admitted.message));
         let task: Vec<String> = head.flat_map(said_texts).collect();
@@ -183,7 +182,7 @@ impl<'a> Planner<'a> {
             return None;
         }
         let before = self.before.and_then(EpochRecord::lessons);
-        let most = lessons.most(room).min(free);
+        let most = lessons.most(room);
         lessons.section((&task.join("\n"), &self.query()), most, before, &*self.session.settings.counter)
     }
 

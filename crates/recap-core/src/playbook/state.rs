@@ -50,10 +50,12 @@ impl Playbook {
         self.sections.iter().find(|section| heading_key(section) == wanted)
     }
 
-    /// Returns the address of the words: ids, sections and contents, without counters.
+    /// Returns the address of the words: ids, sections, contents and where they come from, without counters.
     #[must_use]
     pub fn words_hash(&self) -> OriginalHash {
-        let words: Vec<_> = self.bullets.iter().map(|bullet| (&bullet.id, &bullet.section, &bullet.content)).collect();
+        let of =
+            |bullet: &'_ Bullet| (bullet.id.clone(), bullet.section.clone(), bullet.content.clone(), bullet.origin);
+        let words: Vec<_> = self.bullets.iter().map(of).collect();
         OriginalHash::of(&serde_json::to_string(&(&self.sections, words)).unwrap_or_default())
     }
 

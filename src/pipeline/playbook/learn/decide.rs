@@ -68,8 +68,8 @@ pub(super) fn decide(
     if !reasons.is_empty() {
         return Ok(PlaybookDecision { apply: tags, wait: words, reasons });
     }
-    let mut operations = fitting(now, words, source, rules)?;
-    operations.extend(tags);
+    // Counted first, for a bullet that was judged may go with the words.
+    let operations = [tags, fitting(now, words, source, rules)?].concat();
     Ok(PlaybookDecision::apply(operations))
 }
 

@@ -32,6 +32,8 @@ pub enum Learned {
     Stored(Effect),
     /// The models made nothing that can be used.
     Unmade(Unmade),
+    /// The trajectory was deleted, and the job with it.
+    Gone,
 }
 
 impl Pipeline {
@@ -60,9 +62,16 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// What the store fails with, and [`Failure::NotFound`] where the trajectory was deleted.
+    /// What the store fails with, and what refuses the change.
     pub async fn learn_in_background(&self, job: &Job, lease: Lease) -> Result<Learned, Failure> {
         let Some(id) = job.trajectory.as_deref() else { return Ok(Learned::Nothing) };
+        match self.learn_of(id, job, lease).await {
+            Err(Failure::NotFound(_)) if self.store().trajectory(id).await?.is_none() => Ok(Learned::Gone),
+            learned => learned,
+        }
+    }
+
+    async fn learn_of(&self, id: &str, job: &Job, lease: Lease) -> Result<Learned, Failure> {
         let row = self.store().trajectory(id).await?.ok_or_else(|| Failure::no_trajectory(id))?;
         let Some(name) = row.playbook.clone() else { return Ok(Learned::Nothing) };
         let key = PlaybookKey { namespace: row.namespace.clone(), name };

@@ -21,7 +21,9 @@ async fn learn(pipeline: &Pipeline, job: Job, lease: Lease) -> Result<(), JobFai
         Ok(Learned::Nothing | Learned::Stored(_)) => Ok(()),
         Ok(Learned::Unmade(Unmade::Later { why, after })) => Err(JobFailure::Retry { why, after }),
         Ok(Learned::Unmade(Unmade::Never(why))) => Err(JobFailure::permanent(why)),
-        Err(Failure::NotFound(_)) => Err(JobFailure::LeaseLost),
+        Ok(Learned::Gone) => Err(JobFailure::LeaseLost),
+        // Asking the models again would end the same way.
+        Err(failure @ Failure::NotFound(_)) => Err(JobFailure::permanent(failure)),
         Err(failure) => Err(JobFailure::retry(failure)),
     }
 }

@@ -58,7 +58,7 @@ pub use messages::{MessageRow, Pinned};
 pub use model_calls::{ModelCall, ModelCallFilter, ModelCallPage, ModelSpending, ModelUsage};
 pub use originals::HandleError;
 pub use playbooks::{
-    DeltaPage, PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookError, PlaybookKey, PlaybookLesson,
+    DeltaPage, LeftOut, PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookError, PlaybookKey, PlaybookLesson,
     PlaybookNow, PlaybookPage, PlaybookPatch, PlaybookReview, PlaybookRow, ReviewPage,
 };
 pub use record::{NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow};

@@ -19,7 +19,7 @@ use super::engine::{Conn, Row};
 use super::error::{Failure, StoreError};
 use super::value::{Value, values};
 
-pub use change::{PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookNow};
+pub use change::{LeftOut, PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookNow};
 pub(super) use check::check_playbooks;
 pub(super) use excerpts::was_erased_from;
 pub(super) use forget::forget_in_playbooks;

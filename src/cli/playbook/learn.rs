@@ -73,16 +73,31 @@ struct Report {
     merged: usize,
     deleted: usize,
     tagged: usize,
-    duplicates_dropped: usize,
+    left_out: LeftOut,
     to_review: usize,
     tokens: u64,
     cost_usd: f64,
     /// Whether the cost leaves out a model without a price.
     cost_is_partial: bool,
     failed: Vec<Failed>,
+    /// Runs from which nothing can be learned.
+    skipped: Vec<Failed>,
     /// Why it stopped before the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<String>,
+}
+
+/// What was found and left out, by reason.
+#[derive(Debug, Default, Serialize)]
+struct LeftOut {
+    /// The budget has no room for it.
+    over_budget: usize,
+    /// The bullets have other words by now.
+    outdated: usize,
+    /// It is said already.
+    twin: usize,
+    /// It could not be used as the model wrote it.
+    refused: usize,
 }
 
 /// A run that could not be learned from.
@@ -198,6 +213,12 @@ impl Site<'_> {
             return Ok(());
         };
         report.take(&taught);
+        if let Some(reason) = taught.skipped {
+            if epoch == 1 {
+                report.skipped.push(failed(reason.to_owned()));
+            }
+            return Ok(());
+        }
         match taught.unmade {
             None => report.runs += 1,
             Some(Unmade::Never(reason)) => report.failed.push(failed(reason)),
@@ -220,7 +241,7 @@ impl Site<'_> {
 
 impl Report {
     fn take(&mut self, taught: &Taught) {
-        let Effect { added, updated, merged, deleted, tagged, to_review } = taught.effect;
+        let Effect { added, updated, merged, deleted, tagged, to_review, left_out } = taught.effect;
         self.reflections += u64::from(taught.reflections);
         self.added += added;
         self.updated += updated;
@@ -228,7 +249,10 @@ impl Report {
         self.deleted += deleted;
         self.tagged += tagged;
         self.to_review += to_review;
-        self.duplicates_dropped += taught.twins;
+        self.left_out.over_budget += left_out.over_budget;
+        self.left_out.outdated += left_out.outdated;
+        self.left_out.twin += left_out.twin;
+        self.left_out.refused += left_out.refused;
         self.tokens += taught.tokens;
         self.cost_usd += usd(taught.cost_usd_micros);
         self.cost_is_partial |= taught.is_unpriced;
@@ -244,6 +268,9 @@ fn tell(report: &Report, setting: &Setting) -> anyhow::Result<()> {
     if setting.json {
         output::say_json(report)?;
     } else {
+        for skipped in &report.skipped {
+            output::complain(&format!("{}: skipped: {}", skipped.place, skipped.reason));
+        }
         for failed in &report.failed {
             output::complain(&format!("{}: {}", failed.place, failed.reason));
         }
@@ -259,7 +286,8 @@ fn in_words(report: &Report) -> String {
     let cost = if report.cost_is_partial { "unknown".to_owned() } else { format!("${:.4}", report.cost_usd) };
     format!(
         "{}: {} runs learned from ({} before), {} reflections\n\
-         bullets: {} added, {} updated, {} merged, {} deleted, {} judged; {} duplicates dropped, {} changes to review\n\
+         bullets: {} added, {} updated, {} merged, {} deleted, {} judged; {} changes to review\n\
+         left out: {} duplicates, {} over the budget, {} outdated, {} refused; {} runs skipped\n\
          {} tokens, cost {cost}",
         report.playbook,
         report.runs,
@@ -270,8 +298,12 @@ fn in_words(report: &Report) -> String {
         report.merged,
         report.deleted,
         report.tagged,
-        report.duplicates_dropped,
         report.to_review,
+        report.left_out.twin,
+        report.left_out.over_budget,
+        report.left_out.outdated,
+        report.left_out.refused,
+        report.skipped.len(),
         report.tokens,
     )
 }

@@ -43,6 +43,21 @@ pub struct PlaybookDecision {
     pub wait: Vec<Operation>,
     /// Why they wait.
     pub reasons: Vec<String>,
+    /// What is neither applied nor waits.
+    pub left_out: LeftOut,
+}
+
+/// How many operations of those that were found are left out, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The budget has no room for them.
+    pub over_budget: usize,
+    /// The bullets that they change have other words by now.
+    pub outdated: usize,
+    /// Their words are said already.
+    pub twin: usize,
+    /// They could not be used as they were written.
+    pub refused: usize,
 }
 
 impl PlaybookDecision {
@@ -111,6 +126,8 @@ pub struct PlaybookChanged {
     pub applied: Option<Delta>,
     /// The id of what waits, and why it does.
     pub waits: Option<(String, Vec<String>)>,
+    /// What the decision left out.
+    pub left_out: LeftOut,
 }
 
 impl Store {
@@ -162,7 +179,7 @@ impl<E: Send + 'static> Write for PlaybookChange<E> {
         {
             return Err(PlaybookError::LeaseLost);
         }
-        Ok(PlaybookChanged { before, row, applied, waits })
+        Ok(PlaybookChanged { before, row, applied, waits, left_out: decision.left_out })
     }
 }
 

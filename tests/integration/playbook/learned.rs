@@ -89,6 +89,38 @@ async fn a_run_that_is_learned_from_again_counts_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bullet_that_did_harm_is_judged_and_goes() {
+    let tags = json!([{ "id": "r-00001", "tag": "harmful" }]);
+    let reply = json!([operation("delete", "r-00001", "")]);
+    let endpoint = Endpoint::open(teacher(reflection("Refunds need a return.", &tags), reply)).await;
+    let app = start(&endpoint, &[]).await;
+    let ids = apply(&app, json!([add("Refund at once."), add("Look up the order first.")])).await;
+    let outcome = json!({ "status": "failure", "used_bullets": ids });
+    ended_run(&app, &json!({ "playbook": "support" }), "error", &outcome).await;
+    quiet(&app).await;
+    assert_eq!(contents(&get(&app).await), ["Look up the order first."]);
+    let delta = &app.get(&format!("{SUPPORT}/deltas")).await.ok()["deltas"][0];
+    let done: Vec<&Value> = delta["operations"].as_array().unwrap().iter().map(|operation| &operation["op"]).collect();
+    assert_eq!(done, ["tag", "delete"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_takes_over_what_the_same_run_says_of_its_bullets() {
+    let tags = json!([{ "id": "r-00002", "tag": "helpful" }]);
+    let merged = "Look up the order and its items first.";
+    let merge =
+        json!({ "op": "merge", "section": "", "id": "r-00001", "ids": ["r-00001", "r-00002"], "content": merged });
+    let endpoint = Endpoint::open(teacher(reflection("Look first.", &tags), json!([merge]))).await;
+    let app = start(&endpoint, &[]).await;
+    let ids = apply(&app, json!([add("Look up the order first."), add("Read what was bought.")])).await;
+    let outcome = json!({ "status": "partial", "used_bullets": ids });
+    ended_run(&app, &json!({ "playbook": "support" }), "error", &outcome).await;
+    quiet(&app).await;
+    let playbook = get(&app).await;
+    assert_eq!((contents(&playbook), &playbook["bullets"][0]["helpful"]), (vec![merged], &json!(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rounds_see_the_one_before_and_end_when_nothing_changes() {
     let rule = |request: &Request| match asked(&request.body) {
         "reflection" => {

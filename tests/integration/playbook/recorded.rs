@@ -63,14 +63,14 @@ async fn it_stops_at_its_limit_and_goes_on_there() {
     assert!(output.status.success(), "{output:?}");
     let second = report(&output);
     assert_eq!((&second["runs"], &second["known"], &second["added"]), (&json!(4), &json!(2), &json!(1)), "{second}");
-    assert_eq!(second["duplicates_dropped"], 3, "the second time each lesson is there already: {second}");
+    assert_eq!(second["left_out"]["twin"], 3, "the second time each lesson is there already: {second}");
     assert_eq!(endpoint.bodies().len(), 12);
 
     let third = report(&learn(folder.path(), &["--epochs", "2"]).await);
     assert_eq!((&third["runs"], &third["known"]), (&json!(0), &json!(6)), "{third}");
     assert_eq!(endpoint.bodies().len(), 12);
     let other = report(&learn(folder.path(), &["--labels", "none", "--limit", "1"]).await);
-    assert_eq!((&other["runs"], &other["duplicates_dropped"]), (&json!(1), &json!(1)), "{other}");
+    assert_eq!((&other["runs"], &other["left_out"]["twin"]), (&json!(1), &json!(1)), "{other}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use recap_core::playbook::{
 use super::super::bounds::{Removals, Rules};
 use super::super::refusal::Refusal;
 use super::teacher::Findings;
-use crate::store::{PlaybookDecision, PlaybookNow};
+use crate::store::{LeftOut, PlaybookDecision, PlaybookNow};
 
 /// What became of findings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,12 +26,14 @@ pub struct Effect {
     pub tagged: usize,
     /// Operations that wait for somebody's word.
     pub to_review: usize,
+    /// What was found and is neither applied nor waits.
+    pub left_out: LeftOut,
 }
 
 impl Effect {
     /// Counts what a change did.
     #[must_use]
-    pub fn of(applied: &[Operation], waiting: usize) -> Self {
+    pub fn of(applied: &[Operation], waiting: usize, left_out: LeftOut) -> Self {
         let count = |is: fn(&Operation) -> bool| applied.iter().filter(|operation| is(operation)).count();
         Self {
             added: count(|operation| matches!(operation, Operation::Add { .. })),
@@ -40,6 +42,7 @@ impl Effect {
             deleted: count(|operation| matches!(operation, Operation::Delete { .. })),
             tagged: count(|operation| matches!(operation, Operation::Tag { .. })),
             to_review: waiting,
+            left_out,
         }
     }
 }
@@ -54,9 +57,10 @@ pub(super) fn decide(
 ) -> Result<PlaybookDecision, Refusal> {
     let playbook = &now.row.playbook;
     let tags = tags(now, &findings.tags);
-    let words = mergeable(playbook, &findings.seen, &findings.words.operations);
+    let mut left_out = findings.left_out;
+    let words = mergeable(playbook, &findings.seen, &findings.words.operations, &mut left_out);
     if words.is_empty() {
-        return Ok(PlaybookDecision::apply(tags));
+        return Ok(PlaybookDecision { left_out, ..PlaybookDecision::apply(tags) });
     }
     let mut reasons = findings.words.reasons.clone();
     if rules.waits(&now.row) {
@@ -66,11 +70,11 @@ pub(super) fn decide(
         reasons.push(collapse);
     }
     if !reasons.is_empty() {
-        return Ok(PlaybookDecision { apply: tags, wait: words, reasons });
+        return Ok(PlaybookDecision { apply: tags, wait: words, reasons, left_out });
     }
-    let mut operations = fitting(now, words, source, rules)?;
-    operations.extend(tags);
-    Ok(PlaybookDecision::apply(operations))
+    // Counted first, for a bullet that was judged may go with the words.
+    let operations = [tags, fitting(now, words, source, rules, &mut left_out)?].concat();
+    Ok(PlaybookDecision { left_out, ..PlaybookDecision::apply(operations) })
 }
 
 /// What is said of bullets that are there, less what was said when the run was learned from before.
@@ -93,26 +97,35 @@ fn tags(now: &PlaybookNow, said: &[Operation]) -> Vec<Operation> {
 }
 
 /// Those operations that still mean what they meant: their bullets have the words that the models saw, and nobody has said
-/// the same meanwhile.
-fn mergeable(playbook: &Playbook, seen: &Playbook, operations: &[Operation]) -> Vec<Operation> {
+/// the same meanwhile. Counts the others.
+fn mergeable(playbook: &Playbook, seen: &Playbook, operations: &[Operation], left_out: &mut LeftOut) -> Vec<Operation> {
     let is_as_seen = |id: &BulletId| {
         let words = |playbook: &Playbook| playbook.bullet(id).map(|bullet| bullet.content.clone());
         words(playbook).is_some_and(|now| Some(now) == words(seen))
     };
     let is_new = |content: &str, own: &[BulletId]| twin_of(playbook, content).is_none_or(|(id, ..)| own.contains(&id));
-    let stands = |operation: &&Operation| match operation {
-        Operation::Add { content, .. } => is_new(content, &[]),
-        Operation::Update { id, content, .. } => {
-            let own = std::slice::from_ref(id);
-            is_as_seen(id) && content.as_ref().is_none_or(|content| is_new(content, own))
+    let stands = |operation: &&Operation| {
+        let Some((own, content)) = words_of(operation) else { return false };
+        if !own.iter().all(is_as_seen) {
+            left_out.outdated += 1;
+            return false;
         }
-        Operation::Merge { ids, content, .. } => {
-            ids.iter().all(is_as_seen) && content.as_ref().is_none_or(|content| is_new(content, ids))
-        }
-        Operation::Delete { id } => is_as_seen(id),
-        _ => false,
+        let stands = content.is_none_or(|content| is_new(content, own));
+        left_out.twin += usize::from(!stands);
+        stands
     };
     operations.iter().filter(stands).cloned().collect()
+}
+
+/// The bullets that an operation on words changes, and the words that it brings.
+fn words_of(operation: &Operation) -> Option<(&[BulletId], Option<&str>)> {
+    match operation {
+        Operation::Add { content, .. } => Some((&[], Some(content))),
+        Operation::Update { id, content, .. } => Some((std::slice::from_ref(id), content.as_deref())),
+        Operation::Merge { ids, content, .. } => Some((ids, content.as_deref())),
+        Operation::Delete { id } => Some((std::slice::from_ref(id), None)),
+        _ => None,
+    }
 }
 
 fn collapse(
@@ -126,12 +139,13 @@ fn collapse(
         .map(|collapse| format!("it would remove {} of {} bullets at once", collapse.removed, collapse.of)))
 }
 
-/// As many operations as the budget has room for, the first ones first.
+/// As many operations as the budget has room for, the first ones first. Counts the others.
 fn fitting(
     now: &PlaybookNow,
     words: Vec<Operation>,
     source: &Source,
     rules: &Rules,
+    left_out: &mut LeftOut,
 ) -> Result<Vec<Operation>, Refusal> {
     let playbook = &now.row.playbook;
     let fits = |words: &[Operation]| -> Result<bool, Refusal> {
@@ -147,6 +161,7 @@ fn fitting(
         kept.push(operation);
         if !fits(&kept)? {
             kept.pop();
+            left_out.over_budget += 1;
         }
     }
     resolved(playbook, &kept)

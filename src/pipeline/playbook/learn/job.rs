@@ -18,7 +18,7 @@ use crate::config::Labels;
 use crate::pipeline::compress::{OnBehalf, Unmade};
 use crate::pipeline::failure::Failure;
 use crate::pipeline::{Pipeline, compute};
-use crate::store::{Job, Lease, NewJob, PlaybookKey, PlaybookRow, TrajectoryRow};
+use crate::store::{Job, Lease, LeftOut, NewJob, PlaybookKey, PlaybookRow, TrajectoryRow};
 
 /// The kind of jobs that learn from a run.
 pub const LEARN: &str = "learn";
@@ -32,6 +32,8 @@ pub enum Learned {
     Stored(Effect),
     /// The models made nothing that can be used.
     Unmade(Unmade),
+    /// The trajectory was deleted, and the job with it.
+    Gone,
 }
 
 impl Pipeline {
@@ -60,9 +62,16 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// What the store fails with, and [`Failure::NotFound`] where the trajectory was deleted.
+    /// What the store fails with, and what refuses the change.
     pub async fn learn_in_background(&self, job: &Job, lease: Lease) -> Result<Learned, Failure> {
         let Some(id) = job.trajectory.as_deref() else { return Ok(Learned::Nothing) };
+        match self.learn_of(id, job, lease).await {
+            Err(Failure::NotFound(_)) if self.store().trajectory(id).await?.is_none() => Ok(Learned::Gone),
+            learned => learned,
+        }
+    }
+
+    async fn learn_of(&self, id: &str, job: &Job, lease: Lease) -> Result<Learned, Failure> {
         let row = self.store().trajectory(id).await?.ok_or_else(|| Failure::no_trajectory(id))?;
         let Some(name) = row.playbook.clone() else { return Ok(Learned::Nothing) };
         let key = PlaybookKey { namespace: row.namespace.clone(), name };
@@ -70,12 +79,15 @@ impl Pipeline {
         let known = self.store().playbook(&key).await?;
         let teacher = teacher.within(self.budget_of(known.as_ref()), self.world().now_ms());
         let Some(run) = self.look_back(id, teacher.run_tokens()).await? else { return Ok(Learned::Nothing) };
+        // Of a run that was learned from before, something may have to be taken back.
+        let is_new = known.is_none();
         let playbook = known.map_or_else(Arc::default, |row| row.playbook);
         let (findings, labels) = match self.taught(&row, job, &teacher, &playbook, &run).await? {
             (Ok(findings), labels) => (findings, labels),
             (Err(unmade), _) => return Ok(Learned::Unmade(unmade)),
         };
-        if findings.tags.is_empty() && findings.words.operations.is_empty() {
+        if is_new && findings.tags.is_empty() && findings.words.operations.is_empty() {
+            count_left_out(findings.left_out);
             return Ok(Learned::Nothing);
         }
         self.keep_learned(key, id, findings, labels, lease).await
@@ -148,7 +160,11 @@ impl Pipeline {
         let asked = self.learned(key, findings, labels, id.to_owned());
         let asked = Asked { run: Some(id.to_owned()), job: Some(lease), ..asked };
         match self.change_playbook(asked).await {
-            Ok(changed) => Ok(Learned::Stored(effect_of(&changed))),
+            Ok(changed) => {
+                let effect = effect_of(&changed);
+                tracing::info!(trajectory = id, playbook = changed.row.key.name, ?effect, "learned from a run");
+                Ok(Learned::Stored(effect))
+            }
             Err(Failure::CutOff(LEASE_LOST)) => Ok(Learned::Nothing),
             Err(failure) => Err(failure),
         }
@@ -190,7 +206,18 @@ pub(super) fn effect_of(changed: &crate::store::PlaybookChanged) -> Effect {
     if changed.waits.is_some() {
         metrics::counter!("recapd_playbook_reviews_total", "decision" => "pending").increment(1);
     }
-    Effect::of(applied, usize::from(changed.waits.is_some()))
+    count_left_out(changed.left_out);
+    Effect::of(applied, usize::from(changed.waits.is_some()), changed.left_out)
+}
+
+/// Counts what was found and left out.
+fn count_left_out(left_out: LeftOut) {
+    let LeftOut { over_budget, outdated, twin, refused } = left_out;
+    for (why, count) in [("over_budget", over_budget), ("outdated", outdated), ("twin", twin), ("refused", refused)] {
+        if count > 0 {
+            metrics::counter!("recapd_playbook_left_out_total", "why" => why).increment(count as u64);
+        }
+    }
 }
 
 /// Counts how a look back ended.

@@ -20,6 +20,9 @@ use crate::pipeline::settings::settings;
 use crate::pipeline::{Pipeline, compute};
 use crate::store::{Outcome, PlaybookKey, PlaybookLesson};
 
+const NO_GUIDELINE: &str = "the default guideline set has no champion of the kind `reflect` or `curate`";
+const NO_TURN: &str = "the run has no turn of an assistant";
+
 /// A recorded run.
 pub struct Recorded {
     /// Its messages.
@@ -37,10 +40,10 @@ pub struct Taught {
     pub reflections: u32,
     /// What became of it.
     pub effect: Effect,
-    /// Lessons that a bullet said already.
-    pub twins: usize,
-    /// Why nothing was learned, where that is so.
+    /// Why the models made nothing, where that is so.
     pub unmade: Option<Unmade>,
+    /// Why no model was asked, where that is so.
+    pub skipped: Option<&'static str>,
     /// Tokens that models read and wrote.
     pub tokens: u64,
     /// Millionths of a US dollar, as far as prices are known.
@@ -82,15 +85,14 @@ impl Pipeline {
         if self.store().has_lesson(key, &lesson).await? {
             return Ok(None);
         }
-        let mut taught = Taught::default();
-        let Some(teacher) = self.teacher(None) else { return Ok(Some(taught)) };
+        let Some(teacher) = self.teacher(None) else { return Ok(Some(Taught::skipped(NO_GUIDELINE))) };
         let known = self.store().playbook(key).await?;
         let teacher = teacher.within(self.budget_of(known.as_ref()), self.world().now_ms());
         let playbook = known.map_or_else(Arc::default, |row| row.playbook);
         let mut session = self.private_session(recorded)?;
         let most_tokens = teacher.run_tokens();
         let Some(run) = compute(usize::MAX, move || session.look_back(most_tokens)).await? else {
-            return Ok(Some(taught));
+            return Ok(Some(Taught::skipped(NO_TURN)));
         };
         let (labels, named) = labels_of(recorded.outcome.as_ref());
         let name = format!("recorded:{}", lesson.run.chars().take(16).collect::<String>());
@@ -98,6 +100,7 @@ impl Pipeline {
         let served: BTreeSet<_> = used.filter_map(|id| id.parse().ok()).collect();
         let asked = Lesson { playbook: &playbook, run: &run, served: &served, labels, trajectory: &name };
         let (findings, attempts) = teacher.teach(&asked, &CancellationToken::new()).await;
+        let mut taught = Taught::default();
         taught.account(&attempts);
         let of = OnBehalf { namespace: key.namespace.clone(), ..OnBehalf::default() };
         self.note_attempts(&of, attempts).await;
@@ -105,7 +108,7 @@ impl Pipeline {
         match findings {
             Err(unmade) => taught.unmade = Some(unmade),
             Ok(findings) => {
-                (taught.reflections, taught.twins) = (findings.reflections, findings.twins);
+                taught.reflections = findings.reflections;
                 let mut change = self.learned(key.clone(), findings, named, name);
                 change.lesson = Some(lesson);
                 taught.effect = effect_of(&self.change_playbook(change).await?);
@@ -130,6 +133,10 @@ impl Pipeline {
 }
 
 impl Taught {
+    fn skipped(why: &'static str) -> Self {
+        Self { skipped: Some(why), ..Self::default() }
+    }
+
     fn account(&mut self, attempts: &[Attempt]) {
         for attempt in attempts {
             self.tokens += attempt.prompt_tokens + attempt.reply_tokens;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use recap_core::context::LookBack;
 use recap_core::playbook::guard::{Guarded, Observations};
-use recap_core::playbook::learn::{Curated, Labels, Reflection, another_round, curate, reflect};
+use recap_core::playbook::learn::{Curated, Labels, Reflection, Refusal, Refused, another_round, curate, reflect};
 use recap_core::playbook::{Bullet, BulletId, Evidence, Operation, Playbook, Query, excerpt, text, tokens, twin_of};
 use recap_core::tokens::Counter;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::llm::{Attempt, Purpose};
 use crate::pipeline::compress::{Compressors, Unmade};
 use crate::pipeline::guidelines::{Guidelines, Kind, Steering};
+use crate::store::LeftOut;
 
 /// Tokens of a reply's words, as guidelines tell them.
 const REPLY_TOKENS: u32 = 700;
@@ -54,10 +55,8 @@ pub(super) struct Findings {
     pub tags: Vec<Operation>,
     /// Changes of words, looked through.
     pub words: Guarded,
-    /// How many operations of the curator were left out as it wrote them; twins among them.
-    pub refused: usize,
-    /// Twins among them.
-    pub twins: usize,
+    /// What of the replies was left out as it was written.
+    pub left_out: LeftOut,
     /// Guidelines and models (law 12).
     pub makers: Vec<String>,
     /// How often the reflector was asked.
@@ -118,19 +117,17 @@ impl Teacher {
             seen: Arc::clone(lesson.playbook),
             tags: reflection.tag_operations(),
             words: Observations::default().guard(Vec::new()),
-            refused: 0,
-            twins: 0,
+            left_out: LeftOut { refused: reflection.dropped, ..LeftOut::default() },
             makers,
             reflections,
         };
         if reflection.has_lesson() {
             findings.makers.push(named(&self.curate));
             let curated = self.curate(lesson, &reflection, cancelled, attempts, &mut findings.makers).await?;
-            let is_twin = |refused: &&recap_core::playbook::learn::Refused| {
-                matches!(refused.refusal, recap_core::playbook::learn::Refusal::Twin(_))
-            };
-            findings.twins = curated.refused.iter().filter(is_twin).count();
-            findings.refused = curated.refused.len();
+            let is_twin = |refused: &&Refused| matches!(refused.refusal, Refusal::Twin(_));
+            let twins = curated.refused.iter().filter(is_twin).count();
+            findings.left_out.twin += twins;
+            findings.left_out.refused += curated.refused.len() - twins;
             let observations = Observations::of(lesson.run.observations.iter().map(AsRef::as_ref));
             let operations = curated.operations.into_iter();
             let supported = operations.map(|operation| supported(operation, &reflection, lesson.trajectory));

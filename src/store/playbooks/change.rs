@@ -43,6 +43,8 @@ pub struct PlaybookDecision {
     pub wait: Vec<Operation>,
     /// Why they wait.
     pub reasons: Vec<String>,
+    /// How many operations neither are applied nor wait, for too many changes do.
+    pub left_out: usize,
 }
 
 impl PlaybookDecision {
@@ -111,6 +113,8 @@ pub struct PlaybookChanged {
     pub applied: Option<Delta>,
     /// The id of what waits, and why it does.
     pub waits: Option<(String, Vec<String>)>,
+    /// How many operations were left out, for too many changes wait.
+    pub left_out: usize,
 }
 
 impl Store {
@@ -149,6 +153,7 @@ impl<E: Send + 'static> Write for PlaybookChange<E> {
         if waits.is_some() {
             (row.pending, row.changes) = (row.pending + 1, row.changes + 1);
         }
+        let left_out = decision.left_out;
         let applied = self.apply(conn, &mut row, decision.apply, source).await?;
         if let Some(review) = &review {
             settle(conn, &review.id, "accepted", (self.at_ms, &self.actor), Some(row.playbook.version)).await?;
@@ -162,7 +167,7 @@ impl<E: Send + 'static> Write for PlaybookChange<E> {
         {
             return Err(PlaybookError::LeaseLost);
         }
-        Ok(PlaybookChanged { before, row, applied, waits })
+        Ok(PlaybookChanged { before, row, applied, waits, left_out })
     }
 }
 

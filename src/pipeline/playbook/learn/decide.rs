@@ -66,7 +66,7 @@ pub(super) fn decide(
         reasons.push(collapse);
     }
     if !reasons.is_empty() {
-        return Ok(PlaybookDecision { apply: tags, wait: words, reasons });
+        return Ok(PlaybookDecision { apply: tags, ..PlaybookDecision::wait(words, reasons) });
     }
     let mut operations = fitting(now, words, source, rules)?;
     operations.extend(tags);

@@ -99,7 +99,8 @@ impl Pipeline {
     /// [`Failure::NotFound`], [`Failure::Version`], and what `decide` refuses.
     pub async fn change_playbook(&self, mut asked: Asked) -> Result<PlaybookChanged, Failure> {
         let kind = asked.kind;
-        if asked.run.is_none() && asked.accepts.is_none() {
+        // What rests on more than the playbook is decided inside of the write alone.
+        if asked.run.is_none() && asked.accepts.is_none() && kind != ChangeKind::Learned {
             asked.decide = self.decided(&asked).await.inspect_err(count_refusal)?;
         }
         let own = self.clone();
@@ -138,6 +139,7 @@ impl Pipeline {
             review_id: self.world().new_id(),
             job: asked.job,
             lesson: asked.lesson,
+            reads_waiting: asked.kind == ChangeKind::Learned,
             decide: asked.decide,
         }
     }
@@ -156,7 +158,7 @@ impl Pipeline {
             return Err(Failure::Version { current });
         }
         let changes = row.changes;
-        let now = PlaybookNow { row, run: None, of_run: Vec::new(), review: None };
+        let now = PlaybookNow { row, run: None, of_run: Vec::new(), review: None, waiting: Vec::new() };
         let decide = Arc::clone(&asked.decide);
         let bytes = now.row.playbook.bullets.iter().map(|bullet| bullet.content.len()).sum();
         let decision = compute(bytes, move || decide(&now)).await??;

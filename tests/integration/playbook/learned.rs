@@ -27,6 +27,12 @@ async fn under_review_words_wait_and_counters_do_not() {
     let playbook = get(&app).await;
     assert_eq!((contents(&playbook).len(), &playbook["bullets"][0]["helpful"]), (1, &json!(1)));
     assert_eq!(reasons(&app).await, ["changes of this playbook's words wait for review"]);
+    ended_run(&app, &json!({ "playbook": "support" }), "error", &outcome).await;
+    quiet(&app).await;
+    assert_eq!(reasons(&app).await.len(), 1, "the lesson waits already");
+    assert_eq!(get(&app).await["bullets"][0]["helpful"], 2);
+    let metrics = app.get("/metrics").await;
+    assert!(metrics.text().contains("recapd_playbook_left_out_total{why=\"twin\"} 1"), "{}", metrics.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,14 @@
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
-use crate::store::{NewTrajectory, Patch};
+use crate::store::{NewTrajectory, Outcome, Patch};
+
+/// Bytes of what a judge says of a run.
+const MOST_FEEDBACK_BYTES: usize = 64 << 10;
+/// Bullets that an outcome names.
+const MOST_USED_BULLETS: usize = 1000;
+/// Bytes of the id of one of them.
+const MOST_BULLET_ID_BYTES: usize = 64;
 
 /// Checks a record that is to be made.
 ///
@@ -26,7 +33,8 @@ pub fn new_trajectory(new: &NewTrajectory) -> Result<(), Failure> {
 pub fn patch(patch: &Patch) -> Result<(), Failure> {
     tools(patch.tools.as_ref().and_then(Option::as_deref))?;
     budget(patch.budget.flatten())?;
-    metadata(patch.metadata.as_ref().and_then(Option::as_ref))
+    metadata(patch.metadata.as_ref().and_then(Option::as_ref))?;
+    patch.outcome.as_ref().and_then(Option::as_ref).map_or(Ok(()), outcome)
 }
 
 /// Checks an id or namespace: 1 to 128 of `A-Z a-z 0-9 . _ : -`.
@@ -50,6 +58,22 @@ pub fn tools(tools: Option<&str>) -> Result<(), Failure> {
     match serde_json::from_str::<Vec<Map<String, Value>>>(tools) {
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::field("/tools", format!("expected a list of objects: {error}"))),
+    }
+}
+
+fn outcome(outcome: &Outcome) -> Result<(), Failure> {
+    if outcome.feedback.as_ref().is_some_and(|feedback| feedback.len() > MOST_FEEDBACK_BYTES) {
+        return Err(Failure::field("/feedback", format!("has more than {MOST_FEEDBACK_BYTES} bytes")));
+    }
+    if outcome.used_bullets.len() > MOST_USED_BULLETS {
+        return Err(Failure::field("/used_bullets", format!("names more than {MOST_USED_BULLETS} bullets")));
+    }
+    match outcome.used_bullets.iter().position(|id| id.len() > MOST_BULLET_ID_BYTES) {
+        Some(at) => {
+            let pointer = format!("/used_bullets/{at}");
+            Err(Failure::field(&pointer, format!("has more than {MOST_BULLET_ID_BYTES} bytes")))
+        }
+        None => Ok(()),
     }
 }
 

@@ -101,7 +101,8 @@ impl Pipeline {
     pub async fn change_playbook(&self, mut asked: Asked) -> Result<PlaybookChanged, Failure> {
         let kind = asked.kind;
         asked.decide = bounded(kind, asked.decide);
-        if asked.run.is_none() && asked.accepts.is_none() {
+        // What rests on more than the playbook is decided inside of the write alone.
+        if asked.run.is_none() && asked.accepts.is_none() && kind != ChangeKind::Learned {
             asked.decide = self.decided(&asked).await.inspect_err(count_refusal)?;
         }
         let own = self.clone();
@@ -140,6 +141,7 @@ impl Pipeline {
             review_id: self.world().new_id(),
             job: asked.job,
             lesson: asked.lesson,
+            reads_waiting: asked.kind == ChangeKind::Learned,
             decide: asked.decide,
         }
     }
@@ -158,7 +160,14 @@ impl Pipeline {
             return Err(Failure::Version { current });
         }
         let changes = row.changes;
-        let now = PlaybookNow { row, run: None, of_run: Vec::new(), heirs: BTreeMap::new(), review: None };
+        let now = PlaybookNow {
+            row,
+            run: None,
+            of_run: Vec::new(),
+            heirs: BTreeMap::new(),
+            review: None,
+            waiting: Vec::new(),
+        };
         let decide = Arc::clone(&asked.decide);
         let bytes = now.row.playbook.bullets.iter().map(|bullet| bullet.content.len()).sum();
         let decision = compute(bytes, move || decide(&now)).await??;
@@ -230,7 +239,7 @@ mod tests {
     fn now(pending: u64) -> PlaybookNow {
         let key = PlaybookKey { namespace: "default".to_owned(), name: "support".to_owned() };
         let row = PlaybookRow { pending, ..empty(key) };
-        PlaybookNow { row, run: None, of_run: Vec::new(), heirs: BTreeMap::new(), review: None }
+        PlaybookNow { row, run: None, of_run: Vec::new(), heirs: BTreeMap::new(), review: None, waiting: Vec::new() }
     }
 
     #[test]

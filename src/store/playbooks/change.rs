@@ -16,11 +16,14 @@ use super::super::trajectories::lock_trajectory;
 use super::super::value::values;
 use super::super::writer::Write;
 use super::lessons::{PlaybookLesson, insert_lesson};
-use super::reviews::{PlaybookReview, insert_review, pending_review, settle, words_under};
+use super::reviews::{PlaybookReview, Record, insert_review, pending_review, settle, words_under};
 use super::{
     PlaybookError, PlaybookKey, PlaybookRow, insert_delta, json, log_of, read_playbook, run, select_playbook,
     write_state,
 };
+
+/// Waiting changes that are read for a decision.
+const MOST_WAITING_READ: i64 = 200;
 
 /// What a decision rests on: all of it as it is inside the transaction.
 #[derive(Debug, Clone)]
@@ -36,6 +39,8 @@ pub struct PlaybookNow {
     pub heirs: BTreeMap<BulletId, BulletId>,
     /// The waiting change that is to be accepted.
     pub review: Option<PlaybookReview>,
+    /// Words of new bullets that wait, those of the newest changes first; empty where the change does not ask for them.
+    pub waiting: Vec<Arc<str>>,
 }
 
 impl PlaybookNow {
@@ -118,6 +123,8 @@ pub struct PlaybookChange<E> {
     pub job: Option<Lease>,
     /// The recorded run that was learned from, noted with the change.
     pub lesson: Option<PlaybookLesson>,
+    /// Whether the decision is told which new bullets wait.
+    pub reads_waiting: bool,
     /// What is to be done to the playbook as it is.
     #[expect(clippy::type_complexity, reason = "a function and its error")]
     pub decide: Arc<dyn Fn(&PlaybookNow) -> Result<PlaybookDecision, E> + Send + Sync>,
@@ -221,7 +228,9 @@ impl<E> PlaybookChange<E> {
             Some(id) => run::of(conn, &self.key, id, &row.playbook).await?,
             None => (Vec::new(), BTreeMap::new()),
         };
-        Ok(PlaybookNow { row, run, of_run, heirs, review })
+        let waiting =
+            if self.reads_waiting && row.pending > 0 { waiting_words(conn, &self.key).await? } else { Vec::new() };
+        Ok(PlaybookNow { row, run, of_run, heirs, review, waiting })
     }
 
     async fn locked(&self, conn: &mut Conn) -> Result<PlaybookRow, PlaybookError<E>> {
@@ -307,4 +316,22 @@ async fn earlier(
     let Some(to) = super::reverts_to(delta).filter(|to| *to <= current) else { return Ok(None) };
     let log = log_of(conn, key, Some(to)).await?;
     replay(&log, Some(to)).map(Some).map_err(|_| StoreError::Unreadable("a playbook's log"))
+}
+
+/// Returns the words of the new bullets that wait.
+async fn waiting_words(conn: &mut Conn, key: &PlaybookKey) -> Result<Vec<Arc<str>>, StoreError> {
+    let sql = "SELECT record FROM playbook_reviews WHERE namespace = $1 AND name = $2 AND status = 'pending' \
+               ORDER BY at_ms DESC, id DESC LIMIT $3";
+    let mut bound = key.bound();
+    bound.extend(values![MOST_WAITING_READ]);
+    let mut words = Vec::new();
+    for row in conn.rows(sql, bound).await? {
+        let record: Record = serde_json::from_str(&row.text(0)?)
+            .map_err(|_| StoreError::Unreadable("a waiting change of a playbook"))?;
+        words.extend(record.operations.into_iter().filter_map(|operation| match operation {
+            Operation::Add { content, .. } => Some(content),
+            _ => None,
+        }));
+    }
+    Ok(words)
 }

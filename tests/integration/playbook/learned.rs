@@ -27,6 +27,12 @@ async fn under_review_words_wait_and_counters_do_not() {
     let playbook = get(&app).await;
     assert_eq!((contents(&playbook).len(), &playbook["bullets"][0]["helpful"]), (1, &json!(1)));
     assert_eq!(reasons(&app).await, ["changes of this playbook's words wait for review"]);
+    ended_run(&app, &json!({ "playbook": "support" }), "error", &outcome).await;
+    quiet(&app).await;
+    assert_eq!(reasons(&app).await.len(), 1, "the lesson waits already");
+    assert_eq!(get(&app).await["bullets"][0]["helpful"], 2);
+    let metrics = app.get("/metrics").await;
+    assert!(metrics.text().contains("recapd_playbook_left_out_total{why=\"twin\"} 1"), "{}", metrics.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,6 +48,10 @@ async fn what_does_not_fit_the_budget_is_left_out() {
     ended_run(&app, &json!({ "playbook": "support" }), "error", &failed()).await;
     quiet(&app).await;
     assert_eq!(contents(&get(&app).await), ["Look up the order first.", "Say thanks."]);
+    let metrics = app.get("/metrics").await;
+    for counted in ["{why=\"over_budget\"} 1", "{why=\"refused\"} 1"] {
+        assert!(metrics.text().contains(&format!("recapd_playbook_left_out_total{counted}")), "{}", metrics.text());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,6 +96,59 @@ async fn a_run_that_is_learned_from_again_counts_once() {
     assert_eq!(credits(&get(&app).await), (json!(1), json!(0)));
     app.delete(&path).await.ok();
     assert_eq!(credits(&get(&app).await), (json!(0), json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_of_a_bullet_is_taken_back_where_the_next_look_says_nothing() {
+    let rule = |request: &Request| {
+        let is_good = request.body.to_string().contains("<outcome>\\nsuccess");
+        let tags = if is_good { json!([]) } else { json!([{ "id": "r-00001", "tag": "harmful" }]) };
+        let mut reply = reflection("none", &tags);
+        reply["correct_approach"] = json!("");
+        Step::says(&reply.to_string())
+    };
+    let endpoint = Endpoint::open(rule).await;
+    let app = start(&endpoint, &[]).await;
+    let ids = apply(&app, json!([add("Look up the order first.")])).await;
+    let outcome = |status: &str| json!({ "status": status, "used_bullets": ids });
+    let path = ended_run(&app, &json!({ "playbook": "support" }), "error", &outcome("failure")).await;
+    quiet(&app).await;
+    assert_eq!(get(&app).await["bullets"][0]["harmful"], 1);
+    app.post(&format!("{path}/outcome"), &outcome("success")).await.ok();
+    quiet(&app).await;
+    assert_eq!(get(&app).await["bullets"][0]["harmful"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_long_feedback_head_and_tail_are_told() {
+    let endpoint = Endpoint::open(plain()).await;
+    let app = start(&endpoint, &[]).await;
+    let feedback = format!("It began well. {} It ended badly.", "The judge says more. ".repeat(3000));
+    let outcome = json!({ "status": "failure", "feedback": feedback });
+    ended_run(&app, &json!({ "playbook": "support" }), "error: returned items only", &outcome).await;
+    quiet(&app).await;
+    let body = endpoint.bodies()[0].clone();
+    let told = body["messages"][1]["content"].as_str().unwrap();
+    assert!(told.contains("It began well.") && told.contains("It ended badly."), "{told}");
+    assert!(told.contains("returned items only") && told.len() < 6000, "{} bytes", told.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_is_bounded() {
+    let app = TestApp::start().await;
+    let path = app.trajectory(&json!({})).await;
+    let refused = [
+        (json!({ "feedback": "x".repeat((64 << 10) + 1) }), "/feedback"),
+        (json!({ "used_bullets": vec!["r-00001"; 1001] }), "/used_bullets"),
+        (json!({ "used_bullets": ["r-00001", "r".repeat(65)] }), "/used_bullets/1"),
+    ];
+    for (mut outcome, pointer) in refused {
+        outcome["status"] = json!("success");
+        let problem = app.post(&format!("{path}/outcome"), &outcome).await.problem(422);
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+    }
+    let most = json!({ "status": "success", "feedback": "x".repeat(64 << 10), "used_bullets": vec!["r"; 1000] });
+    app.post(&format!("{path}/outcome"), &most).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,6 +85,20 @@ async fn labels_are_sent_where_they_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_without_an_answer_is_skipped_and_named() {
+    let endpoint = Endpoint::open(teacher()).await;
+    let folder = site(&endpoint);
+    let silent = json!({ "messages": [{ "role": "user", "content": "Hello." }] });
+    std::fs::write(folder.path().join("runs.jsonl"), silent.to_string()).unwrap();
+    let output = learn(folder.path(), &["--epochs", "2"]).await;
+    let report = report(&output);
+    assert!(output.status.success(), "{output:?}");
+    let skipped = report["skipped"].as_array().unwrap();
+    assert_eq!((&report["runs"], skipped.len(), endpoint.bodies().len()), (&json!(0), 1, 0), "{report}");
+    assert!(skipped[0]["reason"].as_str().unwrap().contains("no turn of an assistant"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn money_is_a_limit_too() {
     let endpoint = Endpoint::open(teacher()).await;
     let folder = site(&endpoint);

@@ -47,6 +47,7 @@ fn change(name: &str, decide: impl Fn(&PlaybookNow) -> Decided + Send + Sync + '
         review_id: "r1".into(),
         job: None,
         lesson: None,
+        reads_waiting: false,
         decide: Arc::new(decide),
     }
 }
@@ -147,6 +148,7 @@ async fn nothing_of_a_refused_change_is_stored(bed: Bed) {
         review_id: "r1".into(),
         job: None,
         lesson: None,
+        reads_waiting: false,
         decide: Arc::new(|_: &PlaybookNow| Err("no")),
     };
     assert!(matches!(bed.store.change_playbook(refused).await, Err(PlaybookError::Refused("no"))));

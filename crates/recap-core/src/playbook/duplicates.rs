@@ -122,6 +122,13 @@ fn firsts<'a>(
     bullets.into_iter().filter(|at| is_first(at)).collect()
 }
 
+/// Tells whether two lessons have the same words but for case, blanks and punctuation.
+#[must_use]
+pub fn same_lesson(one: &str, other: &str) -> bool {
+    let folded = fold(one);
+    one == other || (!folded.is_empty() && folded == fold(other))
+}
+
 /// Returns the bullet that says the same as new words, if there is one: the strongest, then the first. Reads every bullet;
 /// for many new bullets ask [`duplicates`] once they are in.
 #[must_use]

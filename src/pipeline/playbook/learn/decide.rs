@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use recap_core::playbook::{
-    BulletId, Credit, Delta, Operation, Origin, Playbook, Prior, Source, collapses, resolve, twin_of,
+    BulletId, Credit, Delta, Operation, Origin, Playbook, Prior, Source, collapses, resolve, same_lesson, twin_of,
 };
 
 use super::super::bounds::{Removals, Rules};
@@ -58,7 +58,7 @@ pub(super) fn decide(
     let playbook = &now.row.playbook;
     let tags = tags(now, &findings.tags);
     let mut left_out = findings.left_out;
-    let words = mergeable(playbook, &findings.seen, &findings.words.operations, &mut left_out);
+    let words = mergeable(now, &findings.seen, &findings.words.operations, &mut left_out);
     if words.is_empty() {
         return Ok(PlaybookDecision { left_out, ..PlaybookDecision::apply(tags) });
     }
@@ -97,8 +97,9 @@ fn tags(now: &PlaybookNow, said: &[Operation]) -> Vec<Operation> {
 }
 
 /// Those operations that still mean what they meant: their bullets have the words that the models saw, and nobody has said
-/// the same meanwhile. Counts the others.
-fn mergeable(playbook: &Playbook, seen: &Playbook, operations: &[Operation], left_out: &mut LeftOut) -> Vec<Operation> {
+/// the same meanwhile; no new bullet that waits already. Counts the others.
+fn mergeable(now: &PlaybookNow, seen: &Playbook, operations: &[Operation], left_out: &mut LeftOut) -> Vec<Operation> {
+    let playbook = &now.row.playbook;
     let is_as_seen = |id: &BulletId| {
         let words = |playbook: &Playbook| playbook.bullet(id).map(|bullet| bullet.content.clone());
         words(playbook).is_some_and(|now| Some(now) == words(seen))
@@ -110,7 +111,8 @@ fn mergeable(playbook: &Playbook, seen: &Playbook, operations: &[Operation], lef
             left_out.outdated += 1;
             return false;
         }
-        let stands = content.is_none_or(|content| is_new(content, own));
+        let waits = |content: &str| own.is_empty() && now.waiting.iter().any(|words| same_lesson(words, content));
+        let stands = content.is_none_or(|content| is_new(content, own) && !waits(content));
         left_out.twin += usize::from(!stands);
         stands
     };

@@ -18,7 +18,7 @@ use crate::config::Labels;
 use crate::pipeline::compress::{OnBehalf, Unmade};
 use crate::pipeline::failure::Failure;
 use crate::pipeline::{Pipeline, compute};
-use crate::store::{Job, Lease, LeftOut, NewJob, PlaybookKey, PlaybookRow, TrajectoryRow};
+use crate::store::{Job, Lease, LeftOut, NewJob, Outcome, PlaybookKey, PlaybookRow, TrajectoryRow};
 
 /// The kind of jobs that learn from a run.
 pub const LEARN: &str = "learn";
@@ -78,19 +78,20 @@ impl Pipeline {
         let Some(teacher) = self.teacher(row.guideline_set.as_deref()) else { return Ok(Learned::Nothing) };
         let known = self.store().playbook(&key).await?;
         let teacher = teacher.within(self.budget_of(known.as_ref()), self.world().now_ms());
-        let Some(run) = self.look_back(id, teacher.run_tokens()).await? else { return Ok(Learned::Nothing) };
+        let (labels, named) = labels_of(self.told(&row));
+        let Some(run) = self.look_back(id, teacher.run_tokens(labels)).await? else { return Ok(Learned::Nothing) };
         // Of a run that was learned from before, something may have to be taken back.
         let is_new = known.is_none();
         let playbook = known.map_or_else(Arc::default, |row| row.playbook);
-        let (findings, labels) = match self.taught(&row, job, &teacher, &playbook, &run).await? {
-            (Ok(findings), labels) => (findings, labels),
-            (Err(unmade), _) => return Ok(Learned::Unmade(unmade)),
+        let findings = match self.taught(&row, job, &teacher, &playbook, &run).await? {
+            Ok(findings) => findings,
+            Err(unmade) => return Ok(Learned::Unmade(unmade)),
         };
         if is_new && findings.tags.is_empty() && findings.words.operations.is_empty() {
             count_left_out(findings.left_out);
             return Ok(Learned::Nothing);
         }
-        self.keep_learned(key, id, findings, labels, lease).await
+        self.keep_learned(key, id, findings, named, lease).await
     }
 
     /// Returns who asks the models; `None` without guidelines for them.
@@ -117,7 +118,12 @@ impl Pipeline {
         Ok(run)
     }
 
-    /// Asks the models. Returns what they made of the run and what they were told of its end.
+    /// Returns what of a run's outcome is read: without labels nothing.
+    fn told<'a>(&self, row: &'a TrajectoryRow) -> Option<&'a Outcome> {
+        row.outcome.as_ref().filter(|_| self.config().playbook.labels == Labels::Outcome)
+    }
+
+    /// Asks the models. Returns what they made of the run.
     async fn taught(
         &self,
         row: &TrajectoryRow,
@@ -125,14 +131,13 @@ impl Pipeline {
         teacher: &Teacher,
         playbook: &Arc<Playbook>,
         run: &LookBack,
-    ) -> Result<(Result<Findings, Unmade>, &'static str), Failure> {
-        // Without labels nothing of the outcome is read.
-        let outcome = row.outcome.as_ref().filter(|_| self.config().playbook.labels == Labels::Outcome);
+    ) -> Result<Result<Findings, Unmade>, Failure> {
+        let outcome = self.told(row);
         let epochs = self.store().epochs(&row.id, None).await?;
         let used = outcome.into_iter().flat_map(|outcome| &outcome.used_bullets).filter_map(|id| id.parse().ok());
         let mut served: BTreeSet<BulletId> = served_bullets(epochs.iter().map(|epoch| epoch.record.as_str()));
         served.extend(used);
-        let (labels, named) = labels_of(outcome);
+        let (labels, _) = labels_of(outcome);
         let cancelled = CancellationToken::new();
         let guard = cancelled.clone().drop_guard();
         let lesson = Lesson { playbook, run, served: &served, labels, trajectory: &row.id };
@@ -146,7 +151,7 @@ impl Pipeline {
         };
         self.note_attempts(&of, attempts).await;
         count(&findings);
-        Ok((findings, named))
+        Ok(findings)
     }
 
     async fn keep_learned(

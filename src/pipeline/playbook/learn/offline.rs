@@ -90,11 +90,11 @@ impl Pipeline {
         let teacher = teacher.within(self.budget_of(known.as_ref()), self.world().now_ms());
         let playbook = known.map_or_else(Arc::default, |row| row.playbook);
         let mut session = self.private_session(recorded)?;
-        let most_tokens = teacher.run_tokens();
+        let (labels, named) = labels_of(recorded.outcome.as_ref());
+        let most_tokens = teacher.run_tokens(labels);
         let Some(run) = compute(usize::MAX, move || session.look_back(most_tokens)).await? else {
             return Ok(Some(Taught::skipped(NO_TURN)));
         };
-        let (labels, named) = labels_of(recorded.outcome.as_ref());
         let name = format!("recorded:{}", lesson.run.chars().take(16).collect::<String>());
         let used = recorded.outcome.iter().flat_map(|outcome| &outcome.used_bullets);
         let served: BTreeSet<_> = used.filter_map(|id| id.parse().ok()).collect();

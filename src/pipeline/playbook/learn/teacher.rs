@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use recap_core::compress::cut_head_tail;
 use recap_core::context::LookBack;
 use recap_core::playbook::guard::{Guarded, Observations};
 use recap_core::playbook::learn::{Curated, Labels, Reflection, Refusal, Refused, another_round, curate, reflect};
@@ -21,6 +22,8 @@ const REPLY_TOKENS: u32 = 700;
 const BULLETS_SHARE: u32 = 3;
 /// Tokens of what an earlier round found, and of the rules of recapd's own.
 const AROUND_TOKENS: u32 = 900;
+/// Tokens that the words on how a run ended may take.
+const FEEDBACK_TOKENS: u32 = 600;
 /// Tokens that a run may take at least.
 const LEAST_RUN_TOKENS: u32 = 200;
 
@@ -88,10 +91,19 @@ impl Teacher {
         Self { budget, now_ms, ..self }
     }
 
-    /// Returns the most tokens of a run that fit beside bullets and all else.
-    pub fn run_tokens(&self) -> u32 {
+    /// Returns the most tokens of a run that fit beside bullets, what is told of its end and all else.
+    pub fn run_tokens(&self, labels: Labels<'_>) -> u32 {
         let source = self.compressors.source_tokens();
-        source.saturating_sub(source / BULLETS_SHARE + AROUND_TOKENS).max(LEAST_RUN_TOKENS)
+        let feedback = self.counter.count(&self.feedback(labels));
+        source.saturating_sub(source / BULLETS_SHARE + AROUND_TOKENS + feedback).max(LEAST_RUN_TOKENS)
+    }
+
+    /// Head and tail of the words on how a run ended.
+    fn feedback(&self, labels: Labels<'_>) -> String {
+        match labels {
+            Labels::None => String::new(),
+            Labels::Known { feedback, .. } => cut_head_tail(feedback, FEEDBACK_TOKENS, &*self.counter),
+        }
     }
 
     /// Has models learn from a run.
@@ -146,6 +158,11 @@ impl Teacher {
         let most = REPLY_TOKENS.min(self.compressors.reply_tokens()).to_string();
         let instructions = rendered(&self.reflect, &reflect::variables(&most))?;
         let served = self.readable(lesson);
+        let feedback = self.feedback(lesson.labels);
+        let labels = match lesson.labels {
+            Labels::None => Labels::None,
+            Labels::Known { status, score, .. } => Labels::Known { status, score, feedback: &feedback },
+        };
         let mut last: Option<Reflection> = None;
         let mut rounds = 0;
         while rounds < self.rounds {
@@ -155,7 +172,7 @@ impl Teacher {
                 run: &lesson.run.text,
                 last_turn: lesson.run.last_turn,
                 served: &served,
-                labels: lesson.labels,
+                labels,
                 earlier: last.as_ref(),
             };
             let accept = |reply: &str| reflect::accept(reply, &input).map_err(|rejection| rejection.to_string());

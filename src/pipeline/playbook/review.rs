@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use recap_core::playbook::{Operation, Prior, Source, resolve};
+use recap_core::playbook::{Operation, Playbook, Prior, Source, resolve};
 use serde_json::json;
 
 use super::bounds::{Removals, Rules};
@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use crate::pipeline::Pipeline;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::Caller;
-use crate::store::{PlaybookDecision, PlaybookKey, PlaybookNow, PlaybookPatch, ReviewPage};
+use crate::store::{PlaybookDecision, PlaybookKey, PlaybookNow, PlaybookPatch, PlaybookReview, ReviewPage};
 
 /// Budgets that a playbook may have.
 const BUDGETS: std::ops::RangeInclusive<u32> = 100..=1_000_000;
@@ -151,10 +151,26 @@ fn accepted(now: &PlaybookNow, rules: &Rules) -> Result<PlaybookDecision, Refusa
         }
         refusal => refusal,
     };
+    if let Some(why) = reworded(playbook, review) {
+        return Err(Refusal::Outdated { current: playbook.version, why });
+    }
     // They were held against what their sender may say when they were asked for.
     let resolved = resolve(playbook, review.operations.clone(), Prior::Trusted).map_err(Refusal::of_faults);
     let operations = resolved.map_err(outdated)?;
     let after = rules.after(playbook, &operations, &review.source).map_err(outdated)?;
     rules.hold(&now.row, &after, Removals::Any)?;
     Ok(PlaybookDecision::apply(operations))
+}
+
+/// Says which bullets have other words than those that a change was made for, if any have.
+fn reworded(playbook: &Playbook, review: &PlaybookReview) -> Option<String> {
+    let mut said = Vec::new();
+    for (id, words) in &review.words {
+        match playbook.bullet(id) {
+            None => said.push(format!("{id} is gone")),
+            Some(bullet) if bullet.words_hash() != *words => said.push(format!("{id} has other words by now")),
+            Some(_) => {}
+        }
+    }
+    (!said.is_empty()).then(|| said.join("; "))
 }

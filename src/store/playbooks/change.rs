@@ -15,7 +15,7 @@ use super::super::trajectories::lock_trajectory;
 use super::super::value::values;
 use super::super::writer::Write;
 use super::lessons::{PlaybookLesson, insert_lesson};
-use super::reviews::{PlaybookReview, insert_review, pending_review, settle};
+use super::reviews::{PlaybookReview, insert_review, pending_review, settle, words_under};
 use super::{
     PlaybookError, PlaybookKey, PlaybookRow, insert_delta, json, log_of, read_delta, read_playbook, select_playbook,
     write_state,
@@ -162,7 +162,7 @@ impl<E: Send + 'static> Write for PlaybookChange<E> {
         let PlaybookNow { mut row, review, .. } = now;
         let before = Arc::clone(&row.playbook);
         let source = review.as_ref().map_or(&self.source, |review| &review.source);
-        let waits = self.wait(conn, &decision, source).await?;
+        let waits = self.wait(conn, &before, &decision, source).await?;
         if waits.is_some() {
             (row.pending, row.changes) = (row.pending + 1, row.changes + 1);
         }
@@ -223,6 +223,7 @@ impl<E> PlaybookChange<E> {
     async fn wait(
         &self,
         conn: &mut Conn,
+        playbook: &Playbook,
         decision: &PlaybookDecision,
         source: &Source,
     ) -> Result<Option<(String, Vec<String>)>, StoreError> {
@@ -236,6 +237,7 @@ impl<E> PlaybookChange<E> {
             source: source.clone(),
             operations: decision.wait.clone(),
             reasons: decision.reasons.clone(),
+            words: words_under(playbook, &decision.wait),
         };
         insert_review(conn, &self.key, &review).await?;
         Ok(Some((review.id, review.reasons)))

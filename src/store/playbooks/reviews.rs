@@ -1,8 +1,10 @@
 //! Changes that wait for somebody's word.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use recap_core::playbook::{Operation, Source};
+use recap_core::playbook::{BulletId, Operation, Playbook, Source};
+use recap_core::trajectory::OriginalHash;
 use serde::{Deserialize, Serialize};
 
 use super::super::Store;
@@ -29,6 +31,8 @@ pub struct PlaybookReview {
     pub operations: Vec<Operation>,
     /// Why it waits.
     pub reasons: Vec<String>,
+    /// The addresses of the words that its operations rest on, as they were when it began to wait.
+    pub words: BTreeMap<BulletId, OriginalHash>,
 }
 
 /// A page of changes that wait, oldest first.
@@ -45,6 +49,15 @@ pub struct ReviewPage {
 pub(super) struct Record {
     pub(super) source: Source,
     pub(super) operations: Vec<Operation>,
+    /// None in records that were written without them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) words: BTreeMap<BulletId, OriginalHash>,
+}
+
+/// Returns the addresses of the words that operations rest on.
+pub(super) fn words_under(playbook: &Playbook, operations: &[Operation]) -> BTreeMap<BulletId, OriginalHash> {
+    let bullets = operations.iter().flat_map(Operation::rests_on).filter_map(|id| playbook.bullet(id));
+    bullets.map(|bullet| (bullet.id.clone(), bullet.words_hash())).collect()
 }
 
 impl Store {
@@ -114,6 +127,7 @@ fn read_review(row: &Row) -> Result<PlaybookReview, StoreError> {
         actor: row.text(2)?,
         source: record.source,
         operations: record.operations,
+        words: record.words,
         reasons: serde_json::from_str(&row.text(3)?).map_err(unreadable)?,
     })
 }
@@ -142,7 +156,8 @@ pub(super) async fn insert_review(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO playbook_reviews (namespace, name, id, status, at_ms, actor, trajectory, reasons, record) \
                VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8)";
-    let record = Record { source: review.source.clone(), operations: review.operations.clone() };
+    let record =
+        Record { source: review.source.clone(), operations: review.operations.clone(), words: review.words.clone() };
     let mut bound = key.bound();
     bound.extend(values![
         review.id.as_str(),

@@ -70,3 +70,37 @@ async fn what_no_longer_applies_waits_on() {
     decide(&app, &update, &json!({ "decision": "accept" })).await.ok();
     assert_eq!(contents(&get(&app).await), ["uno", "two"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_for_other_words_waits_on() {
+    let app = TestApp::start().await;
+    let ids = apply(&app, json!([add("one"), add("two"), add("three")])).await;
+    let waits = |waits: bool| {
+        let (app, own) = (&app, json!({ "review": waits }));
+        async move { app.send(reqwest::Method::PATCH, SUPPORT, Some(&own), &[]).await.ok() }
+    };
+    waits(true).await;
+    let update = pending(&app, json!([{ "op": "update", "id": ids[0], "content": "uno" }])).await;
+    let merge = pending(&app, json!([{ "op": "merge", "ids": [ids[1], ids[0]] }])).await;
+    let delete = pending(&app, json!([{ "op": "delete", "id": ids[0] }])).await;
+    let other = pending(&app, json!([{ "op": "delete", "id": ids[2] }])).await;
+    waits(false).await;
+    // Counters are no words.
+    apply(&app, json!([{ "op": "tag", "id": ids[2], "tag": "harmful" }])).await;
+    apply(&app, json!([{ "op": "update", "id": ids[0], "content": "a better one" }])).await;
+    for id in [&update, &merge, &delete] {
+        let problem = decide(&app, id, &json!({ "accept": true })).await.problem(409);
+        assert_eq!((&problem["type"], &problem["current_version"]), (&json!("/problems/version-conflict"), &json!(3)));
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(&format!("{} has other words", ids[0])) && !detail.contains(&ids[1]), "{problem}");
+    }
+    decide(&app, &other, &json!({ "accept": true })).await.ok();
+    let playbook = get(&app).await;
+    assert_eq!((contents(&playbook), &playbook["pending"]), (vec!["a better one", "two"], &json!(3)));
+    decide(&app, &merge, &json!({ "reject": true })).await.ok();
+    // The words that it was made for are there again.
+    apply(&app, json!([{ "op": "update", "id": ids[0], "content": "one" }])).await;
+    decide(&app, &update, &json!({ "accept": true })).await.ok();
+    decide(&app, &delete, &json!({ "accept": true })).await.problem(409);
+    assert_eq!(contents(&get(&app).await), ["uno", "two"]);
+}

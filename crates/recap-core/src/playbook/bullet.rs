@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::tally::Tally;
+use crate::trajectory::OriginalHash;
 
 /// Evidence that a bullet lists at most; the newest stays.
 pub const MOST_EVIDENCE: usize = 32;
@@ -193,6 +194,12 @@ pub struct Bullet {
 }
 
 impl Bullet {
+    /// Returns the address of its words: section and content.
+    #[must_use]
+    pub fn words_hash(&self) -> OriginalHash {
+        OriginalHash::of(&serde_json::to_string(&(&self.section, &self.content)).unwrap_or_default())
+    }
+
     /// Adds evidence that it does not list yet.
     pub(super) fn support(&mut self, evidence: &[Evidence]) {
         for new in evidence {

@@ -86,6 +86,20 @@ pub enum Operation {
     },
 }
 
+impl Operation {
+    /// Returns the bullets whose words it rests on: those that get other words or sections, are merged, or go.
+    #[must_use]
+    pub fn rests_on(&self) -> &[BulletId] {
+        match self {
+            Self::Update { id, .. } | Self::Delete { id } => std::slice::from_ref(id),
+            Self::Merge { ids, .. } => ids,
+            Self::Add { .. } | Self::Tag { .. } | Self::Section { .. } | Self::Retire { .. } | Self::Revert { .. } => {
+                &[]
+            }
+        }
+    }
+}
+
 /// Who changes a playbook, and on what ground.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

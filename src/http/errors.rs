@@ -78,6 +78,7 @@ fn of_refusal(refusal: &Refusal) -> Problem {
         Refusal::Collapse { removed, of } => {
             Problem::new(Code::PlaybookCollapse, said).with("removed", *removed).with("bullets", *of)
         }
+        Refusal::ReviewsFull { pending } => Problem::new(Code::PlaybookReviewsFull, said).with("pending", *pending),
         Refusal::Outdated { current, .. } => {
             Problem::new(Code::VersionConflict, said).with("current_version", *current)
         }

@@ -228,10 +228,12 @@ fn answer(outcome: DeltaOutcome) -> Response {
             tokens: applied.tokens,
         })
         .into_response(),
-        DeltaOutcome::Waits { id, reasons } => {
-            (StatusCode::ACCEPTED, Body(WaitAnswer { pending: id, reasons })).into_response()
-        }
+        DeltaOutcome::Waits { id, reasons } => waiting((id, reasons)),
     }
+}
+
+fn waiting((pending, reasons): (String, Vec<String>)) -> Response {
+    (StatusCode::ACCEPTED, Body(WaitAnswer { pending, reasons })).into_response()
 }
 
 /// A page of a playbook's log, newest first.

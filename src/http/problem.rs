@@ -44,6 +44,8 @@ pub enum Code {
     /// 422
     PlaybookCollapse,
     /// 422
+    PlaybookReviewsFull,
+    /// 422
     IdempotencyMismatch,
     /// 429
     TooManyStreams,
@@ -57,7 +59,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::UnreadableBody,
         Self::KeyNeeded,
         Self::Forbidden,
@@ -75,6 +77,7 @@ impl Code {
         Self::BudgetTooSmall,
         Self::PlaybookOverBudget,
         Self::PlaybookCollapse,
+        Self::PlaybookReviewsFull,
         Self::IdempotencyMismatch,
         Self::TooManyStreams,
         Self::Internal,
@@ -143,6 +146,8 @@ impl Code {
                 "The text would have `over_by_tokens` more than `budget`. `would_have_to_go` names the bullets that are worth least: delete or merge some of them in the same delta, or raise the budget. Imports are taken whole."),
             Self::PlaybookCollapse => ("playbook-collapse", StatusCode::UNPROCESSABLE_ENTITY, "The change would remove much of the playbook",
                 "One change would remove `removed` of `bullets`: more than 30 in 100, and at least 5. Repeat it with `allow_collapse: true` if that is meant. A revert undoes it."),
+            Self::PlaybookReviewsFull => ("playbook-reviews-full", StatusCode::UNPROCESSABLE_ENTITY, "Too many changes wait for review",
+                "Changes of the playbook's words wait for review, and `pending` of them do. Accept or reject some, then send it again."),
             Self::IdempotencyMismatch => ("idempotency-mismatch", StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key was used for another body",
                 "A key stands for one body. Use a new key for a new append."),
             Self::TooManyStreams => ("too-many-streams", StatusCode::TOO_MANY_REQUESTS, "Too many event streams are open",

@@ -181,6 +181,15 @@ async fn what_is_superfluous_is_shown_before_it_goes() {
     let pruned = desk.table(&["prune", "songs"]);
     assert!(pruned.contains("harmful-surplus") && pruned.contains("+0 −4"), "{pruned}");
     assert_eq!(desk.json(&["show", "songs"])["version"], 2);
+    let review = |waits: Value| {
+        let (app, own) = (&desk.app, json!({ "review": waits }));
+        async move { app.send(reqwest::Method::PATCH, "/v1/playbooks/songs", Some(&own), &[]).await.ok() }
+    };
+    review(json!(true)).await;
+    for upkeep in ["dedupe", "prune"] {
+        assert!(desk.said(&[upkeep, "songs", "--apply"]).starts_with("waits for review as "));
+    }
+    review(Value::Null).await;
     assert_eq!(desk.json(&["dedupe", "songs", "--apply"])["merged"], 1);
     assert!(desk.said(&["prune", "songs", "--apply"]).ends_with("version 4: 1 bullets were removed\n"));
     assert_eq!(desk.said(&["prune", "songs"]), "no bullet should go\n");

@@ -1,7 +1,7 @@
 //! `recapd playbook dedupe` and `prune`
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{BadUse, Desk, name, table};
 
@@ -43,13 +43,18 @@ impl Desk {
         let Dedupe { name, apply, at_least, allow_collapse } = dedupe;
         let body = json!({ "apply": apply, "at_least": at_least, "allow_collapse": allow_collapse });
         let answer = self.post(&[name, "dedupe"], &[], &body).await?;
-        self.tell(&answer, |answer| table::duplicates(answer, &before))
+        self.tell(&answer, |answer| waits(answer).unwrap_or_else(|| table::duplicates(answer, &before)))
     }
 
     pub(super) async fn prune(&self, prune: &Prune) -> anyhow::Result<()> {
         let before = self.get(&[&prune.name], &[]).await?;
         let body = json!({ "apply": prune.apply, "allow_collapse": prune.allow_collapse });
         let answer = self.post(&[&prune.name, "prune"], &[], &body).await?;
-        self.tell(&answer, |answer| table::prunable(answer, &before))
+        self.tell(&answer, |answer| waits(answer).unwrap_or_else(|| table::prunable(answer, &before)))
     }
+}
+
+/// Says that a change waits for review, if it does.
+fn waits(answer: &Value) -> Option<String> {
+    answer.get("pending").map(|_| table::change(answer))
 }

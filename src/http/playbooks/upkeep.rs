@@ -1,13 +1,14 @@
 //! How bullets served, which say the same, which should go.
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use recap_core::playbook::{Credit, Duplicate, Prunable};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::PlaceParams;
 use super::operation::Events;
 use super::records::BulletRecord;
+use super::{PlaceParams, WaitAnswer, waiting};
 use crate::http::App;
 use crate::http::extract::{Json, Path, Query};
 use crate::http::pages::Body;
@@ -119,17 +120,18 @@ pub struct DedupeAnswer {
     merged: usize,
 }
 
-/// Shows or merges bullets that say the same. A revert undoes it.
+/// Shows or merges bullets that say the same; merges wait where changes of words do. A revert undoes it.
 #[utoipa::path(post, path = "/v1/playbooks/{name}/dedupe", tag = "playbooks", operation_id = "dedupe_playbook",
     params(("name" = String, Path), PlaceParams), request_body = DedupePlaybook,
-    responses((status = 200, body = DedupeAnswer), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
+    responses((status = 200, body = DedupeAnswer), (status = 202, description = "The merges wait for review", body = WaitAnswer),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
 pub async fn dedupe_playbook(
     State(app): State<App>,
     caller: Caller,
     Path(name): Path<String>,
     Query(params): Query<PlaceParams>,
     Json(body): Json<DedupePlaybook>,
-) -> Result<Body<DedupeAnswer>, Problem> {
+) -> Result<Response, Problem> {
     let key = app.pipeline().playbook_key(&caller, params.namespace.as_deref(), &name)?;
     if !(0.0..=1.0).contains(&body.at_least) {
         return Err(Problem::field("/at_least", "must be from 0 to 1"));
@@ -138,13 +140,16 @@ pub async fn dedupe_playbook(
         let duplicates = app.pipeline().playbook_duplicates(&key).await?;
         let chosen = duplicates.iter().filter(|duplicate| duplicate.score >= body.at_least);
         let duplicates = chosen.map(DuplicateRecord::from).collect();
-        return Ok(Body(DedupeAnswer { duplicates, version: None, merged: 0 }));
+        return Ok(Body(DedupeAnswer { duplicates, version: None, merged: 0 }).into_response());
     }
     needs_operator(&caller)?;
     let dedupe = Dedupe { at_least: body.at_least, removals: removals(body.allow_collapse) };
     let done = app.pipeline().dedupe_playbook(&caller, key, dedupe).await?;
+    if let Some(waits) = done.waits {
+        return Ok(waiting(waits));
+    }
     let duplicates = done.duplicates.iter().map(DuplicateRecord::from).collect();
-    Ok(Body(DedupeAnswer { duplicates, version: done.version, merged: done.merged }))
+    Ok(Body(DedupeAnswer { duplicates, version: done.version, merged: done.merged }).into_response())
 }
 
 /// Whether bullets that should go are removed.
@@ -195,26 +200,31 @@ pub struct PruneAnswer {
     deleted: usize,
 }
 
-/// Shows or removes bullets that did harm or no good. A revert undoes it.
+/// Shows or removes bullets that did harm or no good; removals wait where changes of words do. A revert undoes it.
 #[utoipa::path(post, path = "/v1/playbooks/{name}/prune", tag = "playbooks", operation_id = "prune_playbook",
     params(("name" = String, Path), PlaceParams), request_body = PrunePlaybook,
-    responses((status = 200, body = PruneAnswer), (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
+    responses((status = 200, body = PruneAnswer), (status = 202, description = "The removals wait for review", body = WaitAnswer),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
 pub async fn prune_playbook(
     State(app): State<App>,
     caller: Caller,
     Path(name): Path<String>,
     Query(params): Query<PlaceParams>,
     Json(body): Json<PrunePlaybook>,
-) -> Result<Body<PruneAnswer>, Problem> {
+) -> Result<Response, Problem> {
     let key = app.pipeline().playbook_key(&caller, params.namespace.as_deref(), &name)?;
     let pruned = if body.apply {
         needs_operator(&caller)?;
         app.pipeline().prune_playbook(&caller, key, removals(body.allow_collapse)).await?
     } else {
-        Pruned { candidates: app.pipeline().prunable_bullets(&key).await?, version: None, deleted: 0 }
+        let candidates = app.pipeline().prunable_bullets(&key).await?;
+        Pruned { candidates, version: None, deleted: 0, waits: None }
     };
+    if let Some(waits) = pruned.waits {
+        return Ok(waiting(waits));
+    }
     let candidates = pruned.candidates.iter().map(PruneRecord::from).collect();
-    Ok(Body(PruneAnswer { candidates, version: pruned.version, deleted: pruned.deleted }))
+    Ok(Body(PruneAnswer { candidates, version: pruned.version, deleted: pruned.deleted }).into_response())
 }
 
 fn removals(allow_collapse: bool) -> Removals {

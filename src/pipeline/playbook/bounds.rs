@@ -9,6 +9,9 @@ use super::refusal::Refusal;
 use crate::pipeline::Pipeline;
 use crate::store::PlaybookRow;
 
+/// Why changes wait where a playbook's setting lets them.
+pub const WORDS_WAIT: &str = "changes of this playbook's words wait for review";
+
 /// Whether much of a playbook may go at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removals {

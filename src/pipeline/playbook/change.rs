@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use recap_core::playbook::{Fault, Origin, Playbook, Source};
 
-use super::no_playbook;
 use super::refusal::Refusal;
+use super::{MOST_PENDING, no_playbook};
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::{Caller, KeyScope};
 use crate::pipeline::{Pipeline, compute};
 use crate::store::{
-    Lease, PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookError, PlaybookKey, PlaybookLesson, PlaybookNow,
-    PlaybookRow,
+    Lease, LeftOut, PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookError, PlaybookKey, PlaybookLesson,
+    PlaybookNow, PlaybookRow,
 };
 
 /// What is said where a job that a change completes is another runner's by now.
@@ -99,6 +99,7 @@ impl Pipeline {
     /// [`Failure::NotFound`], [`Failure::Version`], and what `decide` refuses.
     pub async fn change_playbook(&self, mut asked: Asked) -> Result<PlaybookChanged, Failure> {
         let kind = asked.kind;
+        asked.decide = bounded(kind, asked.decide);
         if asked.run.is_none() && asked.accepts.is_none() {
             asked.decide = self.decided(&asked).await.inspect_err(count_refusal)?;
         }
@@ -165,6 +166,23 @@ impl Pipeline {
     }
 }
 
+/// Decides with the same words, but nothing more waits where too much does: it is refused, and what a model learned, of
+/// which counters are applied all the same, is left out.
+fn bounded(kind: ChangeKind, decide: Decide) -> Decide {
+    Arc::new(move |now| {
+        let decision = decide(now)?;
+        let pending = now.row.pending;
+        if decision.wait.is_empty() || pending < MOST_PENDING {
+            return Ok(decision);
+        }
+        if kind != ChangeKind::Learned {
+            return Err(Refusal::ReviewsFull { pending });
+        }
+        let left_out = LeftOut { reviews_full: decision.wait.len(), ..decision.left_out };
+        Ok(PlaybookDecision { left_out, ..PlaybookDecision::apply(decision.apply) })
+    })
+}
+
 fn empty(key: PlaybookKey) -> PlaybookRow {
     let playbook = Arc::new(Playbook::default());
     PlaybookRow { key, playbook, budget: None, review: None, changes: 0, pending: 0, created_ms: 0, updated_ms: 0 }
@@ -200,4 +218,40 @@ pub(super) fn of_store<E: Into<Failure>>(error: PlaybookError<E>, key: &Playbook
 /// Returns who brings words that a caller sends.
 pub(super) fn origin_of(caller: &Caller) -> Origin {
     if caller.may(KeyScope::Operator) { Origin::Operator } else { Origin::Agent }
+}
+
+#[cfg(test)]
+mod tests {
+    use recap_core::playbook::{Credit, Operation};
+
+    use super::*;
+
+    fn now(pending: u64) -> PlaybookNow {
+        let key = PlaybookKey { namespace: "default".to_owned(), name: "support".to_owned() };
+        let row = PlaybookRow { pending, ..empty(key) };
+        PlaybookNow { row, run: None, of_run: Vec::new(), review: None }
+    }
+
+    #[test]
+    fn a_full_list_takes_no_more() {
+        let id: recap_core::playbook::BulletId = "r-00001".parse().unwrap();
+        let tag = Operation::Tag { id: id.clone(), tag: Credit::Helpful, count: 1, inferred: false };
+        let asked = PlaybookDecision {
+            apply: vec![tag.clone()],
+            ..PlaybookDecision::wait(vec![Operation::Delete { id }], vec!["why".to_owned()])
+        };
+        let wanted = asked.clone();
+        let decide: Decide = Arc::new(move |_| Ok(wanted.clone()));
+        for kind in [ChangeKind::Delta, ChangeKind::Learned] {
+            assert_eq!(bounded(kind, Arc::clone(&decide))(&now(MOST_PENDING - 1)), Ok(asked.clone()));
+        }
+        let full = bounded(ChangeKind::Delta, Arc::clone(&decide))(&now(MOST_PENDING));
+        assert_eq!(full, Err(Refusal::ReviewsFull { pending: MOST_PENDING }));
+        let learned = bounded(ChangeKind::Learned, decide)(&now(MOST_PENDING));
+        let left_out = LeftOut { reviews_full: 1, ..LeftOut::default() };
+        assert_eq!(learned, Ok(PlaybookDecision { left_out, ..PlaybookDecision::apply(vec![tag]) }));
+        // What does not wait needs no room.
+        let applied: Decide = Arc::new(|_| Ok(PlaybookDecision::nothing()));
+        assert_eq!(bounded(ChangeKind::Delta, applied)(&now(MOST_PENDING)), Ok(PlaybookDecision::nothing()));
+    }
 }

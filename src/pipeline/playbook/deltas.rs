@@ -7,7 +7,7 @@ use recap_core::playbook::{
     BulletId, Evidence, MOST_EVIDENCE, Operation, Playbook, Prior, Source, duplicates, resolve,
 };
 
-use super::bounds::{Removals, Rules, only_tags};
+use super::bounds::{Removals, Rules, WORDS_WAIT, only_tags};
 use super::change::{Asked, ChangeKind, origin_of};
 use super::refusal::Refusal;
 use super::{MOST_OPERATIONS, MOST_SOURCE_BYTES};
@@ -171,7 +171,7 @@ fn decide(
     }
     rules.hold(&now.row, &after, request.removals)?;
     if rules.waits(&now.row) {
-        let reasons = vec!["changes of this playbook's words wait for review".to_owned()];
+        let reasons = vec![WORDS_WAIT.to_owned()];
         return Ok(PlaybookDecision::wait(request.operations.clone(), reasons));
     }
     Ok(PlaybookDecision::apply(operations))

@@ -38,6 +38,8 @@ pub use upkeep::{Dedupe, Deduped, Pruned};
 
 /// The most operations of one delta.
 pub const MOST_OPERATIONS: usize = 200;
+/// The most changes of one playbook that wait for somebody's word.
+pub const MOST_PENDING: u64 = 1_000;
 /// Bytes of what a caller says about a delta.
 pub const MOST_SOURCE_BYTES: usize = 200;
 

@@ -34,6 +34,12 @@ pub enum Refusal {
         /// Bullets that there are.
         of: usize,
     },
+    /// It would have to wait, and too many changes do.
+    #[error("{pending} changes of the playbook wait for review")]
+    ReviewsFull {
+        /// How many wait.
+        pending: u64,
+    },
     /// What waited for review does not apply to the playbook as it is now.
     #[error("the change no longer applies: {why}")]
     Outdated {
@@ -54,6 +60,7 @@ impl Refusal {
             Self::NoVersion(_) => "no-version",
             Self::OverBudget { .. } => "over-budget",
             Self::Collapse { .. } => "collapse",
+            Self::ReviewsFull { .. } => "reviews-full",
             Self::Outdated { .. } => "outdated",
         }
     }

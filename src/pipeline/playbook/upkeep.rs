@@ -8,7 +8,7 @@ use recap_core::playbook::{
 };
 use serde_json::json;
 
-use super::bounds::{Removals, Rules};
+use super::bounds::{Removals, Rules, WORDS_WAIT};
 use super::change::{Asked, ChangeKind, origin_of};
 use super::embeddings::by_bullet;
 use super::read::PlaybookView;
@@ -36,6 +36,8 @@ pub struct Deduped {
     pub version: Option<u64>,
     /// How many bullets went into others.
     pub merged: usize,
+    /// The id under which the merges wait for somebody's word, and why, if they do.
+    pub waits: Option<(String, Vec<String>)>,
 }
 
 /// Bullets that should go, and what became of them.
@@ -47,6 +49,8 @@ pub struct Pruned {
     pub version: Option<u64>,
     /// How many were removed.
     pub deleted: usize,
+    /// The id under which the removals wait for somebody's word, and why, if they do.
+    pub waits: Option<(String, Vec<String>)>,
 }
 
 impl Pipeline {
@@ -61,7 +65,8 @@ impl Pipeline {
         compute(bytes_of(&playbook), move || duplicates(&playbook, &by_bullet(&playbook, &points))).await
     }
 
-    /// Merges bullets that say the same. The one with most standing keeps its words.
+    /// Merges bullets that say the same, or lets the merges wait where changes of words do. The one with most standing
+    /// keeps its words.
     ///
     /// # Errors
     ///
@@ -84,7 +89,7 @@ impl Pipeline {
         let merged = changed.before.bullets.len().saturating_sub(changed.row.playbook.bullets.len());
         let version = changed.applied.map(|delta| delta.version);
         let duplicates = compute(bytes_of(&changed.before), move || chosen(&changed.before)).await?;
-        Ok(Deduped { duplicates, version, merged })
+        Ok(Deduped { duplicates, version, merged, waits: changed.waits })
     }
 
     /// Returns the bullets that should go.
@@ -96,7 +101,7 @@ impl Pipeline {
         Ok(prunable(&self.playbook_row(key).await?.playbook))
     }
 
-    /// Removes the bullets that should go.
+    /// Removes the bullets that should go, or lets that wait where changes of words do.
     ///
     /// # Errors
     ///
@@ -117,7 +122,7 @@ impl Pipeline {
         let changed = self.keep_up(caller, key, ChangeKind::Prune, source, decide).await?;
         let deleted = changed.applied.as_ref().map_or(0, |delta| delta.operations.len());
         let version = changed.applied.map(|delta| delta.version);
-        Ok(Pruned { candidates: prunable(&changed.before), version, deleted })
+        Ok(Pruned { candidates: prunable(&changed.before), version, deleted, waits: changed.waits })
     }
 
     async fn keep_up(
@@ -142,7 +147,11 @@ impl Pipeline {
         };
         let changed = self.change_playbook(asked).await?;
         let action = if kind == ChangeKind::Prune { "playbook.prune" } else { "playbook.dedupe" };
-        let detail = json!({ "version": changed.row.playbook.version });
+        let waits = changed.waits.as_ref().map(|(id, _)| id);
+        if waits.is_some() {
+            metrics::counter!("recapd_playbook_reviews_total", "decision" => "pending").increment(1);
+        }
+        let detail = json!({ "version": changed.row.playbook.version, "pending": waits });
         self.audit(caller, Some(&key.namespace), action, &key.name, detail).await?;
         Ok(changed)
     }
@@ -172,6 +181,9 @@ fn held(
 ) -> Result<PlaybookDecision, Refusal> {
     let after = rules.after(&row.playbook, &operations, source)?;
     rules.hold(row, &after, removals)?;
+    if rules.waits(row) {
+        return Ok(PlaybookDecision::wait(operations, vec![WORDS_WAIT.to_owned()]));
+    }
     Ok(PlaybookDecision::apply(operations))
 }
 

@@ -58,6 +58,8 @@ pub struct LeftOut {
     pub twin: usize,
     /// They could not be used as they were written.
     pub refused: usize,
+    /// They would have to wait, and too many changes do.
+    pub reviews_full: usize,
 }
 
 impl PlaybookDecision {

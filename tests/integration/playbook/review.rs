@@ -104,3 +104,33 @@ async fn what_was_made_for_other_words_waits_on() {
     decide(&app, &delete, &json!({ "accept": true })).await.problem(409);
     assert_eq!(contents(&get(&app).await), ["uno", "two"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upkeep_waits_where_words_do() {
+    let app = TestApp::start().await;
+    let ids = apply(&app, json!([add("Log in first"), add("log IN first!"), add("Guess the password")])).await;
+    apply(&app, json!([{ "op": "tag", "id": ids[2], "harmful": 5 }])).await;
+    app.send(reqwest::Method::PATCH, SUPPORT, Some(&json!({ "review": true })), &[]).await.ok();
+    let mut waiting = vec![];
+    for path in ["dedupe", "prune"] {
+        let shown = app.post(&format!("{SUPPORT}/{path}"), &json!({})).await;
+        assert_eq!(shown.status, 200, "{}", shown.text());
+        let answer = app.post(&format!("{SUPPORT}/{path}"), &json!({ "apply": true })).await;
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        assert_eq!(answer.json()["reasons"], json!(["changes of this playbook's words wait for review"]));
+        waiting.push(answer.json()["pending"].as_str().unwrap().to_owned());
+    }
+    let playbook = get(&app).await;
+    assert_eq!((&playbook["version"], &playbook["pending"], contents(&playbook).len()), (&json!(2), &json!(2), 3));
+    let page = app.get(&format!("{SUPPORT}/review")).await.ok();
+    assert_eq!([0, 1].map(|at| &page["review"][at]["source"]["name"]), [&json!("dedupe"), &json!("prune")]);
+    for id in &waiting {
+        decide(&app, id, &json!({ "accept": true })).await.ok();
+    }
+    assert_eq!(contents(&get(&app).await).len(), 1);
+    // Nothing is left that could wait.
+    for path in ["dedupe", "prune"] {
+        let answer = app.post(&format!("{SUPPORT}/{path}"), &json!({ "apply": true })).await;
+        assert_eq!((answer.status, answer.json().get("pending")), (200, None), "{}", answer.text());
+    }
+}

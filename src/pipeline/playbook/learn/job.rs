@@ -212,8 +212,15 @@ pub(super) fn effect_of(changed: &crate::store::PlaybookChanged) -> Effect {
 
 /// Counts what was found and left out.
 fn count_left_out(left_out: LeftOut) {
-    let LeftOut { over_budget, outdated, twin, refused } = left_out;
-    for (why, count) in [("over_budget", over_budget), ("outdated", outdated), ("twin", twin), ("refused", refused)] {
+    let LeftOut { over_budget, outdated, twin, refused, reviews_full } = left_out;
+    let counts = [
+        ("over_budget", over_budget),
+        ("outdated", outdated),
+        ("twin", twin),
+        ("refused", refused),
+        ("reviews_full", reviews_full),
+    ];
+    for (why, count) in counts {
         if count > 0 {
             metrics::counter!("recapd_playbook_left_out_total", "why" => why).increment(count as u64);
         }

@@ -10,6 +10,7 @@ mod forget;
 mod lessons;
 mod list;
 mod reviews;
+mod run;
 
 use std::sync::Arc;
 

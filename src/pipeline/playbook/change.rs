@@ -1,6 +1,7 @@
 //! The way of every change: decided before the write where nothing else can have changed, and again inside of it where
 //! something has.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use recap_core::playbook::{Fault, Origin, Playbook, Source};
@@ -157,7 +158,7 @@ impl Pipeline {
             return Err(Failure::Version { current });
         }
         let changes = row.changes;
-        let now = PlaybookNow { row, run: None, of_run: Vec::new(), review: None };
+        let now = PlaybookNow { row, run: None, of_run: Vec::new(), heirs: BTreeMap::new(), review: None };
         let decide = Arc::clone(&asked.decide);
         let bytes = now.row.playbook.bullets.iter().map(|bullet| bullet.content.len()).sum();
         let decision = compute(bytes, move || decide(&now)).await??;
@@ -229,7 +230,7 @@ mod tests {
     fn now(pending: u64) -> PlaybookNow {
         let key = PlaybookKey { namespace: "default".to_owned(), name: "support".to_owned() };
         let row = PlaybookRow { pending, ..empty(key) };
-        PlaybookNow { row, run: None, of_run: Vec::new(), review: None }
+        PlaybookNow { row, run: None, of_run: Vec::new(), heirs: BTreeMap::new(), review: None }
     }
 
     #[test]

@@ -139,17 +139,20 @@ pub fn served_bullets<'a>(records: impl IntoIterator<Item = &'a str>) -> BTreeSe
     sections.flat_map(|section| section.bullets).filter_map(|id| id.parse().ok()).collect()
 }
 
-/// Returns what an outcome says of the bullets that are there, less what the run was credited with before.
+/// Returns what an outcome says of the bullets that are there, less what the run was credited with before. What was credited
+/// to a bullet that was merged since is its heir's.
 fn concluded(now: &PlaybookNow, served: &BTreeSet<BulletId>) -> PlaybookDecision {
     let mut events: BTreeMap<(BulletId, Credit), i64> = BTreeMap::new();
     if let Some(outcome) = now.run.as_ref().and_then(|run| run.outcome.as_ref()) {
         let used = outcome.used_bullets.iter().filter_map(|id| id.parse().ok());
         let credited: BTreeSet<BulletId> = served.iter().cloned().chain(used).collect();
-        events.extend(credited.into_iter().map(|id| ((id, credit_of(outcome.status)), 1)));
+        for id in &credited {
+            *events.entry((now.heir(id).clone(), credit_of(outcome.status))).or_default() += 1;
+        }
     }
     for operation in now.of_run.iter().flat_map(|delta| &delta.operations) {
         if let Operation::Tag { id, tag, count, inferred: true } = operation {
-            *events.entry((id.clone(), *tag)).or_default() -= count;
+            *events.entry((now.heir(id).clone(), *tag)).or_default() -= count;
         }
     }
     let playbook = &now.row.playbook;

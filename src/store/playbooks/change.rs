@@ -1,9 +1,10 @@
 //! The one write that changes what a playbook holds.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use recap_core::playbook::{Delta, Operation, Playbook, Source, replay};
+use recap_core::playbook::{BulletId, Delta, Operation, Playbook, Source, replay};
 
 use super::super::Store;
 use super::super::dialect;
@@ -17,7 +18,7 @@ use super::super::writer::Write;
 use super::lessons::{PlaybookLesson, insert_lesson};
 use super::reviews::{PlaybookReview, insert_review, pending_review, settle, words_under};
 use super::{
-    PlaybookError, PlaybookKey, PlaybookRow, insert_delta, json, log_of, read_delta, read_playbook, select_playbook,
+    PlaybookError, PlaybookKey, PlaybookRow, insert_delta, json, log_of, read_playbook, run, select_playbook,
     write_state,
 };
 
@@ -30,8 +31,19 @@ pub struct PlaybookNow {
     pub run: Option<TrajectoryRow>,
     /// Earlier deltas that name the same trajectory as their source, oldest first, without those that were reverted.
     pub of_run: Vec<Delta>,
+    /// Bullets that were merged since the first of these, with those that took over. Read only where one of these counts
+    /// for a bullet that is gone.
+    pub heirs: BTreeMap<BulletId, BulletId>,
     /// The waiting change that is to be accepted.
     pub review: Option<PlaybookReview>,
+}
+
+impl PlaybookNow {
+    /// Returns the bullet that has by now what earlier deltas of the run counted for one.
+    #[must_use]
+    pub fn heir<'a>(&'a self, id: &'a BulletId) -> &'a BulletId {
+        self.heirs.get(id).unwrap_or(id)
+    }
 }
 
 /// What is to be done. Without any operation nothing is written.
@@ -204,11 +216,11 @@ impl<E> PlaybookChange<E> {
             Some(id) => Some(pending_review(conn, &self.key, id).await?.ok_or(PlaybookError::NoReview)?),
             None => None,
         };
-        let of_run = match &self.run {
-            Some(id) => in_force(conn, &self.key, id, current).await?,
-            None => Vec::new(),
+        let (of_run, heirs) = match &self.run {
+            Some(id) => run::of(conn, &self.key, id, &row.playbook).await?,
+            None => (Vec::new(), BTreeMap::new()),
         };
-        Ok(PlaybookNow { row, run, of_run, review })
+        Ok(PlaybookNow { row, run, of_run, heirs, review })
     }
 
     async fn locked(&self, conn: &mut Conn) -> Result<PlaybookRow, PlaybookError<E>> {
@@ -294,32 +306,4 @@ async fn earlier(
     let Some(to) = super::reverts_to(delta).filter(|to| *to <= current) else { return Ok(None) };
     let log = log_of(conn, key, Some(to)).await?;
     replay(&log, Some(to)).map(Some).map_err(|_| StoreError::Unreadable("a playbook's log"))
-}
-
-/// Returns the deltas that name a trajectory as their source and were not reverted, oldest first.
-async fn in_force(
-    conn: &mut Conn,
-    key: &PlaybookKey,
-    trajectory: &str,
-    current: u64,
-) -> Result<Vec<Delta>, StoreError> {
-    let sql = "SELECT record FROM playbook_deltas WHERE namespace = $1 AND name = $2 AND trajectory = $3 \
-               ORDER BY version";
-    let mut bound = key.bound();
-    bound.extend(values![trajectory]);
-    let deltas: Vec<Delta> =
-        conn.rows(sql, bound).await?.iter().map(|row| read_delta(row, 0)).collect::<Result<_, _>>()?;
-    let sql = "SELECT version, reverts_to FROM playbook_deltas WHERE namespace = $1 AND name = $2 \
-               AND reverts_to IS NOT NULL ORDER BY version DESC";
-    let mut kept = vec![];
-    let mut newest = current;
-    for row in conn.rows(sql, key.bound()).await? {
-        let (version, to) = (row.count(0)?, row.count(1)?);
-        if version <= newest {
-            kept.push(version + 1..=newest);
-            newest = to;
-        }
-    }
-    kept.push(0..=newest);
-    Ok(deltas.into_iter().filter(|delta| kept.iter().any(|range| range.contains(&delta.version))).collect())
 }

@@ -70,3 +70,32 @@ async fn served_bullets_are_credited() {
     let playbook = get(&app).await;
     assert_eq!([0, 1].map(|at| inferred(&playbook, at)), [[0, 1, 0], [0, 0, 0]]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_merged_bullets_were_credited_is_taken_back_from_their_heirs() {
+    let app = TestApp::start().await;
+    let ids = apply(&app, json!([add("one"), add("two"), add("three")])).await;
+    let run = app.trajectory(&json!({ "id": "run", "playbook": "support" })).await;
+    let outcome = |status: &str| {
+        let (app, body) = (&app, json!({ "status": status, "used_bullets": ids[..2] }));
+        let path = format!("{run}/outcome");
+        async move { app.post(&path, &body).await.ok() }
+    };
+    outcome("success").await;
+    apply(&app, json!([{ "op": "merge", "ids": [ids[1], ids[0]] }])).await;
+    apply(&app, json!([{ "op": "merge", "ids": [ids[2], ids[1]] }])).await;
+    let playbook = get(&app).await;
+    assert_eq!((inferred(&playbook, 0), &playbook["version"]), ([2, 0, 0], &json!(4)));
+    // The same again changes nothing.
+    outcome("success").await;
+    assert_eq!(get(&app).await["version"], 4);
+    outcome("failure").await;
+    assert_eq!(inferred(&get(&app).await, 0), [0, 2, 0]);
+    outcome("unknown").await;
+    assert_eq!(inferred(&get(&app).await, 0), [0, 0, 2]);
+    // Merges that were reverted have no heirs.
+    app.post(&format!("{SUPPORT}/revert?to=2"), &json!({})).await.ok();
+    outcome("failure").await;
+    let playbook = get(&app).await;
+    assert_eq!([0, 1, 2].map(|at| inferred(&playbook, at)), [[0, 1, 0], [0, 1, 0], [0, 0, 0]]);
+}

@@ -18,6 +18,7 @@ mod prune;
 mod similar;
 mod duplicates;
 mod growth;
+mod heirs;
 mod relevance;
 mod excerpt;
 pub mod guard;
@@ -33,6 +34,7 @@ pub use bullet::{Bullet, BulletId, BulletIdError, Credit, Credits, Evidence, MOS
 pub use duplicates::{Duplicate, How, LEAST_COSINE, LEAST_LEXICAL, MOST_TWINS, duplicates, merges, twin_of};
 pub use excerpt::{Excerpt, excerpt};
 pub use growth::{Collapse, OverBudget, check_growth, collapses, tokens};
+pub use heirs::heirs;
 pub use operation::{Delta, Operation, Revision, Source};
 pub use prune::{Prunable, PruneRule, prunable};
 pub use relevance::Query;

@@ -130,7 +130,7 @@ impl Pipeline {
         let outcome = row.outcome.as_ref().filter(|_| self.config().playbook.labels == Labels::Outcome);
         let epochs = self.store().epochs(&row.id, None).await?;
         let used = outcome.into_iter().flat_map(|outcome| &outcome.used_bullets).filter_map(|id| id.parse().ok());
-        let mut served: BTreeSet<BulletId> = served_bullets(epochs.iter().map(|epoch| epoch.record.as_str()));
+        let mut served: BTreeSet<BulletId> = served_bullets(&epochs)?;
         served.extend(used);
         let (labels, named) = labels_of(outcome);
         let cancelled = CancellationToken::new();

@@ -98,8 +98,8 @@ struct LeftOut {
     twin: usize,
     /// It could not be used as the model wrote it.
     refused: usize,
-    /// Too many changes wait for review already.
-    queue_full: usize,
+    /// It would have to wait, and too many changes do.
+    reviews_full: usize,
 }
 
 /// A run that could not be learned from.
@@ -255,7 +255,7 @@ impl Report {
         self.left_out.outdated += left_out.outdated;
         self.left_out.twin += left_out.twin;
         self.left_out.refused += left_out.refused;
-        self.left_out.queue_full += left_out.queue_full;
+        self.left_out.reviews_full += left_out.reviews_full;
         self.tokens += taught.tokens;
         self.cost_usd += usd(taught.cost_usd_micros);
         self.cost_is_partial |= taught.is_unpriced;
@@ -290,7 +290,7 @@ fn in_words(report: &Report) -> String {
     format!(
         "{}: {} runs learned from ({} before), {} reflections\n\
          bullets: {} added, {} updated, {} merged, {} deleted, {} judged; {} changes to review\n\
-         left out: {} duplicates, {} over the budget, {} outdated, {} refused, {} with a full review; {} runs skipped\n\
+         left out: {} duplicates, {} over the budget, {} outdated, {} refused, {} for want of review; {} runs skipped\n\
          {} tokens, cost {cost}",
         report.playbook,
         report.runs,
@@ -306,7 +306,7 @@ fn in_words(report: &Report) -> String {
         report.left_out.over_budget,
         report.left_out.outdated,
         report.left_out.refused,
-        report.left_out.queue_full,
+        report.left_out.reviews_full,
         report.skipped.len(),
         report.tokens,
     )

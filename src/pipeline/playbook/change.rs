@@ -188,7 +188,7 @@ fn bounded(kind: ChangeKind, decide: Decide) -> Decide {
         if kind != ChangeKind::Learned {
             return Err(Refusal::ReviewsFull { pending });
         }
-        let left_out = LeftOut { queue_full: decision.wait.len(), ..decision.left_out };
+        let left_out = LeftOut { reviews_full: decision.wait.len(), ..decision.left_out };
         Ok(PlaybookDecision { left_out, ..PlaybookDecision::apply(decision.apply) })
     })
 }
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(
             learned,
             Ok(PlaybookDecision {
-                left_out: LeftOut { queue_full: 1, ..LeftOut::default() },
+                left_out: LeftOut { reviews_full: 1, ..LeftOut::default() },
                 ..PlaybookDecision::apply(vec![tag])
             })
         );

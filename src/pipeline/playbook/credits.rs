@@ -4,18 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use recap_core::playbook::{BulletId, Credit, Operation, Playbook, Prior, Source, resolve};
-use serde::Deserialize;
 
 use super::change::{Asked, ChangeKind, origin_of};
 use super::read::BulletView;
 use super::refusal::Refusal;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::Caller;
+use crate::pipeline::serve_context::record_of;
 use crate::pipeline::{Pipeline, checks};
-use crate::store::{OutcomeStatus, PlaybookDecision, PlaybookKey, PlaybookNow, TrajectoryRow};
-
-/// The kind of an epoch's sections that are an excerpt of a playbook.
-const SECTION_KIND: &str = "playbook";
+use crate::store::{EpochRow, OutcomeStatus, PlaybookDecision, PlaybookKey, PlaybookNow, TrajectoryRow};
 
 /// What somebody says of a bullet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,7 +73,7 @@ impl Pipeline {
     pub async fn credit_outcome(&self, caller: &Caller, row: &TrajectoryRow) -> Result<(), Failure> {
         let Some(name) = row.playbook.clone() else { return Ok(()) };
         let epochs = self.store().epochs(&row.id, None).await?;
-        let served = served_bullets(epochs.iter().map(|epoch| epoch.record.as_str()));
+        let served = served_bullets(&epochs)?;
         let key = PlaybookKey { namespace: row.namespace.clone(), name };
         let asked = Asked {
             key: key.clone(),
@@ -119,24 +116,17 @@ fn said(playbook: &Playbook, id: &BulletId, feedback: &Feedback) -> Result<Playb
     Ok(PlaybookDecision::apply(operations))
 }
 
-/// An epoch's record, as far as playbooks are concerned.
-#[derive(Deserialize)]
-struct Epoch {
-    sections: Vec<Section>,
-}
-
-#[derive(Deserialize)]
-struct Section {
-    kind: String,
-    #[serde(default)]
-    bullets: Vec<String>,
-}
-
-/// Returns the bullets that stand in the playbook sections of epochs' records.
-pub fn served_bullets<'a>(records: impl IntoIterator<Item = &'a str>) -> BTreeSet<BulletId> {
-    let epochs = records.into_iter().filter_map(|record| serde_json::from_str::<Epoch>(record).ok());
-    let sections = epochs.flat_map(|epoch| epoch.sections).filter(|section| section.kind == SECTION_KIND);
-    sections.flat_map(|section| section.bullets).filter_map(|id| id.parse().ok()).collect()
+/// Returns the bullets that epochs show.
+///
+/// # Errors
+///
+/// [`StoreError::Unreadable`](crate::store::StoreError::Unreadable)
+pub fn served_bullets(epochs: &[EpochRow]) -> Result<BTreeSet<BulletId>, Failure> {
+    let mut served = BTreeSet::new();
+    for epoch in epochs {
+        served.extend(record_of(epoch)?.bullets().iter().cloned());
+    }
+    Ok(served)
 }
 
 /// Returns what an outcome says of the bullets that are there, less what the run was credited with before. What was credited
@@ -171,16 +161,41 @@ fn credit_of(status: OutcomeStatus) -> Credit {
 
 #[cfg(test)]
 mod tests {
-    use super::served_bullets;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::store::StoreError;
+
+    fn row(record: &Value) -> EpochRow {
+        EpochRow { line: "openai".to_owned(), n: 0, record: record.to_string(), created_ms: 0 }
+    }
+
+    fn epoch(sections: &[(&str, &[&str])]) -> EpochRow {
+        let section = |(kind, bullets): &(&str, &[&str])| {
+            json!({ "kind": kind, "text": "", "tokens": 0, "turns": [0, 0], "full_tokens": 0, "originals": [], "cuts": [],
+                "bullets": bullets })
+        };
+        let sections: Vec<Value> = sections.iter().map(section).collect();
+        row(&json!({ "line": "openai", "n": 0, "covered": 0, "agent_kind": "tool", "began_at": 0, "room": 0,
+            "sections": sections, "edits": {}, "maker": "", "cause": "start" }))
+    }
 
     #[test]
-    fn only_playbook_sections_serve_bullets() {
-        let record = r#"{"n": 1, "sections": [
-            {"kind": "recap", "bullets": ["shr-00009"]},
-            {"kind": "playbook", "text": "…", "bullets": ["shr-00001", "no id!"]},
-            {"kind": "playbook"}]}"#;
-        let later = r#"{"sections": [{"kind": "playbook", "bullets": ["api-00002", "shr-00001"]}]}"#;
-        let served: Vec<String> = served_bullets([record, later, "{}"]).iter().map(ToString::to_string).collect();
+    fn only_excerpts_serve_bullets() {
+        let epochs = [
+            epoch(&[("playbook", &["shr-00001"]), ("recap", &["shr-00009"])]),
+            epoch(&[("recap", &[])]),
+            epoch(&[("playbook", &["api-00002", "shr-00001"])]),
+        ];
+        let served: Vec<String> = served_bullets(&epochs).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(served, ["api-00002", "shr-00001"]);
+    }
+
+    #[test]
+    fn an_epoch_that_cannot_be_read_is_an_error() {
+        for wrong in [row(&json!({})), epoch(&[("playbook", &["no id!"])])] {
+            let read = served_bullets(&[epoch(&[]), wrong]);
+            assert!(matches!(read, Err(Failure::Store(StoreError::Unreadable(_)))));
+        }
     }
 }

@@ -76,7 +76,7 @@ pub struct LeftOut {
     /// They could not be used as they were written.
     pub refused: usize,
     /// Too many changes wait for review already.
-    pub queue_full: usize,
+    pub reviews_full: usize,
 }
 
 impl PlaybookDecision {

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use recap_core::context::EpochRecord;
 use recap_core::playbook::BulletId;
-use serde_json::Value as Json;
 
 use super::super::engine::Conn;
 use super::super::error::StoreError;
 use super::super::value::values;
-use super::PlaybookKey;
 use super::change::lock_playbook;
-
-/// The kind of an epoch's sections that are an excerpt of a playbook.
-const KIND: &str = "playbook";
+use super::{PlaybookKey, json};
 
 /// Takes excerpts with one of these bullets out of the epochs of all trajectories that the playbook is served to. Such an
 /// epoch has no maker any more: the next read ends it. Returns how many epochs that were, and the trajectories.
@@ -28,11 +25,12 @@ pub(super) async fn forget_in_epochs(
                WHERE t.namespace = $1 AND t.playbook = $2 AND e.record LIKE '%\"bullets\"%'";
     let (mut epochs, mut trajectories) = (0, BTreeSet::new());
     for row in conn.rows(sql, key.bound()).await? {
-        let mut record = serde_json::from_str(&row.text(3)?).map_err(|_| StoreError::Unreadable("an epoch"))?;
-        if take_out(&mut record, erased) {
+        let record = serde_json::from_str(&row.text(3)?);
+        let mut record: EpochRecord = record.map_err(|_| StoreError::Unreadable("an epoch"))?;
+        if record.forget(erased) {
             let trajectory = row.text(0)?;
             let sql = "UPDATE epochs SET record = $4 WHERE trajectory_id = $1 AND line = $2 AND n = $3";
-            let bound = values![trajectory.as_str(), row.text(1)?, row.count(2)?, record.to_string()];
+            let bound = values![trajectory.as_str(), row.text(1)?, row.count(2)?, json(&record)?];
             epochs += conn.execute(sql, bound).await?;
             trajectories.insert(trajectory);
         }
@@ -58,19 +56,4 @@ pub(in super::super) async fn was_erased_from(
     let mut bound = key.bound();
     bound.extend(values![version]);
     Ok(conn.number(sql, bound).await? > 0)
-}
-
-fn take_out(record: &mut Json, erased: &BTreeSet<BulletId>) -> bool {
-    let shows = |section: &Json| {
-        let mut bullets = section["bullets"].as_array().into_iter().flatten().filter_map(Json::as_str);
-        section["kind"] == KIND && bullets.any(|id| id.parse().is_ok_and(|id: BulletId| erased.contains(&id)))
-    };
-    let Some(sections) = record.get_mut("sections").and_then(Json::as_array_mut) else { return false };
-    let before = sections.len();
-    sections.retain(|section| !shows(section));
-    let changed = sections.len() < before;
-    if changed && let Some(maker) = record.get_mut("maker") {
-        *maker = Json::String(String::new());
-    }
-    changed
 }

@@ -1,6 +1,6 @@
 //! Epochs: stretches of a line of reads during which the served context only grows at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -95,5 +95,22 @@ impl EpochRecord {
     #[must_use]
     pub fn lessons(&self) -> Option<&Section> {
         self.sections.iter().find(|section| section.kind == PieceKind::Playbook)
+    }
+
+    /// Returns the bullets that it shows.
+    #[must_use]
+    pub fn bullets(&self) -> &[BulletId] {
+        self.lessons().map_or(&[], |section| &section.bullets)
+    }
+
+    /// Takes the playbook's excerpt out if it shows one of these bullets, and its maker with it: the epoch ends with the
+    /// next read. Tells whether it did.
+    pub fn forget(&mut self, erased: &BTreeSet<BulletId>) -> bool {
+        if !self.bullets().iter().any(|id| erased.contains(id)) {
+            return false;
+        }
+        self.sections.retain(|section| section.kind != PieceKind::Playbook);
+        self.maker.clear();
+        true
     }
 }

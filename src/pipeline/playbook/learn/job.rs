@@ -135,7 +135,7 @@ impl Pipeline {
         let outcome = self.told(row);
         let epochs = self.store().epochs(&row.id, None).await?;
         let used = outcome.into_iter().flat_map(|outcome| &outcome.used_bullets).filter_map(|id| id.parse().ok());
-        let mut served: BTreeSet<BulletId> = served_bullets(epochs.iter().map(|epoch| epoch.record.as_str()));
+        let mut served: BTreeSet<BulletId> = served_bullets(&epochs)?;
         served.extend(used);
         let (labels, _) = labels_of(outcome);
         let cancelled = CancellationToken::new();
@@ -217,13 +217,13 @@ pub(super) fn effect_of(changed: &crate::store::PlaybookChanged) -> Effect {
 
 /// Counts what was found and left out.
 fn count_left_out(left_out: LeftOut) {
-    let LeftOut { over_budget, outdated, twin, refused, queue_full } = left_out;
+    let LeftOut { over_budget, outdated, twin, refused, reviews_full } = left_out;
     let counts = [
         ("over_budget", over_budget),
         ("outdated", outdated),
         ("twin", twin),
         ("refused", refused),
-        ("queue_full", queue_full),
+        ("reviews_full", reviews_full),
     ];
     for (why, count) in counts {
         if count > 0 {

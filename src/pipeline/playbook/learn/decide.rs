@@ -88,7 +88,7 @@ fn tags(now: &PlaybookNow, said: &[Operation]) -> Vec<Operation> {
     let learned = |delta: &&Delta| matches!(delta.source.origin, Origin::Learned | Origin::Observed);
     for operation in now.of_run.iter().filter(learned).flat_map(|delta| &delta.operations) {
         if let Operation::Tag { id, tag, count, inferred: false } = operation {
-            *events.entry((id.clone(), *tag)).or_default() -= count;
+            *events.entry((now.heir(id).clone(), *tag)).or_default() -= count;
         }
     }
     let playbook = &now.row.playbook;

@@ -26,6 +26,9 @@ use crate::world::World;
 pub const DATABASE_FILE: &str = "recapd.db";
 /// The name of the file whose lock tells that a process uses the data folder.
 const LOCK_FILE: &str = "recapd.lock";
+/// How often a held lock is tried, and the pause after each try: a second in all.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 const USAGE_EVERY: Duration = Duration::from_secs(5);
 /// For how long what was spent on models counts: a day.
 const SPENT_MS: i64 = 86_400_000;
@@ -146,7 +149,7 @@ pub fn secret_of(key: &'static str, path: &Path) -> Result<SecretString, StartEr
 pub async fn open_data(config: &Config, data_dir: &Path) -> Result<Data, StartError> {
     let url = store_url(config, data_dir)?;
     let lock = match &url {
-        StoreUrl::Sqlite(_) => Some(lock_folder(data_dir)?),
+        StoreUrl::Sqlite(_) => Some(lock_folder(data_dir).await?),
         StoreUrl::Postgres(_) => None,
     };
     let store = Store::open(&url).await?;
@@ -173,7 +176,9 @@ pub fn is_in_use(data_dir: &Path) -> Result<bool, StartError> {
     }
 }
 
-fn lock_folder(folder: &Path) -> Result<std::fs::File, StartError> {
+/// Locks the data folder. A process that just ended can leave its lock for a moment to one that was being started from
+/// it, so a lock that is held is tried again.
+async fn lock_folder(folder: &Path) -> Result<std::fs::File, StartError> {
     let failed = |source| StartError::DataFolder { path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let file = std::fs::File::options()
@@ -182,11 +187,14 @@ fn lock_folder(folder: &Path) -> Result<std::fs::File, StartError> {
         .write(true)
         .open(folder.join(LOCK_FILE))
         .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse(folder.to_owned())),
-        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+            Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
+        }
     }
+    Err(StartError::InUse(folder.to_owned()))
 }
 
 /// Starts the models that the configuration names; what the ledger says was spent counts against the limits.

@@ -8,6 +8,7 @@ pub mod store;
 pub mod llm;
 pub mod models;
 pub mod pipeline;
+pub mod tune;
 pub mod jobs;
 pub mod app;
 pub mod http;

@@ -29,6 +29,8 @@ pub struct Conversation {
     pub metadata: Option<Value>,
     /// How it ended.
     pub outcome: Option<Value>,
+    /// Whether it succeeded, where the recorder says just that.
+    success: Option<Value>,
     #[serde(skip)]
     format: Option<WireFormat>,
 }
@@ -113,6 +115,22 @@ pub fn line(text: &str) -> Result<Line, String> {
 }
 
 impl Conversation {
+    /// Returns the task's name or words, where they are a text.
+    pub fn task_name(&self) -> Option<String> {
+        self.task.as_ref().and_then(Value::as_str).map(str::to_owned)
+    }
+
+    /// Tells whether the run succeeded, where the recorder says so.
+    pub fn success(&self) -> Option<bool> {
+        let status = self.outcome.as_ref().and_then(|outcome| outcome.get("status")).and_then(Value::as_str);
+        let told = status.and_then(|status| match status {
+            "success" => Some(true),
+            "failure" | "partial" => Some(false),
+            _ => None,
+        });
+        told.or_else(|| self.success.as_ref()?.as_bool())
+    }
+
     /// Makes a conversation of nothing but messages.
     pub fn of_messages(messages: Vec<Box<RawValue>>) -> Self {
         Self {
@@ -125,6 +143,7 @@ impl Conversation {
             task: None,
             metadata: None,
             outcome: None,
+            success: None,
             format: None,
         }
     }

@@ -1,7 +1,6 @@
 //! `recapd replay`
 
 mod report;
-mod rounds;
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -10,8 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use recap_core::trajectory::WireFormat;
-use recap_core::tuning::{MessageCache, Recorded};
+use recap_core::tuning::MessageCache;
 use serde_json::{Value, json};
 
 use super::import::files::{self, Source};
@@ -23,9 +21,9 @@ use crate::llm::{self, Loaded};
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
 use crate::pipeline::guidelines::Guidelines;
+use crate::tune::{Budget, RecordedRun, Round, Server};
 use crate::world::World;
 use report::Row;
-use rounds::{Budget, Round, Server};
 
 /// Unreadable trajectories of one file that are told one by one.
 const MOST_TOLD: usize = 20;
@@ -142,9 +140,9 @@ impl Replay {
             if self.limit.is_some_and(|limit| tally.replayed >= limit) {
                 break;
             }
-            let read = found.and_then(Conversation::checked).and_then(recorded);
-            let (conversation, recorded) = match read {
-                Ok(recorded) => recorded,
+            let read = found.and_then(Conversation::checked).and_then(|read| recorded(read, n));
+            let run = match read {
+                Ok(run) => run,
                 Err(reason) => {
                     tally.unreadable += 1;
                     if tally.unreadable <= MOST_TOLD {
@@ -153,15 +151,13 @@ impl Replay {
                     continue;
                 }
             };
-            if recorded.body_tokens() < self.min_peak || recorded.full_peak() < self.min_peak {
+            if !run.reaches(self.min_peak) {
                 tally.small += 1;
                 continue;
             }
-            let id = conversation.id.unwrap_or_else(|| (n + 1).to_string());
             let mut cache = MessageCache::default();
             for round in rounds.iter_mut() {
-                let replayed = round.replay(&id, &conversation.messages, &recorded, &mut cache, server);
-                replayed.with_context(|| place.to_string())?;
+                round.replay(&run, &mut cache, server).with_context(|| place.to_string())?;
             }
             tally.replayed += 1;
             bar.set_message(format!("{}: {} trajectories", file.name(), tally.replayed));
@@ -186,15 +182,12 @@ fn compressors(setting: &Setting, config: &Config) -> anyhow::Result<Compressors
     Ok(Compressors::new(config, chats, scorer))
 }
 
-/// Reads what a conversation's actions need.
-fn recorded(conversation: Conversation) -> Result<(Conversation, Recorded), String> {
-    if conversation.format() != WireFormat::OpenAi {
-        return Err("not in OpenAI's format, which the measures read".to_owned());
-    }
-    let values = conversation.messages.iter().map(|message| serde_json::from_str(message.get()));
-    let values: Vec<Value> = values.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
-    let recorded = Recorded::new(values).map_err(|error| error.to_string())?;
-    Ok((conversation, recorded))
+/// Reads what a conversation's actions need; `n` is its place in its file, from 0.
+fn recorded(conversation: Conversation, n: usize) -> Result<RecordedRun, String> {
+    let format = conversation.format();
+    let id = conversation.id.clone().unwrap_or_else(|| (n + 1).to_string());
+    let (task, success) = (conversation.task_name(), conversation.success());
+    RecordedRun::read(id, task, success, (format, conversation.messages)).map_err(|error| error.to_string())
 }
 
 fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {

@@ -8,7 +8,7 @@ use recap_core::tuning::{Summary, TrajectoryScore};
 use serde::Serialize;
 
 use super::Tally;
-use super::rounds::{Budget, Models, Round};
+use crate::tune::{Budget, Models, Round};
 
 /// The measures of a file at one budget.
 #[derive(Debug, Serialize)]

@@ -1,20 +1,16 @@
-//! Tuning: how well served contexts ground the actions of recorded trajectories, by exact replay.
+//! Tuning: what served contexts lose, and how a compressor gets better from that.
 //!
-//! May import every other module of this crate; none imports it. The measures are counts over texts: no
-//! model judges anything, and the same contexts always give the same numbers.
+//! `replay` measures by exact counts, `audit` says what dropped a value, `case` is how one trajectory did. May import every
+//! other module of this crate; none imports it. No model judges anything here, and the same contexts always give the same
+//! numbers.
 
-mod grounding;
-mod python_json;
-mod recorded;
+mod audit;
+mod case;
 mod replay;
-mod summary;
-mod text;
-mod validity;
-mod values;
 
-pub use recorded::{RecordError, Recorded};
-pub use replay::{InvalidContext, Lost, Measure, Replay, ServedContext, TrajectoryScore, replay, replay_at};
-pub use summary::Summary;
-pub use text::MessageCache;
-pub use validity::invalid;
-pub use values::used_values;
+pub use audit::{Cause, Loss, Place};
+pub use case::CaseScore;
+pub use replay::{
+    InvalidContext, Lost, Measure, MessageCache, RecordError, Recorded, Replay, ServedContext, Summary,
+    TrajectoryScore, invalid, replay, replay_at, used_values,
+};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::replay::TrajectoryScore;
+use super::run::TrajectoryScore;
 
 /// Resamples of the bootstrap interval.
 const RESAMPLES: usize = 500;

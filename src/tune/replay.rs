@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use recap_core::context::{ContextError, ContextRequest, Include};
 use recap_core::trajectory::{OutFormat, WireFormat};
-use recap_core::tuning::{self, MessageCache, Recorded, ServedContext, TrajectoryScore};
+use recap_core::tuning::{self, MessageCache, ServedContext, TrajectoryScore};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -19,6 +18,29 @@ use crate::pipeline::counters::Counters;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::guidelines::GuidelineSet;
 use crate::pipeline::rehearse::Rehearsal;
+use crate::tune::RecordedRun;
+
+/// Why a recorded run cannot be replayed to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A message is refused, or a context cannot be served.
+    #[error("{}", told(.0))]
+    Failure(#[from] Failure),
+    /// A served message is no JSON.
+    #[error("a served message cannot be read: {0}")]
+    Served(#[from] serde_json::Error),
+}
+
+/// Says what is wrong with messages, which [`Failure`] leaves to its reader.
+fn told(failure: &Failure) -> String {
+    match failure {
+        Failure::Invalid(faults) => {
+            let said: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect();
+            said.join("; ")
+        }
+        other => other.to_string(),
+    }
+}
 
 /// The budget of a round.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,30 +150,28 @@ impl Round {
     /// Fails where a context cannot be served.
     pub fn replay(
         &mut self,
-        id: &str,
-        messages: &[Box<RawValue>],
-        recorded: &Recorded,
+        run: &RecordedRun,
         cache: &mut MessageCache,
         server: &Server<'_>,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), ReplayError> {
         let Server { config, counters, guideline, model, compressors } = server;
         let at = self.budget;
         let mut rehearsal = Rehearsal::new(config, counters, guideline, Some(model))?;
-        let mut rest = messages;
-        let serve = |sent: &[Value], budget: i64| -> anyhow::Result<ServedContext> {
+        let mut rest = run.messages.as_slice();
+        let serve = |sent: &[Value], budget: i64| -> Result<ServedContext, ReplayError> {
             let (new, later) = rest.split_at_checked(sent.len()).unwrap_or((rest, &[]));
             rest = later;
             let incoming = Incoming { format: WireFormat::OpenAi, messages: new.to_vec(), system: None };
-            rehearsal.append(&incoming).map_err(told)?;
-            self.serve(&mut rehearsal, u32::try_from(budget)?, compressors)
+            rehearsal.append(&incoming)?;
+            self.serve(&mut rehearsal, u32::try_from(budget).unwrap_or(u32::MAX), compressors)
         };
         let score = match at {
             Budget::Share { fraction, floor } => {
-                tuning::replay(recorded, tuning::Replay { fraction, floor }, cache, serve)?
+                tuning::replay(&run.recorded, tuning::Replay { fraction, floor }, cache, serve)?
             }
-            Budget::Tokens(tokens) => tuning::replay_at(recorded, i64::from(tokens), cache, serve)?,
+            Budget::Tokens(tokens) => tuning::replay_at(&run.recorded, i64::from(tokens), cache, serve)?,
         };
-        self.ids.push(id.to_owned());
+        self.ids.push(run.id.clone());
         self.scores.push(score);
         Ok(())
     }
@@ -161,7 +181,7 @@ impl Round {
         rehearsal: &mut Rehearsal,
         budget: u32,
         compressors: &Compressors,
-    ) -> anyhow::Result<ServedContext> {
+    ) -> Result<ServedContext, ReplayError> {
         let mut request =
             ContextRequest { budget, reserve: 0, format: OutFormat::OpenAi, query: None, include: Include::default() };
         let start = Instant::now();
@@ -185,16 +205,5 @@ impl Round {
         }
         let messages = served.messages.iter().map(|text| serde_json::from_str(text)).collect::<Result<_, _>>()?;
         Ok(ServedContext { messages, refused: refused.is_some() })
-    }
-}
-
-/// Says what is wrong with messages, which [`Failure`] leaves to its reader.
-fn told(failure: Failure) -> anyhow::Error {
-    match failure {
-        Failure::Invalid(faults) => {
-            let said: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect();
-            anyhow::anyhow!("{}", said.join("; "))
-        }
-        other => other.into(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::grounding::{contains, is_bound};
@@ -29,7 +29,7 @@ pub struct ServedContext {
 }
 
 /// A measure under which a needed value can be lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// The value is absent.
@@ -258,5 +258,5 @@ impl Served {
 }
 
 #[cfg(test)]
-#[path = "replay_tests.rs"]
+#[path = "tests.rs"]
 mod tests;

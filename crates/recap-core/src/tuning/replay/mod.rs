@@ -1,0 +1,17 @@
+//! Exact replay: a recorded trajectory served message by message, and counts of what its contexts keep.
+
+mod grounding;
+mod python_json;
+mod recorded;
+mod run;
+mod summary;
+mod text;
+mod validity;
+mod values;
+
+pub use recorded::{RecordError, Recorded};
+pub use run::{InvalidContext, Lost, Measure, Replay, ServedContext, TrajectoryScore, replay, replay_at};
+pub use summary::Summary;
+pub use text::MessageCache;
+pub use validity::invalid;
+pub use values::used_values;

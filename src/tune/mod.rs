@@ -4,7 +4,9 @@
 pub mod audit;
 pub mod recorded;
 pub mod replay;
+pub mod stored;
 
 pub use audit::{Audited, audit_run};
 pub use recorded::{RecordedRun, Unusable};
 pub use replay::{Budget, Models, ReplayError, Round, Server};
+pub use stored::{StoredError, stored_run};

@@ -8,7 +8,7 @@ mod audit;
 mod case;
 mod replay;
 
-pub use audit::{Auditor, Cause, Loss, Place};
+pub use audit::{Auditor, Breakdown, Cause, Loss, LossCounts, Place, most_lost};
 pub use case::CaseScore;
 pub use replay::{
     ContextServer, InvalidContext, Lost, Measure, MessageCache, RecordError, Recorded, Replay, ReplayBudget,

@@ -4,10 +4,12 @@
 //! context has lost.
 
 mod auditor;
+mod breakdown;
 mod place;
 mod pointer;
 
 pub use auditor::Auditor;
+pub use breakdown::{Breakdown, LossCounts, most_lost};
 
 use serde::{Deserialize, Serialize};
 

@@ -20,7 +20,7 @@ use crate::trajectory::OriginalHash;
 /// A value that an action used and its served context lost, with the reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Loss {
-    /// The place of the action among the trajectory's messages.
+    /// The place of the action among the trajectory's messages, from 0.
     pub step: usize,
     /// The value.
     pub value: String,

@@ -13,5 +13,6 @@ pub use recorded::{RecordError, Recorded};
 pub use run::{InvalidContext, Lost, Measure, Replay, ServedContext, TrajectoryScore, replay, replay_at};
 pub use summary::Summary;
 pub use text::MessageCache;
+pub(super) use text::{flat, is_instruction};
 pub use validity::invalid;
 pub use values::used_values;

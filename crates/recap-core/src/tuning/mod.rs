@@ -17,7 +17,9 @@ pub use audit::{Cause, Loss, Place};
 pub use case::CaseScore;
 pub use gate::{Compared, MarginError, Margins, Objective, SuccessTest, Verdict, judge};
 pub use leak::{TrainingValues, leaks};
-pub use propose::{Candidate, Change, Evidence, IdleLine, by_rules, idle_lines, later_values};
+pub use propose::{
+    Candidate, Change, EditError, Evidence, IdleLine, by_rules, edited, idle_lines, later_values, says_the_same,
+};
 pub use replay::{
     InvalidContext, Lost, Measure, MessageCache, RecordError, Recorded, Replay, ServedContext, Summary,
     TrajectoryScore, invalid, replay, replay_at, used_values,

@@ -11,6 +11,7 @@ use super::recap::{Block, RecapSource, words, write_block, write_facts, write_re
 use super::receipt::PieceKind;
 use super::request::{ContextError, ContextRequest};
 use super::serve::Layout;
+use super::worth::Learned;
 use super::session::{HistoryBy, Session, facts_of, is_system};
 use crate::tokens::REPLY_TOKENS;
 use crate::trajectory::{Block as Content, FactKey, Origin};
@@ -229,6 +230,9 @@ impl<'a> Planner<'a> {
         let tail_facts: HashSet<FactKey> =
             (first..=self.last).flat_map(|turn| facts_of(self.session.turn_messages(turn))).collect();
         let echo: HashSet<String> = self.query().iter().flat_map(|text| words(text)).collect();
+        let outlook = self.session.outlook(covered, index(self.last), &tail_facts, &echo);
+        let head = settings.head.as_deref();
+        let learned = head.map(|head| Learned::by(head, &outlook, &settings.weights)).unwrap_or_default();
         let nothing = Made::default();
         let by_models = settings.prepares.history != HistoryBy::Rules;
         let source = RecapSource {
@@ -239,6 +243,7 @@ impl<'a> Planner<'a> {
             pinned: &self.session.head_facts,
             tail: &tail_facts,
             echo: &echo,
+            learned: &learned,
             rules: &settings.history_rules,
             weights: settings.weights,
             pinned_tokens: share(room, settings.pinned_share).min(target),
@@ -376,7 +381,7 @@ fn condensed_edit(
 }
 
 /// The words and call arguments of a message, bounded.
-fn said_texts(admitted: &Admitted) -> Vec<String> {
+pub(super) fn said_texts(admitted: &Admitted) -> Vec<String> {
     const MOST_CHARS: usize = 2_000;
     if admitted.message.origin == Origin::Recapd {
         return Vec::new();

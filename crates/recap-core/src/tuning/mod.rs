@@ -6,10 +6,12 @@
 
 mod audit;
 mod case;
+mod distill;
 mod replay;
 
 pub use audit::{Cause, Loss, Place};
 pub use case::CaseScore;
+pub use distill::{Example, examples};
 pub use replay::{
     InvalidContext, Lost, Measure, MessageCache, RecordError, Recorded, Replay, ServedContext, Summary,
     TrajectoryScore, invalid, replay, replay_at, used_values,

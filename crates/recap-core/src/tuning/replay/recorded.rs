@@ -1,6 +1,6 @@
 //! A recorded trajectory, read once: what each action needs, and what stood around it in the original.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -88,6 +88,13 @@ impl Recorded {
     #[must_use]
     pub fn messages(&self) -> &[Value] {
         &self.messages
+    }
+
+    /// Returns the values that the assistant messages from this place on use.
+    #[must_use]
+    pub fn used_from(&self, place: usize) -> BTreeSet<String> {
+        let later = self.messages.get(place..).unwrap_or_default().iter();
+        later.filter(|message| role(message) == "assistant").flat_map(used_values).collect()
     }
 
     /// Returns the tokens of the largest full context, system prompt apart.

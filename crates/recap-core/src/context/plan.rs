@@ -12,6 +12,7 @@ use super::receipt::PieceKind;
 use super::request::{ContextError, ContextRequest};
 use super::scales::Scales;
 use super::serve::Layout;
+use super::worth::Learned;
 use super::session::{HistoryBy, Session, facts_of, is_system};
 use crate::tokens::REPLY_TOKENS;
 use crate::trajectory::{Block as Content, FactKey, Origin};
@@ -66,6 +67,8 @@ struct Terms {
     tail: HashSet<FactKey>,
     /// Words of what the agent is about to do.
     echo: HashSet<String>,
+    /// What a trained head makes of the values.
+    learned: Learned,
     nothing: Made,
 }
 
@@ -260,12 +263,18 @@ impl<'a> Planner<'a> {
 
     /// What a block is written under, `first` being the first turn that stays and `tail` the tokens of those that do.
     fn terms(&self, room: u32, (tail, first): (u32, usize)) -> Terms {
-        let low = share(room, self.session.settings.marks.low);
+        let settings = &self.session.settings;
+        let low = share(room, settings.marks.low);
+        let tail_facts = (first..=self.last).flat_map(|turn| facts_of(self.session.turn_messages(turn))).collect();
+        let echo = self.query().iter().flat_map(|text| words(text)).collect();
+        let outlook = self.session.outlook(index(first.saturating_sub(1)), index(self.last), &tail_facts, &echo);
+        let learned = settings.head.as_deref().map(|head| Learned::by(head, &outlook, &settings.weights));
         Terms {
             room,
             target: low.saturating_sub(tail).max(share(room, LEAST_BLOCK_SHARE)).min(room.saturating_sub(tail)),
-            tail: (first..=self.last).flat_map(|turn| facts_of(self.session.turn_messages(turn))).collect(),
-            echo: self.query().iter().flat_map(|text| words(text)).collect(),
+            learned: learned.unwrap_or_default(),
+            tail: tail_facts,
+            echo,
             nothing: Made::default(),
         }
     }
@@ -282,6 +291,7 @@ impl<'a> Planner<'a> {
             pinned: &self.session.head_facts,
             tail: &terms.tail,
             echo: &terms.echo,
+            learned: &terms.learned,
             rules: &settings.history_rules,
             weights: settings.weights,
             pinned_tokens: share(room, settings.pinned_share).min(target),
@@ -446,7 +456,7 @@ fn condensed_edit(
 }
 
 /// The words and call arguments of a message, bounded.
-fn said_texts(admitted: &Admitted) -> Vec<String> {
+pub(super) fn said_texts(admitted: &Admitted) -> Vec<String> {
     const MOST_CHARS: usize = 2_000;
     if admitted.message.origin == Origin::Recapd {
         return Vec::new();

@@ -7,6 +7,7 @@
 
 mod audit;
 mod case;
+mod distill;
 mod replay;
 mod split;
 mod leak;
@@ -15,6 +16,7 @@ mod gate;
 
 pub use audit::{Auditor, Breakdown, Cause, Loss, LossCounts, Place, most_lost};
 pub use case::CaseScore;
+pub use distill::{Example, examples};
 pub use gate::{Compared, MarginError, Margins, Objective, SuccessTest, Verdict, judge};
 pub use leak::{TrainingValues, leaks};
 pub use propose::{

@@ -144,6 +144,7 @@ impl Pipeline {
             live.row.updated_ms = self.world().now_ms();
             self.count_append(&live.row.namespace, agent.as_deref(), &appended);
             self.prepare_later(&id, &mut live);
+            self.embed_task_later(&mut live).await;
             *slot = Some(live);
         }
         let (length, tokens) = (appended.length, appended.tokens);

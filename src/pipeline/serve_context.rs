@@ -160,6 +160,7 @@ impl Pipeline {
         self.note_read(&mut live, &served);
         let line = request.line_key();
         let is_preparing = served.receipt.next.compaction == "preparing";
+        self.embed_for_next(&mut live, &request, served.receipt.next.compaction != "idle");
         let etag = etag_of(&served);
         let context = Arc::new(Context { served, format: ask.format, etag, written: OnceLock::new() });
         if is_read {

@@ -26,7 +26,7 @@ mod look_back;
 pub use account::{RULES, expand_tool};
 pub use admit::{Admitted, Reformatting, addresses, admit};
 pub use epoch::{Cut, EditedMessage, EpochRecord, MOST_ORIGINALS, Section};
-pub use lessons::{LessonBounds, Lessons, PlaybookVersion};
+pub use lessons::{LessonBounds, LessonWords, Lessons, Meaning, PlaybookVersion, WORDS};
 pub use look_back::LookBack;
 pub use made::{Compression, Condensed, Made, Maker, Scored, Told};
 pub use recap::Handles;

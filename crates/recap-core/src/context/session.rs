@@ -7,9 +7,9 @@ use super::account::RULES;
 use super::admit::Admitted;
 use super::digest::Digest;
 use super::epoch::EpochRecord;
-use super::lessons::Lessons;
+use super::lessons::{LessonWords, Lessons};
 use super::made::Made;
-use super::plan::{Cause, Planner};
+use super::plan::{Cause, Planner, lesson_words};
 use super::recap::Handles;
 use super::request::{ContextError, ContextRequest, Marks};
 use super::serve::{Layout, Served, Shown, render};
@@ -233,6 +233,27 @@ impl Session {
     #[must_use]
     pub fn lessons(&self) -> Option<&Lessons> {
         self.lessons.as_ref()
+    }
+
+    /// As [`Session::lessons`], to give it points.
+    pub fn lessons_mut(&mut self) -> Option<&mut Lessons> {
+        self.lessons.as_mut()
+    }
+
+    /// Returns the words by which an excerpt of the playbook is chosen as the trajectory stands, for reads with this query.
+    /// `None` without playbook or task.
+    #[must_use]
+    pub fn lesson_words(&self, query: Option<&str>) -> Option<LessonWords> {
+        self.lessons.as_ref().and_then(|_| lesson_words(self, query))
+    }
+
+    /// Tells whether the next epoch of a line of reads chooses an excerpt that better points would change: not where it
+    /// shows none or keeps the one that there is.
+    #[must_use]
+    pub fn chooses_lessons(&self, request: &ContextRequest) -> bool {
+        let Some(lessons) = self.lessons.as_ref().filter(|_| request.include.playbook) else { return false };
+        let shown = self.lines.get(&request.line_key()).and_then(|line| line.epoch.lessons());
+        !shown.is_some_and(|section| lessons.keeps(section))
     }
 
     /// Takes a stored epoch as the current one of its line. If other code or configuration made it, or turns are

@@ -198,3 +198,75 @@ fn frame(text: &str) -> String {
     let inside = text.replace("</recapd", "< /recapd").replace(SERVED_BLOCK_OPEN, "< recapd_context");
     format!("{SERVED_BLOCK_OPEN}>\n{INTRODUCTION}\n{inside}</recapd_context>")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::playbook::{Operation, Origin, Prior, Source, resolve};
+    use crate::tokens::for_model;
+
+    const RIGHT: &str = "Refunds for damaged goods need a supervisor's approval";
+    const TASK: &str = "My cash should come back, the parcel arrived broken";
+
+    /// Twenty lessons on other things, then the right one.
+    fn lessons() -> Lessons {
+        let contents = (0..20).map(|at| format!("Count page {at} of the songs list")).chain([RIGHT.to_owned()]);
+        let add = |content: String| Operation::Add {
+            id: None,
+            section: "Rules".into(),
+            content: content.into(),
+            origin: None,
+            evidence: Vec::new(),
+        };
+        let mut playbook = Playbook::default();
+        let operations = resolve(&playbook, contents.map(add).collect(), Prior::Outside).unwrap();
+        let (actor, source) = ("local".to_owned(), Source::of(Origin::Operator));
+        playbook.apply(&crate::playbook::Delta { version: 1, at_ms: 0, actor, source, operations }, |_| None).unwrap();
+        Lessons::new("support".to_owned(), Arc::new(playbook), LessonBounds { share: 0.2, tokens: 1_000 }, 0)
+    }
+
+    fn meaning(lessons: &Lessons) -> Meaning {
+        let point = |content: &str| if content == RIGHT { vec![1.0, 0.2] } else { vec![-0.1, 1.0] };
+        let bullets = lessons.playbook().bullets.iter();
+        let bullets = Arc::new(bullets.map(|bullet| (bullet.id.clone(), point(&bullet.content))).collect());
+        Meaning { by: "embeddings:test".to_owned(), bullets, query: Arc::from([1.0, 0.0]) }
+    }
+
+    fn chosen(lessons: &Lessons, most: u32, before: Option<&Section>) -> Section {
+        let section = lessons.section((TASK, &[]), most, before, &*for_model(None)).unwrap();
+        assert!(section.tokens <= most);
+        section
+    }
+
+    fn by(section: &Section) -> Option<&str> {
+        section.by.as_ref().map(|by| by.compressor.as_str())
+    }
+
+    #[test]
+    fn words_choose_until_there_are_points_which_then_stay() {
+        let mut lessons = lessons();
+        let by_words = chosen(&lessons, 180, None);
+        assert_eq!((by(&by_words), by_words.text.contains(RIGHT)), (Some(WORDS), false), "{}", by_words.text);
+        assert_eq!(chosen(&lessons, 180, Some(&by_words)), by_words);
+        assert!(!lessons.keeps(&by_words));
+
+        let points = meaning(&lessons);
+        lessons.set_meaning(Some(points));
+        let by_points = chosen(&lessons, 180, Some(&by_words));
+        assert_eq!((by(&by_points), by_points.text.contains(RIGHT)), (Some("embeddings:test"), true));
+        lessons.set_meaning(None);
+        assert_eq!(chosen(&lessons, 180, Some(&by_points)), by_points, "a restart changes no byte");
+        assert!(lessons.keeps(&by_points));
+    }
+
+    #[test]
+    fn nothing_chooses_where_all_fit() {
+        let mut lessons = lessons();
+        let whole = chosen(&lessons, 1_000, None);
+        assert_eq!((by(&whole), whole.bullets.len()), (None, 21));
+        let points = meaning(&lessons);
+        lessons.set_meaning(Some(points));
+        assert_eq!(chosen(&lessons, 1_000, Some(&whole)), whole);
+        assert_eq!(by(&chosen(&lessons, 1_000, None)), None);
+    }
+}

@@ -106,7 +106,7 @@ impl Pipeline {
             now_ms: self.world().now_ms(),
         };
         let own = self.clone();
-        self.to_the_end(async move { own.store_and_take(request, messages).await }).await
+        self.to_the_end(async move { Box::pin(own.store_and_take(request, messages)).await }).await
     }
 
     /// Returns how messages of a trajectory are admitted.

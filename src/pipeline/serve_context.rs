@@ -120,7 +120,7 @@ impl Pipeline {
 
     async fn serve_to_the_end(&self, caller: &Caller, id: &str, ask: Ask, way: Way) -> Result<Arc<Context>, Failure> {
         let (mut slot, mut live) = self.take_for(caller, id).await?;
-        if let Err(failure) = self.bring_lessons(&mut live).await {
+        if let Err(failure) = Box::pin(self.bring_lessons(&mut live)).await {
             *slot = Some(live);
             return Err(failure);
         }

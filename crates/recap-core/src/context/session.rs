@@ -103,7 +103,7 @@ pub struct Session {
     pub(super) digest: Digest,
     pub(super) head_facts: std::collections::HashSet<FactKey>,
     pub(super) made: Made,
-    pub(super) lessons: Option<Lessons>,
+    pub(super) lessons: Option<Box<Lessons>>,
     kind: Option<AgentKind>,
     builder: TurnBuilder,
     digested: usize,
@@ -226,18 +226,18 @@ impl Session {
 
     /// Takes the playbook that epochs from now on show an excerpt of. Open epochs keep theirs.
     pub fn set_lessons(&mut self, lessons: Option<Lessons>) {
-        self.lessons = lessons;
+        self.lessons = lessons.map(Box::new);
     }
 
     /// Returns the playbook that epochs show an excerpt of.
     #[must_use]
     pub fn lessons(&self) -> Option<&Lessons> {
-        self.lessons.as_ref()
+        self.lessons.as_deref()
     }
 
     /// As [`Session::lessons`], to give it points.
     pub fn lessons_mut(&mut self) -> Option<&mut Lessons> {
-        self.lessons.as_mut()
+        self.lessons.as_deref_mut()
     }
 
     /// Returns the words by which an excerpt of the playbook is chosen as the trajectory stands, for reads with this query.

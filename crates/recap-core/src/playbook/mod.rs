@@ -32,8 +32,7 @@ mod testing;
 pub use apply::Fault;
 pub use bullet::{Bullet, BulletId, BulletIdError, Credit, Credits, Evidence, MOST_EVIDENCE, Origin};
 pub use duplicates::{
-    Duplicate, How, LEAST_COSINE, LEAST_LEXICAL, MOST_TWINS, duplicates, merges, near_twin_of, same_lesson,
-    twin_of,
+    Duplicate, How, LEAST_COSINE, LEAST_LEXICAL, MOST_TWINS, duplicates, merges, near_twin_of, same_lesson, twin_of,
 };
 pub use excerpt::{Choice, Excerpt, excerpt};
 pub use growth::{Collapse, OverBudget, check_growth, collapses, tokens};

@@ -107,8 +107,11 @@ proptest! {
 
 /// The same lessons with points that differ from read to read.
 fn with_points(plain: &Lessons, seed: u8, read: usize) -> Lessons {
-    let angle = |at: usize| ((usize::from(seed) + at * 37 + read) % 360) as f32;
-    let point = |at: usize| vec![angle(at).to_radians().cos(), angle(at).to_radians().sin()];
+    let point = |at: usize| {
+        let degrees = u16::try_from((usize::from(seed) + at * 37 + read) % 360).unwrap();
+        let angle = f32::from(degrees).to_radians();
+        vec![angle.cos(), angle.sin()]
+    };
     let bullets: HashMap<_, _> =
         plain.playbook().bullets.iter().enumerate().map(|(at, bullet)| (bullet.id.clone(), point(at + 1))).collect();
     let mut lessons = plain.clone();

@@ -287,7 +287,9 @@ mod tests {
         let (right, wrong) = (rules(), wrong_rules());
         for ((family, right), wrong) in FAMILIES.iter().zip(&right).zip(&wrong) {
             assert!(!wrong.contains(&format!("form {},", family.form)), "{wrong}");
-            assert!(!right.contains(wrong.as_str()) && wrong.split_whitespace().count() == right.split_whitespace().count());
+            assert!(
+                !right.contains(wrong.as_str()) && wrong.split_whitespace().count() == right.split_whitespace().count()
+            );
         }
         // every form has a rule, and none its own
         for family in &FAMILIES {

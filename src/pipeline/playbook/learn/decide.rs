@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use recap_core::playbook::{
-    BulletId, Credit, Delta, Operation, Origin, Playbook, Prior, Source, collapses, near_twin_of, resolve,
-    same_lesson, twin_of,
+    BulletId, Credit, Delta, Operation, Origin, Playbook, Prior, Source, collapses, near_twin_of, resolve, same_lesson,
+    twin_of,
 };
 use recap_core::trajectory::OriginalHash;
 

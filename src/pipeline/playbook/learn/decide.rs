@@ -181,3 +181,58 @@ fn fitting(
 fn resolved(playbook: &Playbook, operations: &[Operation]) -> Result<Vec<Operation>, Refusal> {
     resolve(playbook, operations.to_vec(), Prior::Trusted).map_err(Refusal::of_faults)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::sync::Arc;
+
+    use recap_core::playbook::guard::Observations;
+
+    use super::super::super::embeddings::Points;
+    use super::*;
+    use crate::store::{PlaybookKey, PlaybookRow};
+
+    fn add(content: &str) -> Operation {
+        let (content, section) = (content.into(), "Rules".into());
+        Operation::Add { id: None, section, content, origin: None, evidence: Vec::new() }
+    }
+
+    fn now(content: &str) -> PlaybookNow {
+        let mut playbook = Playbook::default();
+        let operations = resolve(&playbook, vec![add(content)], Prior::Outside).unwrap();
+        let (actor, source) = ("local".to_owned(), Source::of(Origin::Operator));
+        playbook.apply(&Delta { version: 1, at_ms: 0, actor, source, operations }, |_| None).unwrap();
+        let key = PlaybookKey { namespace: "default".to_owned(), name: "support".to_owned() };
+        let (playbook, budget, review) = (Arc::new(playbook), None, None);
+        let row = PlaybookRow { key, playbook, budget, review, changes: 1, pending: 0, created_ms: 0, updated_ms: 0 };
+        let (of_run, heirs, waiting) = (Vec::new(), BTreeMap::new(), Vec::new());
+        PlaybookNow { row, run: None, of_run, heirs, review: None, waiting }
+    }
+
+    #[test]
+    fn what_is_said_in_other_words_is_no_new_lesson() {
+        let (known, same, new) = ("Sign in before you call", "Authenticate first", "Count the pages");
+        let now = now(known);
+        let point = |content: &str, point: [f32; 2]| (OriginalHash::of(content), Arc::from(point));
+        let mut findings = Findings {
+            seen: Arc::clone(&now.row.playbook),
+            tags: Vec::new(),
+            words: Observations::default().guard(vec![add(same), add(new)]),
+            points: Points::from([point(known, [1.0, 0.1]), point(same, [1.0, 0.2]), point(new, [0.0, 1.0])]),
+            left_out: LeftOut::default(),
+            makers: Vec::new(),
+            reflections: 1,
+        };
+        let stands = |findings: &Findings| {
+            let mut left_out = LeftOut::default();
+            let words = mergeable(&now, findings, &mut left_out);
+            let contents = words.iter().filter_map(new_content).map(str::to_owned).collect::<Vec<_>>();
+            (contents, left_out.twin)
+        };
+        assert_eq!(stands(&findings), (vec![new.to_owned()], 1));
+        findings.points.clear();
+        assert_eq!(stands(&findings), (vec![same.to_owned(), new.to_owned()], 0), "without an encoder words decide");
+    }
+}

@@ -68,7 +68,7 @@ pub fn excerpt(
     counter: &dyn TokenCounter,
 ) -> Excerpt {
     let bullets = in_order(playbook);
-    if bullets.is_empty() || budget == 0 {
+    if bullets.is_empty() {
         return Excerpt::default();
     }
     let mut draft = Draft::of(bullets, budget, counter);
@@ -298,8 +298,9 @@ mod tests {
 
     #[test]
     fn no_bullet_is_no_text() {
-        assert_eq!(cut(&lessons(), "songs", 4), Excerpt::default());
-        assert_eq!(cut(&lessons(), "songs", 0), Excerpt::default());
+        let nothing = Excerpt { choice: Choice::Words, ..Excerpt::default() };
+        assert_eq!(cut(&lessons(), "songs", 4), nothing);
+        assert_eq!(cut(&lessons(), "songs", 0), nothing);
         assert_eq!(cut(&Playbook::default(), "songs", 100), Excerpt::default());
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::admit::Admitted;
 use super::epoch::{EditedMessage, EpochRecord, Section};
 use super::fit::{FitTerms, Fitted, fit_turn, skeleton};
+use super::lessons::LessonWords;
 use super::made::Made;
 use super::recap::{Block, RecapSource, note_gains, words, write_block, write_facts, write_recalled};
 use super::receipt::PieceKind;
@@ -200,14 +201,10 @@ impl<'a> Planner<'a> {
     /// follow.
     fn lessons(&self, room: u32) -> Option<Section> {
         let lessons = self.session.lessons.as_ref().filter(|_| self.request.include.playbook)?;
-        let head = self.session.turn_messages(0).iter().filter(|admitted| !is_system(&admitted.message));
-        let task: Vec<String> = head.flat_map(said_texts).collect();
-        if task.is_empty() {
-            return None;
-        }
+        let task = task_of(self.session)?;
         let before = self.before.and_then(EpochRecord::lessons);
         let most = lessons.most(room);
-        lessons.section((&task.join("\n"), &self.query()), most, before, &*self.session.settings.counter)
+        lessons.section((&task, &self.query()), most, before, &*self.session.settings.counter)
     }
 
     /// Tokens beside the pinned part.
@@ -453,6 +450,27 @@ fn condensed_edit(
     }
     let saved = admitted.served_tokens - edited.tokens;
     (saved > 0 && !admitted.pinned).then_some((at, edited, saved))
+}
+
+/// The words of the task; `None` where there are none.
+fn task_of(session: &Session) -> Option<String> {
+    let head = session.turn_messages(0).iter().filter(|admitted| !is_system(&admitted.message));
+    let task: Vec<String> = head.flat_map(said_texts).collect();
+    (!task.is_empty()).then(|| task.join("\n"))
+}
+
+/// The words by which the next epoch would choose from a playbook; `None` without a task.
+#[must_use]
+pub fn lesson_words(session: &Session, query: Option<&str>) -> Option<LessonWords> {
+    let task = task_of(session)?;
+    let (last, _) = session.last_servable();
+    let said = || session.turn_messages(last).iter().flat_map(said_texts).collect();
+    let recent = match query {
+        Some(query) => vec![query.to_owned()],
+        None if last == 0 => Vec::new(),
+        None => said(),
+    };
+    Some(LessonWords { task, recent })
 }
 
 /// The words and call arguments of a message, bounded.

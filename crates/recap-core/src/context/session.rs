@@ -9,9 +9,9 @@ use super::digest::Digest;
 use super::epoch::EpochRecord;
 use super::features::{Outlook, SeenValue};
 use super::head::ActiveHead;
-use super::lessons::Lessons;
+use super::lessons::{LessonWords, Lessons};
 use super::made::Made;
-use super::plan::{Cause, Planner, said_texts};
+use super::plan::{Cause, Planner, lesson_words, said_texts};
 use super::recap::{Handles, words};
 use super::request::{ContextError, ContextRequest, Marks};
 use super::serve::{Layout, Served, Shown, render};
@@ -109,7 +109,7 @@ pub struct Session {
     pub(super) head_facts: HashSet<FactKey>,
     pub(super) task_words: HashSet<String>,
     pub(super) made: Made,
-    pub(super) lessons: Option<Lessons>,
+    pub(super) lessons: Option<Box<Lessons>>,
     kind: Option<AgentKind>,
     builder: TurnBuilder,
     digested: usize,
@@ -233,13 +233,34 @@ impl Session {
 
     /// Takes the playbook that epochs from now on show an excerpt of. Open epochs keep theirs.
     pub fn set_lessons(&mut self, lessons: Option<Lessons>) {
-        self.lessons = lessons;
+        self.lessons = lessons.map(Box::new);
     }
 
     /// Returns the playbook that epochs show an excerpt of.
     #[must_use]
     pub fn lessons(&self) -> Option<&Lessons> {
-        self.lessons.as_ref()
+        self.lessons.as_deref()
+    }
+
+    /// As [`Session::lessons`], to give it points.
+    pub fn lessons_mut(&mut self) -> Option<&mut Lessons> {
+        self.lessons.as_deref_mut()
+    }
+
+    /// Returns the words by which an excerpt of the playbook is chosen as the trajectory stands, for reads with this query.
+    /// `None` without playbook or task.
+    #[must_use]
+    pub fn lesson_words(&self, query: Option<&str>) -> Option<LessonWords> {
+        self.lessons.as_ref().and_then(|_| lesson_words(self, query))
+    }
+
+    /// Tells whether the next epoch of a line of reads chooses an excerpt that better points would change: not where it
+    /// shows none or keeps the one that there is.
+    #[must_use]
+    pub fn chooses_lessons(&self, request: &ContextRequest) -> bool {
+        let Some(lessons) = self.lessons.as_ref().filter(|_| request.include.playbook) else { return false };
+        let shown = self.lines.get(&request.line_key()).and_then(|line| line.epoch.lessons());
+        !shown.is_some_and(|section| lessons.keeps(section))
     }
 
     /// Takes a stored epoch as the current one of its line. If other code or configuration made it, or turns are

@@ -1,10 +1,12 @@
 //! Tuning: what served contexts lose, and how a compressor gets better from that.
 //!
-//! `replay` measures by exact counts, `audit` says what dropped a value, `case` is how one trajectory did. May import every
+//! `replay` measures by exact counts, `audit` says what dropped a value, `case` is how one trajectory did, `analyse` is what
+//! models are asked. May import every
 //! other module of this crate; none imports it. No model judges anything here, and the same contexts always give the same
 //! numbers.
 
 mod audit;
+pub mod analyse;
 mod case;
 mod replay;
 

@@ -4,6 +4,8 @@
 pub mod audit;
 pub mod recorded;
 pub mod replay;
+pub mod runner;
+pub mod teacher;
 
 pub use audit::{Audited, audit_run};
 pub use recorded::{RecordedRun, Unusable};

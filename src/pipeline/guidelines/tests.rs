@@ -9,16 +9,8 @@ use super::*;
 use crate::config;
 
 /// The members of a reflector's reply that a body explains.
-const ANALYSED: [&str; 8] = [
-    "first_divergence",
-    "category",
-    "missing",
-    "lost_variables",
-    "loops",
-    "remedies",
-    "unused",
-    "confidence",
-];
+const ANALYSED: [&str; 8] =
+    ["first_divergence", "category", "missing", "lost_variables", "loops", "remedies", "unused", "confidence"];
 const REFLECTED: [&str; 7] =
     ["reasoning", "error_identification", "root_cause", "correct_approach", "key_insight", "bullet_tags", "turns"];
 

@@ -1,6 +1,7 @@
 //! A better guideline, proposed by a model that read what was found in many cases.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -24,7 +25,9 @@ pub struct Input<'a> {
     pub analyses: &'a str,
     /// What better means, in words.
     pub objective: &'a str,
-    /// What was proposed before, whole texts with their notes.
+    /// Which proposal it is, from 1: replies to equal prompts would be equal.
+    pub n: u32,
+    /// What was proposed before.
     pub earlier: &'a [Proposal],
     /// Passages of runs, which no proposal may copy.
     pub quotes: &'a BTreeSet<String>,
@@ -105,6 +108,9 @@ pub fn prompt(input: &Input<'_>) -> Prompt {
     ]);
     if !earlier.is_empty() {
         user.push_str("In <earlier> stands what was proposed before. Choose another remedy.\n");
+    } else if input.n > 1 {
+        let _infallible =
+            writeln!(user, "This is proposal {}: choose not the first remedy that comes to mind.", input.n);
     }
     user.push_str(
         "Make the guideline in <guideline> better for what <objective> says. Change little, and what counts.",

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use recap_core::compress::GuidelineKind;
+use recap_core::tuning::Objective;
 use recap_core::tuning::analyse::{Analysis, Proposal, digest, proposal};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -34,8 +35,8 @@ pub struct Proposing<'a> {
     pub champion: Champion<'a>,
     /// What was found.
     pub analyses: &'a [Analysis],
-    /// What better means, in words.
-    pub objective: &'a str,
+    /// What better means.
+    pub objective: Objective,
     /// How many candidates.
     pub count: u32,
     /// Which values of the runs a text holds that the champion does not.
@@ -124,13 +125,12 @@ impl Teacher {
         };
         let analyses = digest(asked.analyses, left, &*self.counter);
         let quotes: BTreeSet<String> = asked.analyses.iter().flat_map(Analysis::quotes).map(str::to_owned).collect();
-        let objective = self.cut(asked.objective, OBJECTIVE_TOKENS);
         let input = proposal::Input {
             instructions: &instructions,
             champion: asked.champion.text,
             kind: asked.champion.kind,
             analyses: &analyses,
-            objective: &objective,
+            objective: asked.objective,
             n,
             earlier,
             quotes: &quotes,

@@ -11,6 +11,8 @@ pub use super::rules::{RuleChange, RuleEdit, RuleList};
 use super::rules::{with_body, with_edits};
 use crate::compress::{Guideline, GuidelineKind};
 use crate::prompt::{Prompt, tagged};
+use crate::tuning::gate::Objective;
+use crate::tuning::propose::{Candidate, Change};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -23,8 +25,8 @@ pub struct Input<'a> {
     pub kind: GuidelineKind,
     /// What was found, see [`super::digest`].
     pub analyses: &'a str,
-    /// What better means, in words.
-    pub objective: &'a str,
+    /// What better means.
+    pub objective: Objective,
     /// Which proposal it is, from 1: replies to equal prompts would be equal.
     pub n: u32,
     /// What was proposed before.
@@ -103,7 +105,7 @@ pub fn prompt(input: &Input<'_>) -> Prompt {
     let mut user = tagged(&[
         ("guideline", input.champion),
         ("analyses", input.analyses),
-        ("objective", input.objective),
+        ("objective", told(input.objective)),
         ("earlier", &earlier.join("\n")),
     ]);
     if !earlier.is_empty() {
@@ -117,6 +119,22 @@ pub fn prompt(input: &Input<'_>) -> Prompt {
     );
     let system = format!("{}\n\n{}\n{}\n{FORM}", input.instructions.trim(), super::RULES, law(input));
     Prompt { system, user, schema: schema(input) }
+}
+
+/// What better means, for a model.
+fn told(objective: Objective) -> &'static str {
+    match objective {
+        Objective::Utility => {
+            "Lose fewer of the things that later actions need, in the same number of tokens: what is kept more has to be paid for \
+             by what is kept less."
+        }
+        Objective::Compression => {
+            "Take fewer tokens, and lose none of the things that later actions need: drop and shorten what nothing needs."
+        }
+        Objective::Both => {
+            "Lose fewer of the things that later actions need, and take fewer tokens: drop what nothing needs for what is needed."
+        }
+    }
 }
 
 /// What the new guideline must hold to.
@@ -241,6 +259,20 @@ fn leaked(text: &str, input: &Input<'_>, leaks: &dyn Fn(&str) -> Vec<String>) ->
     let long = input.quotes.iter().filter(|quote| quote.chars().nth(LEAST_COPY_CHARS - 1).is_some());
     found.extend(long.filter(|quote| own.holds(quote) && !known.holds(quote)).cloned());
     found
+}
+
+impl From<&Proposal> for Candidate {
+    fn from(proposal: &Proposal) -> Self {
+        let change = |edit: &RuleEdit| {
+            let (field, item) = (edit.list.name().to_owned(), edit.pattern.clone());
+            match edit.change {
+                RuleChange::Add => Change::Add { field, item },
+                RuleChange::Remove => Change::Remove { field, item },
+            }
+        };
+        let changes = proposal.edits.iter().map(change).collect();
+        Self { text: proposal.text.clone(), note: proposal.note.clone(), changes }
+    }
 }
 
 impl Proposal {

@@ -15,7 +15,7 @@ mod leak;
 mod propose;
 mod gate;
 
-pub use audit::{Auditor, Cause, Loss, Place};
+pub use audit::{Auditor, Breakdown, Cause, Loss, LossCounts, Place, most_lost};
 pub use case::CaseScore;
 pub use gate::{Compared, MarginError, Margins, Objective, SuccessTest, Verdict, judge};
 pub use leak::{TrainingValues, leaks};

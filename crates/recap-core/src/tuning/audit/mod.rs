@@ -4,10 +4,12 @@
 //! context has lost.
 
 mod auditor;
+mod breakdown;
 mod place;
 mod pointer;
 
 pub use auditor::Auditor;
+pub use breakdown::{Breakdown, LossCounts, most_lost};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +20,7 @@ use crate::trajectory::OriginalHash;
 /// A value that an action used and its served context lost, with the reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Loss {
-    /// The place of the action among the trajectory's messages.
+    /// The place of the action among the trajectory's messages, from 0.
     pub step: usize,
     /// The value.
     pub value: String,

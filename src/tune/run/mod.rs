@@ -1,0 +1,23 @@
+//! Tuning runs: from cases to a candidate that passed the gate, in steps that are each stored.
+//!
+//! `spec` is what may be asked for, `tuning` are the use cases of operators. `work` goes from stage to stage: `collect`
+//! finds cases and divides them by task, `bench` replays them, `propose` makes candidates and checks them, `settle` lets the
+//! gate judge. `pairs` are evidence from outside.
+
+mod bench;
+mod collect;
+mod error;
+mod pairs;
+mod propose;
+mod settle;
+mod spec;
+mod tuning;
+mod work;
+
+pub use bench::CaseEvidence;
+pub use collect::Files;
+pub use error::RunError;
+pub use pairs::{NewPair, Outcome, PairSide, Told};
+pub use spec::{CaseBudget, Caps, CaseFilter, EvidenceSource, Proposer, Spec};
+pub use tuning::{Looked, Promotion, TUNE, Tuning};
+pub use work::{Replays, Watch};

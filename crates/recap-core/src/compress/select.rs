@@ -42,20 +42,34 @@ pub struct Picked {
 /// chosen first, in order, as long as they fit.
 #[must_use]
 pub fn select(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32, weighing: Weighing) -> Picked {
-    let mut selection = Selection {
-        items,
-        fact_worth,
-        weighing,
-        chosen: vec![false; items.len()],
-        held: vec![false; fact_worth.len()],
-        left: target,
-    };
+    let mut selection = Selection::new(items, fact_worth, target, weighing);
     for &index in forced {
         selection.take(index);
     }
     selection.fill();
     let worth = selection.held_worth();
     Picked { chosen: selection.chosen, worth }
+}
+
+/// What each item would still have added when a selection ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gains {
+    /// By item, for its tokens; `None` for those that were chosen.
+    pub left_out: Vec<Option<f32>>,
+    /// The least that a chosen one added when it was chosen, the forced ones aside; `None` where none was.
+    pub least_chosen: Option<f32>,
+}
+
+/// Returns the gains of the selection that [`select`] makes.
+#[must_use]
+pub fn gains(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32, weighing: Weighing) -> Gains {
+    let mut selection = Selection::new(items, fact_worth, target, weighing);
+    for &index in forced {
+        selection.take(index);
+    }
+    selection.fill();
+    let left_out = (0..items.len()).map(|at| (!selection.is_chosen(at)).then(|| selection.gain(at))).collect();
+    Gains { left_out, least_chosen: selection.least }
 }
 
 struct Selection<'a> {
@@ -65,6 +79,8 @@ struct Selection<'a> {
     chosen: Vec<bool>,
     held: Vec<bool>,
     left: u32,
+    /// The least gain of what was taken for its gain.
+    least: Option<f32>,
 }
 
 /// A gain as it was when the entry was pushed; ties go to the later item, which is newer.
@@ -90,7 +106,19 @@ impl Ord for Entry {
     }
 }
 
-impl Selection<'_> {
+impl<'a> Selection<'a> {
+    fn new(items: &'a [Item], fact_worth: &'a [f32], target: u32, weighing: Weighing) -> Self {
+        Self {
+            items,
+            fact_worth,
+            weighing,
+            chosen: vec![false; items.len()],
+            held: vec![false; fact_worth.len()],
+            left: target,
+            least: None,
+        }
+    }
+
     fn held_worth(&self) -> f32 {
         self.fact_worth.iter().zip(&self.held).filter(|(_, held)| **held).map(|(worth, _)| worth).sum()
     }
@@ -111,8 +139,8 @@ impl Selection<'_> {
             let now = self.gain(top.index);
             if heap.peek().is_some_and(|next| now < next.gain) {
                 heap.push(Entry { gain: now, index: top.index });
-            } else {
-                self.take(top.index);
+            } else if self.take(top.index) {
+                self.least = Some(self.least.map_or(now, |least| least.min(now)));
             }
         }
     }
@@ -152,11 +180,12 @@ impl Selection<'_> {
         if held { worth * self.weighing.repeat } else { worth }
     }
 
-    fn take(&mut self, index: usize) {
+    /// Takes an item with its ancestors, if they fit; tells whether they did.
+    fn take(&mut self, index: usize) -> bool {
         let chain: Vec<usize> = self.chain(index).collect();
         let tokens: u32 = chain.iter().filter_map(|&index| self.items.get(index)).map(|item| item.tokens).sum();
         if tokens > self.left {
-            return;
+            return false;
         }
         self.left -= tokens;
         for index in chain {
@@ -169,6 +198,7 @@ impl Selection<'_> {
                 }
             }
         }
+        true
     }
 }
 
@@ -187,6 +217,15 @@ mod tests {
     fn new_facts_win_over_repeated_ones() {
         let items = [item(5, &[0], None), item(5, &[0], None), item(5, &[1], None)];
         assert_eq!(select(&items, &[1.0, 0.5], &[], 10, EVEN).chosen, [false, true, true]);
+    }
+
+    #[test]
+    fn gains_tell_what_was_left_out_and_what_just_came_in() {
+        let items = [item(5, &[0], None), item(5, &[2], None), item(5, &[1], None)];
+        let found = gains(&items, &[1.0, 0.5, 0.25], &[], 10, EVEN);
+        let near = |gain: Option<f32>, wanted: f32| gain.is_some_and(|gain| (gain - wanted).abs() < 1e-6);
+        assert_eq!(found.left_out.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false]);
+        assert!(near(found.left_out[1], 0.26 / 5.0) && near(found.least_chosen, 0.51 / 5.0), "{found:?}");
     }
 
     #[test]

@@ -275,6 +275,12 @@ impl Session {
         epoch.covered == 0 || epoch.agent_kind == self.grouping()
     }
 
+    /// Returns the epoch of a line of reads, `None` for one that nobody read.
+    #[must_use]
+    pub fn epoch_of(&self, line: &str) -> Option<&EpochRecord> {
+        self.lines.get(line).map(|line| &*line.epoch)
+    }
+
     /// Tokens beside the pinned part on a line of reads, `None` for one that nobody read.
     pub(super) fn room_of(&self, line: &str) -> Option<u32> {
         self.lines.get(line).map(|line| line.epoch.room)

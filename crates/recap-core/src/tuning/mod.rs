@@ -8,9 +8,9 @@ mod audit;
 mod case;
 mod replay;
 
-pub use audit::{Cause, Loss, Place};
+pub use audit::{Auditor, Breakdown, Cause, Loss, LossCounts, Place, most_lost};
 pub use case::CaseScore;
 pub use replay::{
-    InvalidContext, Lost, Measure, MessageCache, RecordError, Recorded, Replay, ServedContext, Summary,
-    TrajectoryScore, invalid, replay, replay_at, used_values,
+    ContextServer, InvalidContext, Lost, Measure, MessageCache, RecordError, Recorded, Replay, ReplayBudget,
+    ServedContext, Summary, TrajectoryScore, invalid, replay, replay_at, replay_with, used_values,
 };

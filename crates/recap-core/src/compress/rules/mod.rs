@@ -14,7 +14,7 @@ use crate::trajectory::OriginalHash;
 use front::FrontMatter;
 pub use front::{Thresholds, WrittenSection};
 pub use kind::GuidelineKind;
-pub use matcher::{RulesMatcher, Verdict};
+pub use matcher::{DropRule, RulesMatcher, Verdict};
 pub use pattern::{Glob, Pattern, PatternError};
 
 /// What of the front matter steers the deterministic compressor. Everything is optional; keep beats drop.

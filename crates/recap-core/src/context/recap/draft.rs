@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::RecapSource;
-use crate::compress::select::{Item, Weighing, select};
+use crate::compress::select::{Gains, Item, Weighing, gains, select};
 use crate::compress::{UnitRole, Verdict};
 use crate::context::digest::{TurnDigest, Verbatim};
 use crate::context::epoch::Cut;
+use crate::context::scales::{HEADLINE, Scales};
 use crate::context::worth::FactWorths;
 
 /// Tokens of a turn's heading beside its headline, and of its marker.
@@ -86,6 +87,25 @@ impl<'a> Choice<'a> {
             }
         }
         Draft { choice: self, chosen, worth: picked.worth }
+    }
+
+    /// Notes what each line would still add beside a selection in at most `target` tokens.
+    pub fn note_gains(&self, target: u32, scales: &mut Scales) {
+        let Gains { left_out, least_chosen } =
+            gains(&self.items, self.worths.worths(), &self.forced, target, self.weighing);
+        for (origin, gain) in self.origins.iter().zip(left_out) {
+            let (at, number) = match *origin {
+                Origin::Headline(at) => (at, HEADLINE),
+                Origin::Line(at, line) => {
+                    let found = self.turns.get(at).and_then(|turn| turn.lines.get(line));
+                    (at, found.map_or(HEADLINE, |line| line.number))
+                }
+            };
+            if let Some(turn) = self.turns.get(at) {
+                scales.note(turn.turn, number, gain);
+                scales.note_least(turn.turn, least_chosen);
+            }
+        }
     }
 
     /// Pushes a turn's headline and lines; a line without a parent hangs on the headline.

@@ -10,7 +10,10 @@ mod validity;
 mod values;
 
 pub use recorded::{RecordError, Recorded};
-pub use run::{InvalidContext, Lost, Measure, Replay, ServedContext, TrajectoryScore, replay, replay_at};
+pub use run::{
+    ContextServer, InvalidContext, Lost, Measure, Replay, ReplayBudget, ServedContext, TrajectoryScore, replay, replay_at,
+    replay_with,
+};
 pub use summary::Summary;
 pub use text::MessageCache;
 pub use validity::invalid;

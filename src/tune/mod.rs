@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod recorded;
 pub mod replay;
+pub mod run;
 pub mod stored;
 
 pub use audit::{Audited, audit_run};

@@ -25,6 +25,9 @@ pub enum RunError {
         /// Different tasks.
         tasks: usize,
     },
+    /// A case of a file is not in the files of now.
+    #[error("the files do not hold the run `{0}` as it was: name the same files again")]
+    NotInFiles(String),
     /// The champion's text is not stored any more.
     #[error("the version {0} is not stored")]
     NoVersion(String),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::pipeline::failure::{Failure, Fault};
+use crate::store::TuningSpent;
 use crate::tune::Budget;
 
 /// Most candidates that are proposed.
@@ -153,6 +154,25 @@ pub struct CaseBudget {
     /// Tokens of the whole context, instead of a share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u32>,
+}
+
+impl Caps {
+    /// Says which cap is reached, if one is.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "millionths of dollars and milliseconds of one run")]
+    pub fn reached(&self, spent: &TuningSpent) -> Option<String> {
+        if let Some(most) = self.max_tokens.filter(|most| spent.tokens >= *most) {
+            return Some(format!("caps.max_tokens {most} is reached"));
+        }
+        if let Some(most) = self.max_seconds.filter(|most| spent.worked_ms as f64 / 1e3 >= *most) {
+            return Some(format!("caps.max_seconds {most} is reached"));
+        }
+        let most = self.max_cost_usd?;
+        if spent.is_unpriced {
+            return Some("a model has no price, so caps.max_cost_usd cannot be held: set `llm.prices`".to_owned());
+        }
+        (spent.cost_usd_micros as f64 / 1e6 >= most).then(|| format!("caps.max_cost_usd {most} is reached"))
+    }
 }
 
 impl CaseBudget {

@@ -16,5 +16,6 @@ pub use run::{
 };
 pub use summary::Summary;
 pub use text::MessageCache;
+pub(super) use text::{flat, is_instruction};
 pub use validity::invalid;
 pub use values::used_values;

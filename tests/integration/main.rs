@@ -30,6 +30,8 @@ mod process;
 mod quickstart;
 mod replay;
 mod run;
+mod runner;
 mod store;
 mod support;
+mod teacher;
 mod trajectories;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use recap_core::prompt::Prompt;
 use recap_core::tuning::analyse::{Analysis, Contrast, Spare, failure, unused};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -125,7 +124,7 @@ impl Teacher {
                 found.stopped = Some(stopped);
                 break;
             }
-            let (answer, attempts) = self.ask(guideline, case, cancelled).await;
+            let (answer, attempts) = self.analyse(guideline, case, cancelled).await;
             let account = Account::of(&attempts);
             found.spent.add(account);
             let (analysis, refused, model) = match answer {
@@ -147,7 +146,7 @@ impl Teacher {
         Ok(found)
     }
 
-    async fn ask(
+    async fn analyse(
         &self,
         guideline: &str,
         case: &Case,
@@ -164,26 +163,16 @@ impl Teacher {
                 let input = failure::Input { instructions: &instructions, guideline: &guideline, contrast: &contrast };
                 let accept =
                     |reply: &str| failure::accept(reply, &input).map(Analysis::Failure).map_err(|no| no.to_string());
-                self.asked("analysis", failure::prompt(&input), cancelled, accept).await
+                self.ask((Purpose::Analyse, "analysis"), failure::prompt(&input), cancelled, accept).await
             }
             Case::Spare(spare) => {
                 let spare = self.spared(spare);
                 let input = unused::Input { instructions: &instructions, guideline: &guideline, spare: &spare };
                 let accept =
                     |reply: &str| unused::accept(reply, &input).map(Analysis::Unused).map_err(|no| no.to_string());
-                self.asked("unused", unused::prompt(&input), cancelled, accept).await
+                self.ask((Purpose::Analyse, "unused"), unused::prompt(&input), cancelled, accept).await
             }
         }
-    }
-
-    async fn asked(
-        &self,
-        schema: &str,
-        prompt: Prompt,
-        cancelled: &CancellationToken,
-        accept: impl Fn(&str) -> Result<Analysis, String>,
-    ) -> (Result<(Analysis, String), Unmade>, Vec<Attempt>) {
-        self.compressors.ask(Purpose::Analyse, schema, prompt, cancelled, accept).await
     }
 
     /// Tokens of a share of what every model can read.

@@ -135,9 +135,7 @@ impl Teacher {
             earlier,
             quotes: &quotes,
         };
-        let accept = |reply: &str| {
-            proposal::accept(reply, &input, &|text| (asked.leaks)(text)).map_err(|rejection| rejection.to_string())
-        };
-        self.compressors.ask(Purpose::Propose, "proposal", proposal::prompt(&input), cancelled, accept).await
+        let accept = |reply: &str| proposal::accept(reply, &input, &|text| (asked.leaks)(text));
+        self.ask((Purpose::Propose, "proposal"), proposal::prompt(&input), cancelled, accept).await
     }
 }

@@ -9,17 +9,20 @@ mod candidates;
 mod cases;
 mod served;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use recap_core::prompt::Prompt;
 use recap_core::tokens::Counter;
-use recap_core::tuning::analyse::failure;
+use recap_core::tuning::analyse::{Rejection, failure};
+use tokio_util::sync::CancellationToken;
 
 pub use account::{Account, Limits, Stopped};
 pub use analyses::{Analysed, Case, Found};
 pub use candidates::{Champion, Proposed, Proposing};
 pub use cases::{contrast_of_losses, contrast_of_runs, spare_of_run};
 
-use crate::pipeline::compress::Compressors;
+use crate::llm::{Attempt, Purpose};
+use crate::pipeline::compress::{Compressors, Unmade};
 use crate::pipeline::guidelines::{Guidelines, Kind, Steering};
 
 /// Tokens of a reply's words, as guidelines tell them.
@@ -72,6 +75,30 @@ impl Teacher {
     fn instructions(&self) -> Result<String, String> {
         let most = REPLY_TOKENS.min(self.compressors.reply_tokens()).to_string();
         self.analyse.guideline.render_body(&failure::variables(&most)).map_err(|error| error.to_string())
+    }
+
+    /// Asks the models. A reply that cannot stand is told with what may be kept of the reason.
+    async fn ask<T>(
+        &self,
+        (purpose, schema): (Purpose, &str),
+        prompt: Prompt,
+        cancelled: &CancellationToken,
+        accept: impl Fn(&str) -> Result<T, Rejection>,
+    ) -> (Result<(T, String), Unmade>, Vec<Attempt>) {
+        let kept = Mutex::new(None);
+        let accept = |reply: &str| {
+            accept(reply).map_err(|rejection| {
+                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(rejection.kept());
+                rejection.to_string()
+            })
+        };
+        let (answer, attempts) = self.compressors.ask(purpose, schema, prompt, cancelled, accept).await;
+        let kept = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let answer = answer.map_err(|unmade| match (unmade, kept) {
+            (Unmade::Never(_), Some(why)) => Unmade::Never(format!("the reply was not accepted: {why}")),
+            (unmade, _) => unmade,
+        });
+        (answer, attempts)
     }
 
     /// Head and tail of a text.

@@ -40,7 +40,7 @@ pub struct Input<'a> {
 pub struct Proposal {
     /// The whole text.
     pub text: String,
-    /// Why, in the model's words.
+    /// Why, in the model's words; empty where these hold words or values of single runs.
     pub note: String,
     /// Whether the body is another one.
     pub has_new_body: bool,
@@ -205,9 +205,10 @@ pub fn accept(reply: &str, input: &Input<'_>, leaks: &dyn Fn(&str) -> Vec<String
     if !found.is_empty() {
         return Err(Rejection::Leak(found));
     }
+    let note = cut(&reply.reasoning, NOTE_CHARS);
     Ok(Proposal {
         has_new_body: body.is_some(),
-        note: cut(&reply.reasoning, NOTE_CHARS),
+        note: if leaked(&note, input, leaks).is_empty() { note } else { String::new() },
         dropped: shown - changed.min(shown),
         edits,
         text,

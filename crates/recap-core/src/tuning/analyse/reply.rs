@@ -39,6 +39,19 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// Returns what may be kept of it: no word of the reply, which may repeat what the runs hold.
+    #[must_use]
+    pub fn kept(&self) -> String {
+        match self {
+            Self::Garbage(_) => "it is not one JSON object of the form that was asked for".to_owned(),
+            Self::Guideline(_) => "what it proposes is no guideline of its kind".to_owned(),
+            Self::Leak(found) => format!("it holds {} words or values of single runs", found.len()),
+            Self::Empty | Self::Groundless | Self::Unchanged | Self::TooLong { .. } | Self::MissingSection(_) => {
+                self.to_string()
+            }
+        }
+    }
+
     /// Returns the name that counters and records use.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use recap_core::context::{Admitted, Compression, ContextRequest, EpochRecord, Session};
 use serde_json::Value;
 
+use super::Pipeline;
 use super::failure::Failure;
 use super::keys::Caller;
 use super::serve_context::record_of;
-use super::Pipeline;
 use crate::store::{AuditRow, EpochRow, NewJob, TrajectoryRow};
 
 /// The kind of jobs that look back on a trajectory's grounding.

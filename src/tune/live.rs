@@ -123,8 +123,7 @@ pub async fn look_back(pipeline: &Pipeline, job: &Job, lease: Lease) -> Result<L
     let audit = tokio::task::spawn_blocking(move || audit(found)).await.map_err(|_| HindsightError::CutOff)??;
     let before = pipeline.store().audit_of(id).await.map_err(Failure::from)?;
     let before = before.and_then(|row| serde_json::from_str::<Before>(&row.record).ok()).unwrap_or_default();
-    let row =
-        AuditRow { maker, record: serde_json::to_string(&audit)?, at_ms: pipeline.world().now_ms() };
+    let row = AuditRow { maker, record: serde_json::to_string(&audit)?, at_ms: pipeline.world().now_ms() };
     match pipeline.store().put_audit(id, row, lease).await {
         Ok(()) => {
             audit.counted.count_beyond(before.counted);
@@ -179,8 +178,7 @@ pub fn audit(found: Hindsight) -> Result<LiveAudit, HindsightError> {
 /// The messages in `OpenAI`'s form, which the measures read, and which message each of them was made from.
 fn recorded(messages: &[Admitted]) -> Result<(Recorded, Vec<usize>), HindsightError> {
     let own: Vec<&Message> = messages.iter().map(|admitted| &admitted.message).collect();
-    let items: Vec<RenderItem<'_>> =
-        own.iter().map(|message| RenderItem::Message { message, edits: None }).collect();
+    let items: Vec<RenderItem<'_>> = own.iter().map(|message| RenderItem::Message { message, edits: None }).collect();
     let rendered = render_sequence(&items, OutFormat::OpenAi);
     let mut origins = vec![0; rendered.messages.len()];
     for (item, range) in rendered.item_index.iter().enumerate() {

@@ -189,7 +189,8 @@ impl Round {
         cache: &mut MessageCache,
         server: &Server<'_>,
     ) -> Result<Studied, ReplayError> {
-        let idle = Some(Idle { counter: server.counters.of(Some(server.model)), seen: HashSet::new(), lines: Vec::new() });
+        let idle =
+            Some(Idle { counter: server.counters.of(Some(server.model)), seen: HashSet::new(), lines: Vec::new() });
         let mut hearing = Hearing { run, auditor: Auditor::default(), losses: Vec::new(), idle };
         self.replay_heard(run, cache, server, Some(&mut hearing))?;
         Ok(Studied { losses: hearing.losses, idle: hearing.idle.map(|idle| idle.lines).unwrap_or_default() })

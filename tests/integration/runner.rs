@@ -82,11 +82,17 @@ async fn what_a_bad_guideline_loses_becomes_a_pair() {
     assert_eq!(results.len(), 4);
     for result in &results {
         assert!(result.is_evidence(), "{result:#?}");
-        assert_eq!((result.success, result.score), (result.arm == Arm::Full, Some(f64::from(u8::from(result.success)))));
+        assert_eq!(
+            (result.success, result.score),
+            (result.arm == Arm::Full, Some(f64::from(u8::from(result.success))))
+        );
         assert_eq!(result.budget, (result.arm == Arm::Compressed).then_some(900));
         let record = app.get(&format!("/v1/trajectories/{}", result.trajectory)).await.ok();
         let status = if result.success { "success" } else { "failure" };
-        assert_eq!((&record["outcome"]["status"], &record["metadata"]["task_id"]), (&json!(status), &json!(result.task)));
+        assert_eq!(
+            (&record["outcome"]["status"], &record["metadata"]["task_id"]),
+            (&json!(status), &json!(result.task))
+        );
         assert_eq!(record["metadata"]["arm"], result.arm.name());
         let peak = result.peak_tokens.unwrap();
         assert_eq!(peak.0 < peak.1, result.arm == Arm::Compressed, "{peak:?}");
@@ -152,7 +158,10 @@ async fn what_was_kept_is_not_run_again_after_a_crash() {
     assert_eq!(runs, expected);
     let log = fs::read_to_string(log).unwrap();
     assert_eq!(log.lines().count(), 7, "six runs, and the one that was not kept: {log}");
-    assert_eq!(log.lines().filter(|line| kept.iter().any(|run| line.starts_with(&run.task)) && line.ends_with("full")).count(), 2);
+    assert_eq!(
+        log.lines().filter(|line| kept.iter().any(|run| line.starts_with(&run.task)) && line.ends_with("full")).count(),
+        2
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,7 +180,10 @@ async fn no_more_agents_run_at_once_than_may() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_too_long_has_failed_and_what_cannot_start_is_said() {
     let app = TestApp::start().await;
-    let slow = Spec { timeout: Duration::from_millis(300), ..spec(&app.url, "sh -c 'echo \"{\\\"success\\\": true}\"; sleep 60'") };
+    let slow = Spec {
+        timeout: Duration::from_millis(300),
+        ..spec(&app.url, "sh -c 'echo \"{\\\"success\\\": true}\"; sleep 60'")
+    };
     let results = all(&slow, &tasks(1), &[]).await;
     assert!(results.iter().all(|result| result.end == End::TimedOut && !result.success), "{results:?}");
     let gone = spec(&app.url, "/no/such/agent {task}");

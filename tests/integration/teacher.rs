@@ -84,7 +84,8 @@ fn run() -> RecordedRun {
     ];
     for n in 0..30 {
         let ticket = if n == 0 { LOST.to_owned() } else { format!("tk-{n:02}-{}", 1000 + n * 37) };
-        let lines: Vec<String> = (0..12).map(|line| format!("note {line} of the ticket: nothing new since then")).collect();
+        let lines: Vec<String> =
+            (0..12).map(|line| format!("note {line} of the ticket: nothing new since then")).collect();
         let note = if n == 0 { format!("{INJECTED}\nopened by Orla Dun") } else { "opened by somebody".to_owned() };
         messages.push(call(n, "read_ticket", &json!({ "page": n })));
         let content = format!("ticket {ticket}\n{note}\n{}", lines.join("\n"));
@@ -109,7 +110,12 @@ fn proposal(pattern: &str) -> String {
     json!({ "reasoning": "Ids were lost.", "rules": rules, "body": "" }).to_string()
 }
 
-async fn analysed(teacher: &Teacher, cases: &[Case], known: &HashMap<String, Analysed>, limits: &Limits) -> (Found, Vec<Attempt>) {
+async fn analysed(
+    teacher: &Teacher,
+    cases: &[Case],
+    known: &HashMap<String, Analysed>,
+    limits: &Limits,
+) -> (Found, Vec<Attempt>) {
     let mut attempts = Vec::new();
     let cancelled = CancellationToken::new();
     let keep = async |_: Option<&Analysed>, tried: Vec<Attempt>| {
@@ -120,7 +126,12 @@ async fn analysed(teacher: &Teacher, cases: &[Case], known: &HashMap<String, Ana
     (found, attempts)
 }
 
-async fn proposed(bench: &Bench, analyses: &[Analysed], count: u32, known: Vec<Proposed>) -> (Vec<Proposed>, Option<Stopped>) {
+async fn proposed(
+    bench: &Bench,
+    analyses: &[Analysed],
+    count: u32,
+    known: Vec<Proposed>,
+) -> (Vec<Proposed>, Option<Stopped>) {
     let found = Found { analysed: analyses.to_vec(), ..Found::default() };
     let leaks = |text: &str| if text.contains(LOST) { vec![LOST.to_owned()] } else { Vec::new() };
     let champion = bench.champion();
@@ -190,7 +201,12 @@ async fn garbage_is_repaired_once_and_then_counted() {
     .await;
     let bench = Bench::at(&endpoint.base_url);
     let pair = |task: &str| {
-        Case::Pair(Contrast { case: task.to_owned(), task: task.to_owned(), full: "id tk-1".to_owned(), ..Contrast::default() })
+        Case::Pair(Contrast {
+            case: task.to_owned(),
+            task: task.to_owned(),
+            full: "id tk-1".to_owned(),
+            ..Contrast::default()
+        })
     };
     let cases = [pair("mended"), pair("hopeless")];
     let (found, attempts) = analysed(&bench.teacher(), &cases, &HashMap::new(), &Limits::default()).await;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use recap_core::compress::GuidelineKind;
-use recap_core::tuning::{CaseScore, TrainingValues, judge};
 use recap_core::trajectory::OriginalHash;
+use recap_core::tuning::{CaseScore, TrainingValues, judge};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -285,7 +285,8 @@ impl<'a> Work<'a> {
         let [champion, candidate] = [CHAMPION, best].map(|version| scores.of(version, self.on(Side::HeldOut)));
         let (champion, candidate) = (champion?, candidate?);
         let (objective, margins, seed) = (*objective, *margins, split.seed);
-        let verdict = tokio::task::spawn_blocking(move || judge(objective, &champion, &candidate, &margins, seed)).await;
+        let verdict =
+            tokio::task::spawn_blocking(move || judge(objective, &champion, &candidate, &margins, seed)).await;
         let verdict = verdict.map_err(|_| RunError::CutOff("the gate was stopped"))?;
         let result = if verdict.passes { "passed" } else { "refused" };
         metrics::counter!("recapd_tuning_verdicts_total", "result" => result).increment(1);
@@ -304,11 +305,7 @@ impl<'a> Work<'a> {
 struct Scores(Vec<TuningScore>);
 
 impl Scores {
-    fn of<'c>(
-        &self,
-        candidate: i64,
-        cases: impl Iterator<Item = &'c TuningCase>,
-    ) -> Result<Vec<CaseScore>, RunError> {
+    fn of<'c>(&self, candidate: i64, cases: impl Iterator<Item = &'c TuningCase>) -> Result<Vec<CaseScore>, RunError> {
         let cases: HashSet<i64> = cases.map(|case| case.n).collect();
         let own = self.0.iter().filter(|score| score.candidate == candidate && cases.contains(&score.case));
         let records = own.filter_map(|score| score.record.as_deref());

@@ -60,11 +60,8 @@ impl ContextRequest {
         parts.next()?;
         let (budget, reserve) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let flags = parts.next()?;
-        let include = Include {
-            playbook: flags.contains('p'),
-            facts: flags.contains('f'),
-            recalled: flags.contains('r'),
-        };
+        let include =
+            Include { playbook: flags.contains('p'), facts: flags.contains('f'), recalled: flags.contains('r') };
         let request = Self { budget, reserve, format, query: None, include };
         (request.line_key() == key).then_some(request)
     }

@@ -175,8 +175,11 @@ fn a_last_turn_that_did_not_fit_is_elided() {
 
 #[test]
 fn keys_and_caps_of_the_guideline_are_named() {
-    let rows: Vec<Value> =
-        (0..300).map(|n| json!({"note": {"secret": format!("K{n}11"), "other": format!("long words {n} of it")}, "kind": n % 7})).collect();
+    let rows: Vec<Value> = (0..300)
+        .map(
+            |n| json!({"note": {"secret": format!("K{n}11"), "other": format!("long words {n} of it")}, "kind": n % 7}),
+        )
+        .collect();
     let text = serde_json::to_string_pretty(&json!({ "rows": rows })).unwrap();
     let loss = large_last("K15011", "---\nkeys:\n  drop: [nothing, sec*]\n---\n", &text);
     let rule = Cause::Rule { field: "keys.drop".to_owned(), pattern: "sec*".to_owned() };

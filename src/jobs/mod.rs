@@ -8,6 +8,7 @@ mod attempt;
 mod compress;
 mod learn;
 mod runner;
+mod tune;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub use crate::store::{Job, Lease};
 pub use compress::handlers;
 pub use learn::learning;
 pub use runner::Runner;
+pub use tune::tuning;
 
 /// Why a handler did not do its job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

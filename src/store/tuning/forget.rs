@@ -19,7 +19,7 @@ pub struct Forgotten {
 
 /// Removes a trajectory's cases, their evidence and scores, and the pairs that name it.
 pub(in super::super) async fn forget_in_tuning(conn: &mut Conn, id: &str) -> Result<Forgotten, StoreError> {
-    let mut gone = forget_cases(conn, ["trajectory_id", id]).await?;
+    let mut gone = forget_cases(conn, By::Trajectory(id)).await?;
     let sql = "SELECT id FROM pairs WHERE full_trajectory = $1 OR compressed_trajectory = $1 ORDER BY id";
     for row in conn.rows(sql, values![id]).await? {
         let of_pair = forget_pair(conn, &row.text(0)?).await?;
@@ -32,21 +32,28 @@ pub(in super::super) async fn forget_in_tuning(conn: &mut Conn, id: &str) -> Res
 
 /// Removes a pair with its cases.
 pub(in super::super) async fn forget_pair(conn: &mut Conn, id: &str) -> Result<Forgotten, StoreError> {
-    let gone = forget_cases(conn, ["pair_id", id]).await?;
+    let gone = forget_cases(conn, By::Pair(id)).await?;
     let pairs = conn.execute("DELETE FROM pairs WHERE id = $1", values![id]).await?;
     Ok(Forgotten { pairs, ..gone })
 }
 
-async fn forget_cases(conn: &mut Conn, [column, id]: [&'static str; 2]) -> Result<Forgotten, StoreError> {
-    let [find, delete] = match column {
-        "trajectory_id" => [
+/// What cases are of.
+#[derive(Clone, Copy)]
+enum By<'a> {
+    Trajectory(&'a str),
+    Pair(&'a str),
+}
+
+async fn forget_cases(conn: &mut Conn, by: By<'_>) -> Result<Forgotten, StoreError> {
+    let (id, [find, delete]) = match by {
+        By::Trajectory(id) => (id, [
             "SELECT run_id, n, name FROM tuning_cases WHERE trajectory_id = $1 ORDER BY run_id, n",
             "DELETE FROM tuning_cases WHERE trajectory_id = $1",
-        ],
-        _ => [
+        ]),
+        By::Pair(id) => (id, [
             "SELECT run_id, n, name FROM tuning_cases WHERE pair_id = $1 ORDER BY run_id, n",
             "DELETE FROM tuning_cases WHERE pair_id = $1",
-        ],
+        ]),
     };
     let mut scores = 0;
     for row in conn.rows(find, values![id]).await? {

@@ -9,6 +9,7 @@ mod admit;
 mod headline;
 mod digest;
 mod worth;
+mod weigh;
 mod made;
 mod lessons;
 mod recap;

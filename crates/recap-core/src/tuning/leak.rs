@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use super::replay::{Recorded, flat, is_instruction, used_values};
+use crate::compress::WeightName;
 use crate::trajectory::facts;
 
 /// The least length of a value that is remembered, in characters.
@@ -28,12 +29,16 @@ const BASE: u64 = 0x1f83_d9ab_fb41_bd6b & PRIME;
 
 /// What a part of a character class looks like; source code is full of them, and so are patterns.
 static CLASS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(?:a-z|A-Z|a-f|A-F|0-9|[_.#@:+%/~-])+$").ok());
-/// Fields of the front matter whose numbers are settings.
-const SETTINGS: [&str; 8] =
-    ["line_bytes", "list_items", "table_rows", "observation_tokens", "most_tokens", "t_obs", "t_hist", "worth"];
-/// A setting with its number.
-static SETTING: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(&format!(r"\b(?:{})[ \t]*:[ \t]*[-+]?[0-9][0-9._]*", SETTINGS.join("|"))).ok());
+/// Fields of the front matter whose numbers are settings, beside the weights.
+const COUNTS: [&str; 7] =
+    ["line_bytes", "list_items", "table_rows", "observation_tokens", "most_tokens", "t_obs", "t_hist"];
+/// A setting with its number, between what opens and what ends it.
+static SETTING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let counts = COUNTS.join("|");
+    let weights = WeightName::ALL.map(WeightName::name).join("|");
+    let number = format!(r"(?:{counts})[ \t]*:[ \t]*[0-9]+|(?:worth|{weights})[ \t]*:[ \t]*-?[0-9]{{0,2}}(?:\.[0-9]+)?");
+    Regex::new(&format!(r"(^|[{{,])[ \t]*(?:{number})[ \t]*([,}}#\r\n]|$)")).ok()
+});
 
 /// The specific values of training trajectories, hashed: what their actions use and what can be copied exactly from
 /// anything but the instructions.
@@ -57,19 +62,22 @@ impl TrainingValues {
     /// Reads trajectories. Those whose heads are equal are of one task.
     pub fn of<'a>(runs: impl Iterator<Item = &'a Recorded>) -> Self {
         let mut found = Self::default();
-        for run in runs {
-            let task = task_of(run.messages());
-            for message in run.messages().iter().filter(|message| !is_instruction(message)) {
-                let text = flat(message);
-                for value in facts(&text).into_iter().filter_map(|fact| text.get(fact.span)) {
-                    found.remember(value, task);
-                }
-                for value in used_values(message) {
-                    found.remember(&value, task);
-                }
+        runs.for_each(|run| found.add(run));
+        found
+    }
+
+    /// Reads one more trajectory.
+    pub fn add(&mut self, run: &Recorded) {
+        let task = task_of(run.messages());
+        for message in run.messages().iter().filter(|message| !is_instruction(message)) {
+            let text = flat(message);
+            for value in facts(&text).into_iter().filter_map(|fact| text.get(fact.span)) {
+                self.remember(value, task);
+            }
+            for value in used_values(message) {
+                self.remember(&value, task);
             }
         }
-        found
     }
 
     /// Returns how many different values it knows.
@@ -188,7 +196,8 @@ fn without_settings(text: &str) -> Cow<'_, str> {
     for line in front.split_inclusive('\n') {
         match line.trim_start().starts_with('#') {
             true => out.push_str(line),
-            false => out.push_str(&setting.replace_all(line, " ")),
+            // settings that follow each other share what stands between them
+            false => out.push_str(&setting.replace_all(&setting.replace_all(line, "$1 $2"), "$1 $2")),
         }
     }
     out.push_str(rest);
@@ -315,8 +324,8 @@ mod tests {
 
     #[test]
     fn settings_classes_and_instructions_leak_nothing() {
-        let training = training("2048 lines matched [a-z0-9_] in t_hist: 2048, status 4096");
-        let candidate = "---\nkeep: ['/[a-z0-9_]{3,} RULE77/']\ncaps: {list_items: 2048, table_rows: 4096}\n---\nKeep.";
+        let training = training("2048 lines matched [a-z0-9_] in t_hist: 2048, status 4096, 0.4321");
+        let candidate = "---\nkeep: ['/[a-z0-9_]{3,} RULE77/']\ncaps: {list_items: 2048, table_rows: 4096}\nweigh:\n  path: 0.4321\n---\nKeep.";
         assert_eq!(leaks(candidate, CHAMPION, &training), Vec::<String>::new());
         assert_eq!(leaks("---\nkeep: ['2048']\n---\n", CHAMPION, &training), ["2048"]);
         assert_eq!(leaks("---\n---\nAt most 2048.", CHAMPION, &training), ["2048"]);

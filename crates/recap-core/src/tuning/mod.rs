@@ -19,7 +19,9 @@ pub use audit::{Auditor, Breakdown, Cause, Loss, LossCounts, Place, most_lost};
 pub use case::CaseScore;
 pub use gate::{Compared, MarginError, Margins, Objective, SuccessTest, Verdict, judge};
 pub use leak::{TrainingValues, leaks};
-pub use propose::{Candidate, Change, Evidence, IdleLine, by_rules, idle_lines, later_values};
+pub use propose::{
+    Candidate, Change, EditError, Evidence, IdleLine, by_rules, edited, idle_lines, later_values, says_the_same,
+};
 pub use replay::{
     ContextServer, InvalidContext, Lost, Measure, MessageCache, RecordError, Recorded, Replay, ReplayBudget,
     ServedContext, Summary, TrajectoryScore, invalid, replay, replay_at, replay_with, used_values,

@@ -3,6 +3,7 @@
 use aho_corasick::AhoCorasick;
 use regex::{RegexSet, RegexSetBuilder};
 
+use super::favour::Favours;
 use super::pattern::REGEX_BYTES;
 use super::{Caps, Glob, NameRules, Pattern, Rules, RulesError};
 
@@ -37,6 +38,7 @@ pub struct RulesMatcher {
     keys: Names,
     sections: Names,
     caps: Caps,
+    favours: Favours,
 }
 
 impl RulesMatcher {
@@ -51,6 +53,7 @@ impl RulesMatcher {
             keys: Names::new(["keys.keep", "keys.drop"], &rules.keys)?,
             sections: Names::new(["sections.keep", "sections.drop"], &rules.sections)?,
             caps: rules.caps,
+            favours: Favours::new(&rules.favour)?,
         })
     }
 
@@ -58,6 +61,12 @@ impl RulesMatcher {
     #[must_use]
     pub fn verdict(&self, line: &str) -> Verdict {
         verdict(self.keep.matches(line), || self.drop.matches(line))
+    }
+
+    /// Returns what a line is worth beside its values, for it is favoured; 0 to 10.
+    #[must_use]
+    pub fn favour(&self, line: &str) -> f32 {
+        self.favours.worth(line)
     }
 
     /// Returns what the rules say of a JSON member's key.
@@ -182,7 +191,8 @@ impl Names {
     }
 }
 
-fn set(field: &'static str, expressions: Vec<String>) -> Result<RegexSet, RulesError> {
+/// Compiles the expressions of a list.
+pub(super) fn set(field: &'static str, expressions: Vec<String>) -> Result<RegexSet, RulesError> {
     RegexSetBuilder::new(expressions)
         .size_limit(SET_BYTES)
         .build()

@@ -126,7 +126,8 @@ impl<'a> Choice<'a> {
                 (_, UnitRole::Boilerplate) => 0.0,
                 (_, UnitRole::Error | UnitRole::Summary) => weights.line + weights.error,
                 _ => weights.line + weights.echo * echoes(&line.text, source.echo),
-            } + weights.relevance * source.made.score(turn.turn, line.number);
+            } + source.rules.favour(&line.text)
+                + weights.relevance * source.made.score(turn.turn, line.number);
             self.items.push(Item {
                 tokens: line.tokens,
                 worth,

@@ -5,6 +5,7 @@
 //! completes the job.
 
 mod attempt;
+mod audit;
 mod compress;
 mod learn;
 mod runner;
@@ -13,6 +14,7 @@ mod tune;
 use std::time::Duration;
 
 pub use crate::store::{Job, Lease};
+pub use audit::auditing;
 pub use compress::handlers;
 pub use learn::learning;
 pub use runner::Runner;

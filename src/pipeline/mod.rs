@@ -11,6 +11,7 @@ pub mod events;
 pub mod failure;
 pub mod guidelines;
 pub mod keys;
+pub mod hindsight;
 mod lessons;
 mod live;
 pub mod playbook;

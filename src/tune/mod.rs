@@ -2,12 +2,14 @@
 //! `store`, `llm` and recap-core, and the pipeline's use cases.
 
 pub mod audit;
+pub mod live;
 pub mod recorded;
 pub mod replay;
 pub mod run;
 pub mod stored;
 
 pub use audit::{Audited, audit_run};
+pub use live::{HindsightError, LookedBack, look_back};
 pub use recorded::{RecordedRun, Unusable};
 pub use replay::{Budget, Models, ReplayError, Round, Server};
 pub use stored::{StoredError, stored_run};

@@ -78,10 +78,9 @@ fn parsed(format: WireFormat, messages: &[Box<RawValue>]) -> Result<Vec<Message>
     let raw: Vec<&RawValue> = messages.iter().map(AsRef::as_ref).collect();
     parse_messages(format, &raw, &Limits::unbounded()).map_err(|faults| {
         let first = faults.into_iter().next();
-        first.map_or(
-            Unusable::Message { pointer: String::new(), detail: "no message".to_owned() },
-            |fault| Unusable::Message { pointer: fault.pointer, detail: fault.detail },
-        )
+        first.map_or(Unusable::Message { pointer: String::new(), detail: "no message".to_owned() }, |fault| {
+            Unusable::Message { pointer: fault.pointer, detail: fault.detail }
+        })
     })
 }
 

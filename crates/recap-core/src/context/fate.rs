@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::admit::Admitted;
 use super::digest::{Line, TurnDigest};
 use super::epoch::{EpochRecord, Section};
 use super::plan::Planner;
 use super::receipt::PieceKind;
 use super::request::ContextRequest;
 use super::scales::{HEADLINE, Scales};
+use super::serve::{Layout, Served, Shown, render};
 use super::session::Session;
 use crate::compress::{DropRule, Ruled, ruled_out};
 use crate::trajectory::{Block, Origin, OriginalHash};
@@ -42,7 +44,7 @@ pub enum Fate {
     Outweighed {
         /// What its line would still have added, for its tokens.
         gain: f32,
-        /// The least that a chosen line added when it was chosen.
+        /// The least that a chosen line added while there was room for all that came up.
         least_chosen: f32,
     },
     /// A model wrote what stands there.
@@ -54,6 +56,31 @@ pub enum Fate {
 }
 
 impl Session {
+    /// Returns a session without messages under the same settings.
+    #[must_use]
+    pub fn rewound(&self) -> Self {
+        Self::new(self.settings.clone())
+    }
+
+    /// Returns all messages.
+    #[must_use]
+    pub fn into_messages(self) -> Vec<Admitted> {
+        self.messages
+    }
+
+    /// Returns the number of the last turn that can be served: its results have all come.
+    #[must_use]
+    pub fn newest_turn(&self) -> u32 {
+        u32::try_from(self.last_servable().0).unwrap_or(u32::MAX)
+    }
+
+    /// Returns what an epoch serves as the trajectory stands, whether it fits or not. No line of reads changes.
+    #[must_use]
+    pub fn show_epoch(&self, epoch: &EpochRecord, request: &ContextRequest) -> Served {
+        let layout = Layout::of(self, epoch, request);
+        render(self, epoch, &layout, request, &Shown::default()).0
+    }
+
     /// Returns the last place at which a message holds a value; `None` where none of its texts does.
     #[must_use]
     pub fn spot_of(&self, message: usize, value: &str) -> Option<Spot<'_>> {

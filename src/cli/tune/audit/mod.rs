@@ -212,12 +212,13 @@ impl Audit {
             ..TrajectoryFilter::default()
         };
         let bar = ProgressBar::new_spinner();
-        bar.set_style(ProgressStyle::with_template("{spinner} {msg} {elapsed}").context("the progress bar's template")?);
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} {msg} {elapsed}").context("the progress bar's template")?,
+        );
         let mut tally = Tally::default();
         let mut cursor: Option<String> = None;
         loop {
-            let page =
-                pipeline.list_trajectories(&Caller::local(), filter.clone(), cursor.as_deref(), PAGE).await?;
+            let page = pipeline.list_trajectories(&Caller::local(), filter.clone(), cursor.as_deref(), PAGE).await?;
             for row in page.trajectories {
                 if self.runs.limit.is_some_and(|limit| tally.replayed >= limit) {
                     return Ok(tally);

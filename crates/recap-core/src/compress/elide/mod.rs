@@ -82,8 +82,7 @@ pub fn ruled_out(text: &str, rules: &RulesMatcher, at: usize) -> Option<Ruled> {
 
 /// Returns the best selection whose rendering fits; `None` if not even one unit does.
 fn selected(request: &Elide<'_>, budget: u32, source_tokens: u32) -> Option<Elided> {
-    let cut =
-        if request.scores.is_empty() { selected_from(request.text, request.rules) } else { units(request.text) };
+    let cut = if request.scores.is_empty() { selected_from(request.text, request.rules) } else { units(request.text) };
     let density = f64::from(source_tokens) / f64::from(u32::try_from(request.text.len()).unwrap_or(u32::MAX)).max(1.0);
     let worths: Worths = worths(request, &cut, density);
     let room = budget.saturating_sub(request.counter.count(&closing_line(request.original)));

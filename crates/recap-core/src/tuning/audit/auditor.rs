@@ -16,9 +16,23 @@ pub struct Auditor {
     shapes: Shapes,
     epoch: Option<EpochRecord>,
     pieces: Vec<Piece>,
+    /// The session's message for each recorded one; empty where they are the same.
+    origins: Vec<usize>,
 }
 
 impl Auditor {
+    /// Makes an auditor of a record whose messages are not one by one the session's: `origins` names the session's
+    /// message that each of them was made from, in ascending order.
+    #[must_use]
+    pub fn of_origins(origins: Vec<usize>) -> Self {
+        Self { origins, ..Self::default() }
+    }
+
+    /// The session's message for a recorded one.
+    fn origin(&self, recorded: usize) -> usize {
+        if self.origins.is_empty() { recorded } else { self.origins.get(recorded).copied().unwrap_or(usize::MAX) }
+    }
+
     /// Notes what a read served: its receipt's pieces, and the epoch that it was in. To be told of each read, with the
     /// session as it was then.
     pub fn note(&mut self, session: &Session, request: &ContextRequest, epoch: &EpochRecord, pieces: &[Piece]) {
@@ -31,11 +45,15 @@ impl Auditor {
         self.pieces.extend_from_slice(pieces);
     }
 
-    /// Says where a value that the context noted last has lost stood, and what dropped it. `None` where no message
-    /// before the action holds it, or no context was noted.
+    /// Says where a value that the context noted last has lost stood, and what dropped it. `None` where it stands near
+    /// its words and only its line is cut, where no message before the action holds it, or no context was noted.
     pub fn explain(&mut self, recorded: &Recorded, session: &Session, lost: &Lost) -> Option<Loss> {
+        if !lost.under.contains(&Measure::Bound) {
+            return None;
+        }
         let (message, flat) = recorded.last_with(&lost.value, lost.step)?;
         let epoch = self.epoch.as_ref()?;
+        let message = self.origin(message);
         let spot = session.spot_of(message, &lost.value);
         let (place, fate) = match &spot {
             Some(spot) => {
@@ -54,7 +72,7 @@ impl Auditor {
         let piece = piece_of(&self.pieces, place.turn, epoch.covered);
         let made = piece.and_then(|at| self.pieces.get(at));
         Some(Loss {
-            step: lost.step,
+            step: self.origin(lost.step),
             value: lost.value.clone(),
             under: lost.under.clone(),
             place,
@@ -83,7 +101,7 @@ fn piece_of(pieces: &[Piece], turn: u32, covered: u32) -> Option<usize> {
 /// What to blame: what became of the value's own line, and where it stands all the same, but apart, only what the
 /// guideline did to that line.
 fn cause_of(fate: Fate, under: &[Measure]) -> Cause {
-    let apart = !under.contains(&Measure::Grounding) && under.contains(&Measure::Bound);
+    let apart = !under.contains(&Measure::Grounding);
     match fate {
         Fate::Dropped(rule) => Cause::Rule { field: rule.field.to_owned(), pattern: rule.pattern },
         Fate::Capped(field) => Cause::Cap { field: field.to_owned() },
@@ -95,3 +113,7 @@ fn cause_of(fate: Fate, under: &[Measure]) -> Cause {
         Fate::Elided => Cause::Elided,
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn a_member_is_named_by_pointer_and_key() {
-        let found = place("{\n  \"orders\": [\n    {\"order_id\": \"#W1\"},\n    {\"order_id\": \"#W2\"}\n  ]\n}", "#W2");
+        let found =
+            place("{\n  \"orders\": [\n    {\"order_id\": \"#W1\"},\n    {\"order_id\": \"#W2\"}\n  ]\n}", "#W2");
         assert_eq!((found.kind, found.line, found.text.as_str()), (Kind::Json, 4, "{\"order_id\": \"#W2\"}"));
         assert_eq!(found.json_pointer.as_deref(), Some("/orders/1/order_id"));
         assert_eq!((found.key.as_deref(), found.heading), (Some("order_id"), None));

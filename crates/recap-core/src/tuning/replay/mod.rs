@@ -11,8 +11,8 @@ mod values;
 
 pub use recorded::{RecordError, Recorded};
 pub use run::{
-    ContextServer, InvalidContext, Lost, Measure, Replay, ReplayBudget, ServedContext, TrajectoryScore, replay, replay_at,
-    replay_with,
+    ContextServer, InvalidContext, Lost, Measure, Replay, ReplayBudget, ServedContext, TrajectoryScore, replay,
+    replay_at, replay_with,
 };
 pub use summary::Summary;
 pub use text::MessageCache;

@@ -34,3 +34,4 @@ mod run;
 mod store;
 mod support;
 mod trajectories;
+mod tuning;

@@ -10,6 +10,7 @@
 )]
 
 mod app;
+mod audit;
 mod auth;
 mod background;
 mod compressors;
@@ -35,3 +36,4 @@ mod store;
 mod support;
 mod teacher;
 mod trajectories;
+mod tuning;

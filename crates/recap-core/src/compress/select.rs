@@ -56,7 +56,8 @@ pub fn select(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32,
 pub struct Gains {
     /// By item, for its tokens; `None` for those that were chosen.
     pub left_out: Vec<Option<f32>>,
-    /// The least that a chosen one added when it was chosen, the forced ones aside; `None` where none was.
+    /// The least that a chosen one added when it was chosen, before anything was turned away for want of room: what
+    /// room was worth. The forced ones aside; `None` where none was.
     pub least_chosen: Option<f32>,
 }
 
@@ -79,8 +80,10 @@ struct Selection<'a> {
     chosen: Vec<bool>,
     held: Vec<bool>,
     left: u32,
-    /// The least gain of what was taken for its gain.
+    /// The least gain of what was taken for its gain, before anything was turned away.
     least: Option<f32>,
+    /// Whether something was turned away.
+    full: bool,
 }
 
 /// A gain as it was when the entry was pushed; ties go to the later item, which is newer.
@@ -116,6 +119,7 @@ impl<'a> Selection<'a> {
             held: vec![false; fact_worth.len()],
             left: target,
             least: None,
+            full: false,
         }
     }
 
@@ -134,12 +138,15 @@ impl<'a> Selection<'a> {
                 break;
             }
             if !self.may_fit(top.index) {
+                self.full |= !self.is_chosen(top.index);
                 continue;
             }
             let now = self.gain(top.index);
             if heap.peek().is_some_and(|next| now < next.gain) {
                 heap.push(Entry { gain: now, index: top.index });
-            } else if self.take(top.index) {
+            } else if !self.take(top.index) {
+                self.full = true;
+            } else if !self.full {
                 self.least = Some(self.least.map_or(now, |least| least.min(now)));
             }
         }

@@ -44,7 +44,7 @@ pub enum Fate {
     Outweighed {
         /// What its line would still have added, for its tokens.
         gain: f32,
-        /// The least that a chosen line added when it was chosen.
+        /// The least that a chosen line added while there was room for all that came up.
         least_chosen: f32,
     },
     /// A model wrote what stands there.

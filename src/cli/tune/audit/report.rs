@@ -81,7 +81,7 @@ impl Report {
         let tables = parts.iter().filter(|(_, names)| !names.is_empty()).map(|(title, names)| table(title, names));
         let mut said: Vec<String> = tables.collect();
         said.extend(self.worst_lines());
-        if found.all.values == 0 {
+        if found.all.bound == 0 {
             said.push("No value was lost.\n".to_owned());
         }
         said.join("\n")
@@ -102,10 +102,10 @@ impl Report {
 
 fn table(title: &str, names: &BTreeMap<String, LossCounts>) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header([title, "values", "grounding", "bound", "first"]);
+    table.load_preset(NOTHING).set_header([title, "bound", "grounding", "first"]);
     for (name, counts) in most_lost(names, MOST) {
-        let LossCounts { values, grounding, bound, first } = counts;
-        let counts = [values, grounding, bound, first].map(ToString::to_string);
+        let LossCounts { grounding, bound, first } = counts;
+        let counts = [bound, grounding, first].map(ToString::to_string);
         table.add_row(std::iter::once(short(name, LINE_CHARS)).chain(counts));
     }
     for column in table.column_iter_mut().skip(1) {

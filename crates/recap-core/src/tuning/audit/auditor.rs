@@ -45,9 +45,12 @@ impl Auditor {
         self.pieces.extend_from_slice(pieces);
     }
 
-    /// Says where a value that the context noted last has lost stood, and what dropped it. `None` where no message
-    /// before the action holds it, or no context was noted.
+    /// Says where a value that the context noted last has lost stood, and what dropped it. `None` where it stands near
+    /// its words and only its line is cut, where no message before the action holds it, or no context was noted.
     pub fn explain(&mut self, recorded: &Recorded, session: &Session, lost: &Lost) -> Option<Loss> {
+        if !lost.under.contains(&Measure::Bound) {
+            return None;
+        }
         let (message, flat) = recorded.last_with(&lost.value, lost.step)?;
         let epoch = self.epoch.as_ref()?;
         let message = self.origin(message);
@@ -98,7 +101,7 @@ fn piece_of(pieces: &[Piece], turn: u32, covered: u32) -> Option<usize> {
 /// What to blame: what became of the value's own line, and where it stands all the same, but apart, only what the
 /// guideline did to that line.
 fn cause_of(fate: Fate, under: &[Measure]) -> Cause {
-    let apart = !under.contains(&Measure::Grounding) && under.contains(&Measure::Bound);
+    let apart = !under.contains(&Measure::Grounding);
     match fate {
         Fate::Dropped(rule) => Cause::Rule { field: rule.field.to_owned(), pattern: rule.pattern },
         Fate::Capped(field) => Cause::Cap { field: field.to_owned() },

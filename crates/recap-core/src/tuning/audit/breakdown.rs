@@ -14,11 +14,9 @@ const MOST_NAMES: usize = 10_000;
 /// How many values were lost under the measures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LossCounts {
-    /// Under at least one measure.
-    pub values: usize,
     /// Absent.
     pub grounding: usize,
-    /// Absent, or apart from the words that stood near them.
+    /// Absent, or apart from the words that stood near them: all that an audit finds.
     pub bound: usize,
     /// Not bound, at the agent's first use of them.
     pub first: usize,
@@ -27,7 +25,6 @@ pub struct LossCounts {
 impl LossCounts {
     fn add(&mut self, under: &[Measure]) {
         let lost = |measure| usize::from(under.contains(&measure));
-        self.values += 1;
         self.grounding += lost(Measure::Grounding);
         self.bound += lost(Measure::Bound);
         self.first += lost(Measure::First);
@@ -120,7 +117,7 @@ impl Breakdown {
 #[must_use]
 pub fn most_lost<K: Ord>(names: &BTreeMap<K, LossCounts>, most: usize) -> Vec<(&K, &LossCounts)> {
     let mut sorted: Vec<_> = names.iter().collect();
-    sorted.sort_by_key(|(_, counts)| std::cmp::Reverse((counts.bound, counts.values)));
+    sorted.sort_by_key(|(_, counts)| std::cmp::Reverse((counts.bound, counts.first)));
     sorted.truncate(most);
     sorted
 }
@@ -156,13 +153,13 @@ mod tests {
         let losses = [
             loss("id", rule, &[Measure::Grounding, Measure::Bound, Measure::First]),
             loss("id", Cause::Apart, &[Measure::Bound]),
-            loss("name", Cause::Outweighed { gain: 0.5, least_chosen: 1.0 }, &[Measure::Whole]),
+            loss("name", Cause::Outweighed { gain: 0.5, least_chosen: 1.0 }, &[Measure::Bound]),
         ];
         let found = Breakdown::of(&losses);
-        assert_eq!(found.all, LossCounts { values: 3, grounding: 1, bound: 2, first: 1 });
+        assert_eq!(found.all, LossCounts { grounding: 1, bound: 3, first: 1 });
         assert_eq!(found.causes.keys().collect::<Vec<_>>(), ["apart", "outweighed", "rule"]);
-        assert_eq!(found.rules["drop: /^x/"].values, 1);
-        assert_eq!((found.kinds[&Kind::Json].values, found.compressors["rules:1"].values), (3, 3));
+        assert_eq!(found.rules["drop: /^x/"].bound, 1);
+        assert_eq!((found.kinds[&Kind::Json].bound, found.compressors["rules:1"].bound), (3, 3));
         assert_eq!(found.clone().top(1).keys.keys().collect::<Vec<_>>(), ["id"]);
         assert_eq!(serde_json::from_str::<Breakdown>(&serde_json::to_string(&found).unwrap()).unwrap(), found);
     }

@@ -77,11 +77,11 @@ pub enum Cause {
         /// The field of the front matter.
         field: String,
     },
-    /// Its line was worth less for its tokens than what was chosen, or did not fit beside that.
+    /// Its line was worth less for its tokens than what was chosen, or too long for what was left.
     Outweighed {
         /// What its line would still have added, for its tokens.
         gain: f32,
-        /// The least that a chosen line added when it was chosen.
+        /// The least that a chosen line added while there was room for all that came up.
         least_chosen: f32,
     },
     /// A model wrote what stands there, and left it out.

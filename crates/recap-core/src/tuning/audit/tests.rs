@@ -65,7 +65,7 @@ impl ContextServer for Bench<'_> {
 fn settings(guideline: &str) -> Settings {
     let rules = Guideline::parse(guideline).unwrap().rules;
     let rules = Arc::new(RulesMatcher::new(&rules).unwrap());
-    Settings { guideline: Some("test/history@b3:00".to_owned()), ..Settings::new(for_model("gpt-4o"), rules) }
+    Settings { guideline: Some("test/history@b3:00".to_owned()), ..Settings::new(for_model(Some("gpt-4o")), rules) }
 }
 
 fn audited(messages: Vec<Value>, settings: Settings, told: Option<Told>, budget: i64) -> (TrajectoryScore, Vec<Loss>) {
@@ -74,7 +74,8 @@ fn audited(messages: Vec<Value>, settings: Settings, told: Option<Told>, budget:
     let mut bench = Bench { recorded: &recorded, session, auditor, losses: Vec::new(), told };
     let budget = ReplayBudget::Tokens(budget);
     let score = replay_with(&recorded, budget, &mut MessageCache::default(), &mut bench).unwrap();
-    assert_eq!(score.lost.len(), bench.losses.len(), "every lost value is explained");
+    let lost = score.lost.iter().filter(|lost| lost.under.contains(&Measure::Bound)).count();
+    assert_eq!(lost, bench.losses.len(), "every lost value is explained");
     (score, bench.losses)
 }
 
@@ -139,7 +140,7 @@ fn a_line_that_was_worth_less_tells_its_gain() {
     let first = format!("{}there a note in words names ZX9981 beside much else\n{}", filler(8), filler(9));
     let (_, losses) = audited(run(&first, "ZX9981"), settings(""), None, 1200);
     let Cause::Outweighed { gain, least_chosen } = of_last(losses).cause else { panic!("no score to blame") };
-    assert!(gain > 0.0 && least_chosen > 0.0, "{gain} {least_chosen}");
+    assert!(0.0 < gain && gain <= least_chosen, "{gain} {least_chosen}");
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn keys_and_caps_of_the_guideline_are_named() {
     let rule = Cause::Rule { field: "keys.drop".to_owned(), pattern: "sec*".to_owned() };
     assert_eq!((loss.place.kind, loss.place.key.as_deref()), (Kind::Json, Some("secret")));
     assert_eq!(loss.place.json_pointer.as_deref(), Some("/rows/150/note/secret"));
-    assert!([rule, Cause::Elided].contains(&loss.cause), "{:?}", loss.cause);
+    assert_eq!(loss.cause, rule);
     let table: String = (0..300).fold("name,code,amount\n".to_owned(), |out, n| format!("{out}person{n},K{n}11,{n}\n"));
     let loss = large_last("K25011", "---\ncaps:\n  table_rows: 40\n---\n", &table);
     assert_eq!((loss.place.kind, loss.cause), (Kind::Table, Cause::Cap { field: "caps.table_rows".to_owned() }));
@@ -197,7 +198,6 @@ fn a_value_apart_from_its_words_is_said_to_be() {
     let outweighed = || Fate::Outweighed { gain: 1.0, least_chosen: 2.0 };
     assert_eq!(cause(outweighed(), &[Measure::Bound, Measure::First]), Cause::Apart);
     assert_eq!(cause(Fate::Stands, &[Measure::Bound]), Cause::Apart);
-    assert_eq!(cause(outweighed(), &[Measure::Whole]), Cause::Outweighed { gain: 1.0, least_chosen: 2.0 });
     assert_eq!(cause(Fate::Thinned, &[Measure::Grounding, Measure::Bound]), Cause::Thinned);
 }
 
@@ -210,7 +210,8 @@ proptest! {
         prop_assume!(log.format == WireFormat::OpenAi);
         let messages: Vec<Value> = log.natives.iter().map(|native| serde_json::from_str(native).unwrap()).collect();
         let (score, losses) = audited(messages.clone(), settings(""), None, budget);
-        for (lost, loss) in score.lost.iter().zip(&losses) {
+        let lost = score.lost.iter().filter(|lost| lost.under.contains(&Measure::Bound));
+        for (lost, loss) in lost.zip(&losses) {
             prop_assert_eq!((lost.step, &lost.value, &lost.under), (loss.step, &loss.value, &loss.under));
             let place = &loss.place;
             prop_assert!(place.message < loss.step && place.text.contains(&loss.value), "{loss:?}");

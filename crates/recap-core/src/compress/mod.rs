@@ -11,6 +11,7 @@ pub mod units;
 pub use elide::{Elide, Elided, cut_head_tail, elide};
 pub use kind::{Kind, classify};
 pub use rules::{
-    Favour, Guideline, GuidelineKind, Rules, RulesError, RulesMatcher, Thresholds, Verdict, Weigh, WeightName, WrittenSection,
+    Favour, Guideline, GuidelineKind, Rules, RulesError, RulesMatcher, Thresholds, Verdict, Weigh, WeightName,
+    WrittenSection,
 };
 pub use units::{Unit, UnitRole, Units, units};

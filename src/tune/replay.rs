@@ -63,6 +63,7 @@ pub enum Budget {
 
 impl Budget {
     /// Returns the field that names it.
+    #[must_use]
     pub fn to_json(self) -> Value {
         match self {
             Self::Share { fraction, .. } => json!({ "fraction": fraction }),
@@ -160,6 +161,7 @@ impl Models {
 
 impl Round {
     /// Begins a round.
+    #[must_use]
     pub fn new(budget: Budget) -> Self {
         Self { budget, ids: Vec::new(), scores: Vec::new(), epochs: 0, took: Vec::new(), models: Models::default() }
     }

@@ -24,6 +24,8 @@ impl From<Failure> for Problem {
                 Self::new(Code::ChampionChanged, said).with("current_champion", current.map(|hash| hash.to_string()))
             }
             Failure::Version { current } => Self::new(Code::VersionConflict, said).with("current_version", current),
+            Failure::TuningState { state } => Self::new(Code::TuningState, said).with("state", state),
+            Failure::Gate { .. } => Self::new(Code::GateNotPassed, said),
             Failure::Playbook(refusal) => of_refusal(&refusal),
             Failure::Context(error) => of_context(&error),
             Failure::Store(error) => of_store(error),

@@ -9,6 +9,7 @@ mod audit;
 mod compress;
 mod learn;
 mod runner;
+mod tune;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub use audit::auditing;
 pub use compress::handlers;
 pub use learn::learning;
 pub use runner::Runner;
+pub use tune::tuning;
 
 /// Why a handler did not do its job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -48,6 +48,18 @@ pub enum Failure {
         /// Its version.
         current: u64,
     },
+    /// A tuning run stands where this cannot be done.
+    #[error("the tuning run is {state}")]
+    TuningState {
+        /// Where it stands.
+        state: &'static str,
+    },
+    /// No candidate of a tuning run passed the gate.
+    #[error("no candidate passed the gate: {reason}")]
+    Gate {
+        /// What the gate said.
+        reason: String,
+    },
     /// A change of a playbook was refused.
     #[error(transparent)]
     Playbook(Refusal),

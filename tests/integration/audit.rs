@@ -147,7 +147,8 @@ fn bad_uses_are_told() {
 
 /// A page of ids that nobody asks for.
 fn page(turn: usize) -> String {
-    (0..40).map(|n| format!("parcel P{turn}{n}77 of order {turn}{n}31 left depot D{n}{turn}9 on day {n}\n")).collect()
+    let row = |n| format!("parcel P{turn}{n}77 of order {turn}{n}31 left depot D{n}{turn}9 on day {n}\n");
+    (0..40).map(row).collect::<Vec<_>>().concat()
 }
 
 fn call(turn: usize, wanted: &str) -> Value {
@@ -228,8 +229,7 @@ async fn what_was_never_read_or_not_wanted_is_not_audited() {
 async fn a_long_run_is_looked_back_on_before_its_end() {
     let app = TestApp::start_with(&[("tuning.audit", "true")]).await;
     let path = app.trajectory(&json!({ "budget": 2000 })).await;
-    let message =
-        |n: usize| json!({ "role": if n % 2 == 0 { "user" } else { "assistant" }, "content": format!("words {n}") });
+    let message = |n: usize| json!({ "role": if n.is_multiple_of(2) { "user" } else { "assistant" }, "content": format!("words {n}") });
     app.append(&path, &(0..100).map(message).collect::<Vec<_>>()).await;
     assert_eq!(app.get("/v1/jobs").await.ok()["jobs"], json!([]));
     app.append(&path, &(100..130).map(message).collect::<Vec<_>>()).await;

@@ -36,7 +36,8 @@ const COUNTS: [&str; 7] =
 static SETTING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let counts = COUNTS.join("|");
     let weights = WeightName::ALL.map(WeightName::name).join("|");
-    let number = format!(r"(?:{counts})[ \t]*:[ \t]*[0-9]+|(?:worth|{weights})[ \t]*:[ \t]*-?[0-9]{{0,2}}(?:\.[0-9]+)?");
+    let number =
+        format!(r"(?:{counts})[ \t]*:[ \t]*[0-9]+|(?:worth|{weights})[ \t]*:[ \t]*-?[0-9]{{0,2}}(?:\.[0-9]+)?");
     Regex::new(&format!(r"(^|[{{,])[ \t]*(?:{number})[ \t]*([,}}#\r\n]|$)")).ok()
 });
 
@@ -62,19 +63,22 @@ impl TrainingValues {
     /// Reads trajectories. Those whose heads are equal are of one task.
     pub fn of<'a>(runs: impl Iterator<Item = &'a Recorded>) -> Self {
         let mut found = Self::default();
-        for run in runs {
-            let task = task_of(run.messages());
-            for message in run.messages().iter().filter(|message| !is_instruction(message)) {
-                let text = flat(message);
-                for value in facts(&text).into_iter().filter_map(|fact| text.get(fact.span)) {
-                    found.remember(value, task);
-                }
-                for value in used_values(message) {
-                    found.remember(&value, task);
-                }
+        runs.for_each(|run| found.add(run));
+        found
+    }
+
+    /// Reads one more trajectory.
+    pub fn add(&mut self, run: &Recorded) {
+        let task = task_of(run.messages());
+        for message in run.messages().iter().filter(|message| !is_instruction(message)) {
+            let text = flat(message);
+            for value in facts(&text).into_iter().filter_map(|fact| text.get(fact.span)) {
+                self.remember(value, task);
+            }
+            for value in used_values(message) {
+                self.remember(&value, task);
             }
         }
-        found
     }
 
     /// Returns how many different values it knows.
@@ -169,8 +173,11 @@ pub fn leaks(candidate: &str, champion: &str, training: &TrainingValues) -> Vec<
             }
         });
     }
-    let whole: Vec<String> =
-        found.iter().filter(|value| !found.iter().any(|other| other != *value && other.contains(*value))).cloned().collect();
+    let whole: Vec<String> = found
+        .iter()
+        .filter(|value| !found.iter().any(|other| other != *value && other.contains(*value)))
+        .cloned()
+        .collect();
     whole
 }
 
@@ -277,7 +284,8 @@ mod tests {
     use super::*;
 
     fn run(task: &str, observation: &str) -> Recorded {
-        let call = json!({"id": "1", "type": "function", "function": {"name": "get", "arguments": "{\"q\": \"flat 12 b\"}"}});
+        let call =
+            json!({"id": "1", "type": "function", "function": {"name": "get", "arguments": "{\"q\": \"flat 12 b\"}"}});
         Recorded::new(vec![
             json!({"role": "system", "content": "Policy RULE77."}),
             json!({"role": "user", "content": task}),

@@ -169,7 +169,8 @@ fn large_last(wanted: &str, guideline: &str, last: &str) -> Loss {
 
 #[test]
 fn a_last_turn_that_did_not_fit_is_elided() {
-    let rows: String = (0..400).map(|n| format!("plain row K{n}11 of depot D{n}5 with W{n}4 and X{n}8\n")).collect();
+    let rows = (0..400).map(|n| format!("plain row K{n}11 of depot D{n}5 with W{n}4 and X{n}8\n"));
+    let rows = rows.collect::<Vec<_>>().concat();
     let (loss, lines) = (large_last("K20111", "", &rows), rows.lines().count());
     assert_eq!((loss.cause, loss.place.line, lines), (Cause::Elided, 202, 400));
 }

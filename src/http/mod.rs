@@ -9,6 +9,7 @@ mod extract;
 mod frame;
 mod jobs;
 mod guidelines;
+mod heads;
 mod keys;
 mod messages;
 mod model_calls;
@@ -83,6 +84,10 @@ fn routes_and_document() -> OpenApiRouter<App> {
         .routes(routes!(playbooks::upkeep::list_playbook_duplicates))
         .routes(routes!(playbooks::upkeep::dedupe_playbook))
         .routes(routes!(playbooks::upkeep::prune_playbook))
+        .routes(routes!(heads::list_heads))
+        .routes(routes!(heads::get_head))
+        .routes(routes!(heads::activate_head))
+        .routes(routes!(heads::roll_back_head))
         .routes(routes!(keys::create_key, keys::list_keys))
         .routes(routes!(keys::revoke_key))
         .routes(routes!(jobs::list_jobs))

@@ -27,6 +27,8 @@ pub enum Code {
     LengthConflict,
     /// 409
     VersionConflict,
+    /// 409
+    GateNotPassed,
     /// 412
     ChampionChanged,
     /// 413
@@ -59,7 +61,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::UnreadableBody,
         Self::KeyNeeded,
         Self::Forbidden,
@@ -69,6 +71,7 @@ impl Code {
         Self::AlreadyExists,
         Self::LengthConflict,
         Self::VersionConflict,
+        Self::GateNotPassed,
         Self::ChampionChanged,
         Self::TooLarge,
         Self::UnsupportedMediaType,
@@ -130,8 +133,10 @@ impl Code {
                 "`expected_length` does not match. `current_length` is the number of stored messages; read them and send what is missing."),
             Self::VersionConflict => ("version-conflict", StatusCode::CONFLICT, "The playbook has another version",
                 "`expected_version` does not match, or what waited for review no longer applies. `current_version` is the playbook's version; read it and send what is still right."),
+            Self::GateNotPassed => ("gate-not-passed", StatusCode::CONFLICT, "It did not pass the gate",
+                "Only what was measured and found better than the champion may be activated. Its verdict has the numbers and says why."),
             Self::ChampionChanged => ("champion-changed", StatusCode::PRECONDITION_FAILED, "The champion is another one",
-                "`expected_champion` does not match. `current_champion` is the guideline that steers now, null where there is none; look at it and decide again."),
+                "`expected_champion` does not match. `current_champion` is the guideline or head that is the champion now, null where there is none; look at it and decide again."),
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large",
                 "The limit is `limits.max_body_bytes`; `max_bytes` states it. Split the append."),
             Self::UnsupportedMediaType => ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not JSON",

@@ -219,7 +219,7 @@ impl Pipeline {
 
 impl Pipeline {
     /// What models made for a trajectory, recaps in the order of their turns.
-    async fn compressions(&self, id: &str) -> Result<Vec<Compression>, Failure> {
+    pub(super) async fn compressions(&self, id: &str) -> Result<Vec<Compression>, Failure> {
         let rows = self.inner.store.compressions(id).await?;
         let read = |row: &String| serde_json::from_str(row).map_err(|_| StoreError::Unreadable("a compression"));
         let mut made = rows.iter().map(read).collect::<Result<Vec<Compression>, _>>()?;

@@ -69,6 +69,12 @@ impl Rehearsal {
         Ok(())
     }
 
+    /// Returns the session.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// Serves a context.
     ///
     /// # Errors

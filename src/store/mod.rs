@@ -13,6 +13,7 @@ mod engine;
 mod epochs;
 mod error;
 mod fork;
+mod heads;
 mod jobs;
 mod guidelines;
 mod keys;
@@ -51,6 +52,7 @@ pub use fork::Fork;
 pub use guidelines::{
     GuidelineChange, GuidelineError, GuidelineEvent, GuidelineHead, GuidelineKey, GuidelineStep, GuidelineVersion,
 };
+pub use heads::{HeadChange, HeadError, HeadEvent, HeadRow, HeadState, HeadStep, MOST_HEAD_BYTES, NewHead};
 pub use jobs::{ClaimRequest, Claimed, Enqueued, Job, JobCounts, JobFilter, JobPage, JobRow, JobState, Lease, NewJob};
 pub use keys::KeyRow;
 pub use maintenance::{CheckReport, Health};

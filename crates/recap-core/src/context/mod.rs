@@ -21,6 +21,7 @@ mod account;
 mod serve;
 mod session;
 mod work;
+mod past_work;
 mod look_back;
 
 pub use account::{RULES, expand_tool};
@@ -29,6 +30,7 @@ pub use epoch::{Cut, EditedMessage, EpochRecord, MOST_ORIGINALS, Section};
 pub use lessons::{LessonBounds, Lessons, PlaybookVersion};
 pub use look_back::LookBack;
 pub use made::{Compression, Condensed, Made, Maker, Scored, Told};
+pub use past_work::Unrebuilt;
 pub use recap::Handles;
 pub use receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt};
 pub use request::{ContextError, ContextRequest, Include, Marks};

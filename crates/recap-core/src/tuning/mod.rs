@@ -6,11 +6,15 @@
 
 mod audit;
 mod case;
+mod distill;
 mod replay;
+mod split;
 
 pub use audit::{Cause, Loss, Place};
 pub use case::CaseScore;
+pub use distill::{By, ChatExample, ChatMessage, Epoch, LeftOut, Metadata, Piece, Run, pieces_made, pieces_served};
 pub use replay::{
     InvalidContext, Lost, Measure, MessageCache, RecordError, Recorded, Replay, ServedContext, Summary,
     TrajectoryScore, invalid, replay, replay_at, used_values,
 };
+pub use split::{Side, Split, SplitError};

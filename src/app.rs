@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::jobs::{Runner, handlers, learning};
+use crate::jobs::{Runner, distilling, handlers, learning};
 use crate::llm::{self, Loaded};
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::{Counters, TokenizerError};
@@ -100,6 +100,7 @@ struct Inner {
     streams: Arc<Semaphore>,
     stopping: CancellationToken,
     tasks: TaskTracker,
+    folder: PathBuf,
     // Held for as long as the data folder is used.
     _lock: Option<std::fs::File>,
 }
@@ -255,6 +256,7 @@ impl App {
             streams: Arc::new(Semaphore::new(config.limits.sse_clients)),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            folder: data.folder,
             pipeline: Pipeline::new(data.store, Arc::new(config), world, counters, keys, models)?,
             _lock: data.lock,
         };
@@ -293,6 +295,7 @@ impl App {
         let (store, world) = (self.pipeline().store().clone(), self.pipeline().world().clone());
         let runner = handlers(Runner::new(store, self.config().jobs.clone(), world), self.pipeline());
         let runner = learning(runner, self.pipeline());
+        let runner = distilling(runner, self.pipeline(), self.inner.folder.clone());
         runner.run(self.inner.stopping.clone(), self.config().server.shutdown_grace()).await;
     }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod compress;
 mod context;
+mod distillations;
 mod errors;
 mod events;
 mod extract;
@@ -84,6 +85,9 @@ fn routes_and_document() -> OpenApiRouter<App> {
         .routes(routes!(playbooks::upkeep::list_playbook_duplicates))
         .routes(routes!(playbooks::upkeep::dedupe_playbook))
         .routes(routes!(playbooks::upkeep::prune_playbook))
+        .routes(routes!(distillations::create_distillation, distillations::list_distillations))
+        .routes(routes!(distillations::get_distillation))
+        .routes(routes!(distillations::cancel_distillation))
         .routes(routes!(heads::list_heads))
         .routes(routes!(heads::get_head))
         .routes(routes!(heads::activate_head))

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod compress;
+mod distill;
 mod learn;
 mod runner;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use crate::store::{Job, Lease};
 pub use compress::handlers;
+pub use distill::distilling;
 pub use learn::learning;
 pub use runner::Runner;
 

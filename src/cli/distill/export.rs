@@ -1,8 +1,6 @@
 //! `recapd distill export`
 
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -18,6 +16,7 @@ use crate::pipeline::counters::Counters;
 use crate::pipeline::guidelines::Guidelines;
 use crate::pipeline::keys::Caller;
 use crate::store::TrajectoryFilter;
+use crate::tune::distill::part::{self, Writer};
 use crate::tune::distill::{Export as Writing, Library, Material, Outcomes, Report, Terms, rehearsed};
 use crate::tune::{Budget, RecordedRun, Server};
 
@@ -93,34 +92,6 @@ pub(super) fn split(text: &str) -> Result<Split, String> {
     Split::new(seed, share).map_err(|error| error.to_string())
 }
 
-/// A file that gets its name when it is whole.
-struct Part {
-    path: PathBuf,
-    temporary: PathBuf,
-}
-
-type Writer = BufWriter<File>;
-
-impl Part {
-    fn open(path: PathBuf) -> anyhow::Result<(Self, Writer)> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".part");
-        let temporary = PathBuf::from(name);
-        let file = File::create(&temporary).with_context(|| format!("{} cannot be written", temporary.display()))?;
-        Ok((Self { path, temporary }, BufWriter::new(file)))
-    }
-
-    fn keep(self, file: Writer) -> anyhow::Result<()> {
-        let written = || format!("{} cannot be written", self.path.display());
-        file.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(written)?.sync_all()?;
-        std::fs::rename(&self.temporary, &self.path).with_context(written)
-    }
-}
-
-fn beside(path: &Path, end: &str) -> PathBuf {
-    path.with_extension(format!("{end}.jsonl"))
-}
-
 impl Export {
     /// Exports.
     ///
@@ -134,17 +105,15 @@ impl Export {
         if !self.stored && self.compressor == Compressor::Llm {
             return Err(BadUse("files hold no work of models: use --stored".to_owned()).into());
         }
-        let named = self.split.map_or_else(|| self.out.clone(), |_| beside(&self.out, "train"));
-        let (train_part, train) = Part::open(named)?;
-        let held_out = self.split.map(|_| Part::open(beside(&self.out, "held-out"))).transpose()?;
-        let (held_out_part, held_out) = held_out.unzip();
-        let files = (train, held_out);
+        let written = || format!("{} cannot be written", self.out.display());
+        let (parts, files) = match self.split {
+            None => part::one(&self.out).map(|(parts, train)| (parts, (train, None))),
+            Some(_) => part::sides(&self.out).map(|(parts, [train, held_out])| (parts, (train, Some(held_out)))),
+        }
+        .with_context(written)?;
         let (train, held_out, report) =
             if self.stored { self.export_stored(setting, files).await? } else { self.export_files(setting, files)? };
-        train_part.keep(train)?;
-        if let (Some(part), Some(file)) = (held_out_part, held_out) {
-            part.keep(file)?;
-        }
+        parts.keep(train, held_out).with_context(written)?;
         tell(&report, setting)?;
         Ok(if report.unreadable == 0 { Done::Well } else { Done::Badly })
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::jobs::{Runner, distilling, handlers, learning};
+use crate::jobs::{Runner, auditing, distilling, handlers, learning};
 use crate::llm::{self, Loaded};
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::{Counters, TokenizerError};
@@ -294,7 +294,7 @@ impl App {
     async fn run_jobs(self) {
         let (store, world) = (self.pipeline().store().clone(), self.pipeline().world().clone());
         let runner = handlers(Runner::new(store, self.config().jobs.clone(), world), self.pipeline());
-        let runner = learning(runner, self.pipeline());
+        let runner = auditing(learning(runner, self.pipeline()), self.pipeline());
         let runner = distilling(runner, self.pipeline(), self.inner.folder.clone());
         runner.run(self.inner.stopping.clone(), self.config().server.shutdown_grace()).await;
     }

@@ -21,10 +21,12 @@ mod playbook;
 mod reference;
 mod quickstart;
 mod replay;
+mod runs;
 mod serve;
 mod setting;
 #[cfg(feature = "local-models")]
 mod share;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -54,6 +56,8 @@ enum Command {
     Export(export::Export),
     /// Replay recorded trajectories at given budgets and measure what the contexts cost and keep
     Replay(replay::Replay),
+    /// Find out what compression loses and why
+    Tune(tune::Tune),
     /// Print the context that an agent would be served
     Context(context::Context),
     /// Compress messages from a file or standard input; nothing is stored
@@ -124,6 +128,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Import(command) => command.run(setting).await,
         Command::Export(command) => command.run(setting).await,
         Command::Replay(command) => command.run(setting),
+        Command::Tune(command) => Box::pin(command.run(setting)).await,
         Command::Context(command) => command.run(setting).await,
         Command::Compress(command) => command.run(setting).await,
         Command::Guideline(command) => Box::pin(command.run(setting)).await,

@@ -12,7 +12,7 @@ use super::sections::Config;
 use super::validate::validate;
 use super::{DEFAULTS, show};
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "server",
     "storage",
     "limits",
@@ -25,6 +25,7 @@ const SECTIONS: [&str; 14] = [
     "jobs",
     "guidelines",
     "playbook",
+    "tuning",
     "tokens",
     "log",
 ];
@@ -157,6 +158,7 @@ fn sections(tree: &Map<String, Value>, faults: &mut Vec<ConfigFault>) -> Option<
     let jobs = section(tree, "jobs", faults);
     let guidelines = section(tree, "guidelines", faults);
     let playbook = section(tree, "playbook", faults);
+    let tuning = section(tree, "tuning", faults);
     let tokens = section(tree, "tokens", faults);
     let log = section(tree, "log", faults);
     Some(Config {
@@ -172,6 +174,7 @@ fn sections(tree: &Map<String, Value>, faults: &mut Vec<ConfigFault>) -> Option<
         jobs: jobs?,
         guidelines: guidelines?,
         playbook: playbook?,
+        tuning: tuning?,
         tokens: tokens?,
         log: log?,
     })

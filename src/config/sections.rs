@@ -37,6 +37,8 @@ pub struct Config {
     pub guidelines: Guidelines,
     /// `[playbook]`
     pub playbook: Playbook,
+    /// `[tuning]`
+    pub tuning: Tuning,
     /// `[tokens]`
     pub tokens: Tokens,
     /// `[log]`
@@ -294,6 +296,14 @@ pub enum Labels {
     Outcome,
     /// Nothing: what tools answered must do.
     None,
+}
+
+/// `[tuning]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tuning {
+    /// Whether live trajectories are audited for grounding.
+    pub audit: bool,
 }
 
 /// `[tokens]`

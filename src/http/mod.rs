@@ -1,5 +1,6 @@
 //! The wire: routes, problem documents, `OpenAPI`. Imports `app` and `pipeline`; never the store's SQL.
 
+mod audits;
 mod auth;
 mod compress;
 mod context;
@@ -53,6 +54,7 @@ fn routes_and_document() -> OpenApiRouter<App> {
         .routes(routes!(trajectories::get_trajectory, trajectories::patch_trajectory, trajectories::delete_trajectory))
         .routes(routes!(trajectories::fork_trajectory))
         .routes(routes!(trajectories::note_outcome))
+        .routes(routes!(audits::get_trajectory_audit))
         .routes(routes!(messages::append_messages, messages::list_messages))
         .routes(routes!(messages::pin_message, messages::unpin_message))
         .routes(routes!(context::get_context, context::post_context))

@@ -5,6 +5,7 @@
 //! completes the job.
 
 mod attempt;
+mod audit;
 mod compress;
 mod distill;
 mod learn;
@@ -13,6 +14,7 @@ mod runner;
 use std::time::Duration;
 
 pub use crate::store::{Job, Lease};
+pub use audit::auditing;
 pub use compress::handlers;
 pub use distill::distilling;
 pub use learn::learning;

@@ -12,6 +12,7 @@ pub mod failure;
 pub mod guidelines;
 pub mod heads;
 pub mod keys;
+pub mod hindsight;
 mod lessons;
 mod live;
 pub mod playbook;
@@ -100,12 +101,12 @@ impl Pipeline {
         let events = Events::new(config.limits.sse_buffer);
         let inner = Inner {
             store,
+            embeddings: Embeddings::new(models.embedder, world.clone()),
             world,
             playbooks: Shelf::new(counters.of(None)),
             counters,
             guidelines: Guidelines::load(&config.guidelines)?,
             compressors: models.compressors,
-            embeddings: Embeddings::new(models.embedder),
             sessions,
             events,
             keys,
@@ -166,6 +167,7 @@ impl Pipeline {
     /// Fails when the store does.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.inner.tasks.close();
+        self.inner.embeddings.close();
         self.inner.tasks.wait().await;
         self.write_usage().await?;
         self.inner.store.close().await;

@@ -59,6 +59,8 @@ pub struct Effective {
     pub t_hist: Threshold,
     /// Whether observations are reformatted on admission.
     pub reformatting: Reformatting,
+    /// Whether a cross-encoder scores lines for `extract`.
+    pub reranks: bool,
     /// In which role observations come.
     pub observations_role: Option<ObservationsRole>,
 }
@@ -83,6 +85,7 @@ pub fn over(policy: &Policy, config: &Config) -> Effective {
             Compressor::Off => Reformatting::Off,
             Compressor::Rules | Compressor::Extract | Compressor::Llm => Reformatting::On,
         },
+        reranks: config.models.reranker.is_some(),
         observations_role: policy.observations_role,
     }
 }

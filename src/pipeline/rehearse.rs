@@ -43,6 +43,12 @@ impl Rehearsal {
         Ok(Self { session, guidelines: guideline.clone(), held, counter, limits: limits(config) })
     }
 
+    /// Returns the session.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// Tells whether models have something to do after this was served.
     #[must_use]
     pub fn awaits_models(&self, served: &Served) -> bool {
@@ -67,12 +73,6 @@ impl Rehearsal {
             messages.into_iter().map(|message| admit(message, self.counter.as_ref(), self.held.reformatting));
         self.session.append(admitted.collect());
         Ok(())
-    }
-
-    /// Returns the session.
-    #[must_use]
-    pub fn session(&self) -> &Session {
-        &self.session
     }
 
     /// Serves a context.

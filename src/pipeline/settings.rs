@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use recap_core::context::{Handles, HistoryBy, Marks, Prepares, RULES, Settings};
+use recap_core::context::{ActiveHead, Handles, HistoryBy, Marks, Prepares, RULES, Settings, Weights};
 use recap_core::tokens::{Counter, count_tools};
 use recap_core::trajectory::AgentKind;
 use serde_json::Value;
@@ -36,11 +36,18 @@ pub fn settings(
         handles,
         maker: maker(held, set),
         history_rules: Arc::clone(&set.history.rules),
+        weights: Weights::default().under(&set.history.guideline.weigh),
         observation_guideline: Some(set.observation.label.clone()),
         guideline: Some(set.history.label.clone()),
         prepares: prepares(held, set),
+        head: asked_head(held, set),
         ..Settings::new(counter, Arc::clone(&set.observation.rules))
     })
+}
+
+/// The trained head that has its word in what `extract` keeps of old turns.
+fn asked_head(held: &Effective, set: &GuidelineSet) -> Option<Arc<ActiveHead>> {
+    set.head.clone().filter(|_| held.history == Compressor::Extract)
 }
 
 /// What policy leaves to models.
@@ -50,6 +57,7 @@ fn prepares(held: &Effective, set: &GuidelineSet) -> Prepares {
         observations: matches!(held.observation, Compressor::Extract | Compressor::Llm),
         history: match held.history {
             Compressor::Rules | Compressor::Off => HistoryBy::Rules,
+            Compressor::Extract if !held.reranks => HistoryBy::Rules,
             Compressor::Extract => HistoryBy::Scored,
             Compressor::Llm => HistoryBy::Told { least_tokens },
         },
@@ -62,6 +70,9 @@ fn maker(held: &Effective, set: &GuidelineSet) -> String {
         format!("{:?} {:?} {:?} {:?}", held.low_mark, held.soft_mark, held.tail_share, held.pinned_share);
     if prepares(held, set) != Prepares::default() {
         settings.extend([format!(" {:?} {:?}", held.observation, held.history)]);
+    }
+    if let Some(head) = asked_head(held, set) {
+        settings.push_str(&head.hash.to_string());
     }
     for guideline in [&set.observation, &set.history] {
         settings.extend([format!(" {} {}", guideline.label, guideline.hash)]);
@@ -81,7 +92,7 @@ mod tests {
 
     use std::collections::HashMap;
 
-    use recap_core::compress::{Rules, RulesMatcher};
+    use recap_core::compress::{Guideline, GuidelineKind, Rules, RulesMatcher};
     use recap_core::tokens::for_model;
 
     use super::super::guidelines::Guidelines;
@@ -99,6 +110,17 @@ mod tests {
         let own = settings(&guidelines.default_set(), for_model(None), &held, None, Handles::Shown).unwrap();
         assert_eq!(own.marks, core.marks);
         assert!((own.pinned_share - core.pinned_share).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_guideline_sets_weights() {
+        let config = load(&Flags::default(), HashMap::new()).unwrap().config;
+        let held = over(&Policy::default(), &config);
+        let mut set = (*Guidelines::load(&config.guidelines).unwrap().default_set()).clone();
+        let text = "---\nweigh: {path: 2.5}\n---\n";
+        set.history.guideline = Guideline::parse_as(GuidelineKind::History, text).unwrap().into();
+        let own = settings(&set, for_model(None), &held, None, Handles::Shown).unwrap();
+        assert_eq!(own.weights, Weights { path: 2.5, ..Weights::default() });
     }
 
     #[test]

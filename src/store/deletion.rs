@@ -29,6 +29,8 @@ pub struct DeletionReport {
     pub epochs: u64,
     /// Compressions by models.
     pub compressions: u64,
+    /// Grounding audits.
+    pub audits: u64,
     /// Snapshots.
     pub snapshots: u64,
     /// Idempotency keys.
@@ -84,6 +86,7 @@ impl Write for Delete {
         report.jobs = conn.execute("DELETE FROM jobs WHERE trajectory_id = $1", values![id]).await?;
         let compressions = "DELETE FROM compressions WHERE trajectory_id = $1";
         report.compressions = conn.execute(compressions, values![id]).await?;
+        report.audits = conn.execute("DELETE FROM audits WHERE trajectory_id = $1", values![id]).await?;
         report.snapshots = conn.execute("DELETE FROM snapshots WHERE trajectory_id = $1", values![id]).await?;
         report.epochs = conn.execute("DELETE FROM epochs WHERE trajectory_id = $1", values![id]).await?;
         conn.execute("DELETE FROM message_originals WHERE trajectory_id = $1", values![id]).await?;

@@ -6,6 +6,7 @@
 
 mod append;
 mod audit;
+mod audits;
 mod compressions;
 mod deletion;
 mod dialect;
@@ -44,6 +45,7 @@ use tokio_util::task::TaskTracker;
 
 pub use append::{AppendRequest, Appended, IdempotencyKey, NewMessage};
 pub use audit::{AuditEntry, AuditPage};
+pub use audits::AuditRow;
 pub use compressions::CompressionRow;
 pub use deletion::DeletionReport;
 pub use distillations::{DistillationEnd, DistillationPage, DistillationRow, DistillationState, DistillationStep};

@@ -1,9 +1,15 @@
 //! Offline runs over recorded trajectories: what contexts lose, and how that gets better. Beside `pipeline`; imports
 //! `store`, `llm` and recap-core, and the pipeline's use cases.
 
+pub mod audit;
 pub mod distill;
+pub mod live;
 pub mod recorded;
 pub mod replay;
+pub mod stored;
 
+pub use audit::{Audited, audit_run};
+pub use live::{HindsightError, LookedBack, look_back};
 pub use recorded::{RecordedRun, Unusable};
 pub use replay::{Budget, Models, ReplayError, Round, Server};
+pub use stored::{StoredError, stored_run};

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use recap_core::context::{ContextError, ContextRequest, Include};
+use recap_core::context::{ContextError, ContextRequest, Include, Receipt};
 use recap_core::trajectory::{OutFormat, WireFormat};
-use recap_core::tuning::{self, MessageCache, ServedContext, TrajectoryScore};
+use recap_core::tuning::{
+    Auditor, ContextServer, Loss, Lost, MessageCache, Recorded, Replay, ReplayBudget, ServedContext, TrajectoryScore,
+    replay_with,
+};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -62,6 +66,13 @@ impl Budget {
         match self {
             Self::Share { fraction, .. } => json!({ "fraction": fraction }),
             Self::Tokens(tokens) => json!({ "budget": tokens }),
+        }
+    }
+
+    fn of_replay(self) -> ReplayBudget {
+        match self {
+            Self::Share { fraction, floor } => ReplayBudget::Rule(Replay { fraction, floor }),
+            Self::Tokens(tokens) => ReplayBudget::Tokens(i64::from(tokens)),
         }
     }
 }
@@ -154,56 +165,111 @@ impl Round {
         cache: &mut MessageCache,
         server: &Server<'_>,
     ) -> Result<(), ReplayError> {
+        self.replay_heard(run, cache, server, None)
+    }
+
+    /// Replays a trajectory and says what dropped each value that its contexts lost.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a context cannot be served.
+    pub fn audit(
+        &mut self,
+        run: &RecordedRun,
+        cache: &mut MessageCache,
+        server: &Server<'_>,
+    ) -> Result<Vec<Loss>, ReplayError> {
+        let mut hearing = Hearing { recorded: &run.recorded, auditor: Auditor::default(), losses: Vec::new() };
+        self.replay_heard(run, cache, server, Some(&mut hearing))?;
+        Ok(hearing.losses)
+    }
+
+    fn replay_heard(
+        &mut self,
+        run: &RecordedRun,
+        cache: &mut MessageCache,
+        server: &Server<'_>,
+        hearing: Option<&mut Hearing<'_>>,
+    ) -> Result<(), ReplayError> {
         let Server { config, counters, guideline, model, compressors } = server;
-        let at = self.budget;
-        let mut rehearsal = Rehearsal::new(config, counters, guideline, Some(model))?;
-        let mut rest = run.messages.as_slice();
-        let serve = |sent: &[Value], budget: i64| -> Result<ServedContext, ReplayError> {
-            let (new, later) = rest.split_at_checked(sent.len()).unwrap_or((rest, &[]));
-            rest = later;
-            let incoming = Incoming { format: WireFormat::OpenAi, messages: new.to_vec(), system: None };
-            rehearsal.append(&incoming)?;
-            self.serve(&mut rehearsal, u32::try_from(budget).unwrap_or(u32::MAX), compressors)
-        };
-        let score = match at {
-            Budget::Share { fraction, floor } => {
-                tuning::replay(&run.recorded, tuning::Replay { fraction, floor }, cache, serve)?
-            }
-            Budget::Tokens(tokens) => tuning::replay_at(&run.recorded, i64::from(tokens), cache, serve)?,
-        };
+        let rehearsal = Rehearsal::new(config, counters, guideline, Some(model))?;
+        let at = self.budget.of_replay();
+        let mut stage = Stage { round: self, rehearsal, rest: &run.messages, compressors, hearing };
+        let score = replay_with(&run.recorded, at, cache, &mut stage)?;
         self.ids.push(run.id.clone());
         self.scores.push(score);
         Ok(())
     }
+}
 
-    fn serve(
-        &mut self,
-        rehearsal: &mut Rehearsal,
-        budget: u32,
-        compressors: &Compressors,
-    ) -> Result<ServedContext, ReplayError> {
+/// Who asks what dropped the values that contexts lost.
+struct Hearing<'a> {
+    recorded: &'a Recorded,
+    auditor: Auditor,
+    losses: Vec<Loss>,
+}
+
+/// One trajectory as it is served.
+struct Stage<'a, 'h> {
+    round: &'a mut Round,
+    rehearsal: Rehearsal,
+    /// The messages that were not handed over yet.
+    rest: &'a [Box<RawValue>],
+    compressors: &'a Compressors,
+    hearing: Option<&'a mut Hearing<'h>>,
+}
+
+impl ContextServer for Stage<'_, '_> {
+    type Error = ReplayError;
+
+    fn serve(&mut self, sent: &[Value], budget: i64) -> Result<ServedContext, ReplayError> {
+        let (new, later) = self.rest.split_at_checked(sent.len()).unwrap_or((self.rest, &[]));
+        self.rest = later;
+        let incoming = Incoming { format: WireFormat::OpenAi, messages: new.to_vec(), system: None };
+        self.rehearsal.append(&incoming)?;
+        self.read(u32::try_from(budget).unwrap_or(u32::MAX))
+    }
+
+    fn lost(&mut self, lost: &Lost) {
+        if let Some(Hearing { recorded, auditor, losses }) = &mut self.hearing {
+            losses.extend(auditor.explain(recorded, self.rehearsal.session(), lost));
+        }
+    }
+}
+
+impl Stage<'_, '_> {
+    fn read(&mut self, budget: u32) -> Result<ServedContext, ReplayError> {
         let mut request =
             ContextRequest { budget, reserve: 0, format: OutFormat::OpenAi, query: None, include: Include::default() };
         let start = Instant::now();
-        let mut answer = rehearsal.serve(&request);
+        let mut answer = self.rehearsal.serve(&request);
         let refused = match &answer {
             Err(Failure::Context(ContextError::BudgetTooSmall { minimum_budget, .. })) => Some(*minimum_budget),
             _ => None,
         };
         if let Some(minimum) = refused {
             request.budget = minimum;
-            answer = rehearsal.serve(&request);
+            answer = self.rehearsal.serve(&request);
         }
-        self.took.push(start.elapsed());
+        self.round.took.push(start.elapsed());
         let served = answer?;
-        self.epochs += usize::from(served.new_epoch.is_some());
-        if rehearsal.awaits_models(&served) {
+        self.round.epochs += usize::from(served.new_epoch.is_some());
+        self.note(&request, &served.receipt);
+        if self.rehearsal.awaits_models(&served) {
             let start = Instant::now();
-            let preparing = rehearsal.prepare(compressors, &request);
+            let preparing = self.rehearsal.prepare(self.compressors, &request);
             let prepared = tokio::task::block_in_place(|| Handle::current().block_on(preparing));
-            self.models.note(prepared, start.elapsed());
+            self.round.models.note(prepared, start.elapsed());
         }
         let messages = served.messages.iter().map(|text| serde_json::from_str(text)).collect::<Result<_, _>>()?;
         Ok(ServedContext { messages, refused: refused.is_some() })
+    }
+
+    fn note(&mut self, request: &ContextRequest, receipt: &Receipt) {
+        let session = self.rehearsal.session();
+        let epoch = session.epoch_of(&request.line_key());
+        if let Some((hearing, epoch)) = self.hearing.as_mut().zip(epoch) {
+            hearing.auditor.note(session, request, epoch, &receipt.pieces);
+        }
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 mod app;
+mod audit;
 mod auth;
 mod background;
 mod compressors;

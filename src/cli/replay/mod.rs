@@ -1,6 +1,6 @@
 //! `recapd replay`
 
-mod report;
+pub mod report;
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -8,31 +8,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use recap_core::tuning::MessageCache;
 use serde_json::{Value, json};
 
 use super::import::files::{self, Source};
-use super::import::shapes::Conversation;
+use super::runs::{self, Runs, Tally};
 use super::{BadUse, Done, Setting, output};
-use crate::app;
-use crate::config::{Compressor, Config};
-use crate::llm::{self, Loaded};
-use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
 use crate::pipeline::guidelines::Guidelines;
-use crate::tune::{Budget, RecordedRun, Round, Server};
-use crate::world::World;
+use crate::tune::{Budget, Round, Server};
 use report::Row;
-
-/// Unreadable trajectories of one file that are told one by one.
-const MOST_TOLD: usize = 20;
 
 /// Replay recorded trajectories at given budgets and measure what the contexts cost and keep.
 ///
 /// For each assistant message, the messages before it are appended and the context is served, by the same code
 /// and settings as the daemon's; nothing is stored. A value that the message uses and that only older messages
-/// hold should stand in that context. Takes what `import` takes, in OpenAI's format. Sizes are tokens of
+/// hold should stand in that context. Takes what `import` takes. Sizes are tokens of
 /// `o200k_base`; tool schemas count neither in full nor in served contexts.
 #[derive(Debug, Args)]
 pub struct Replay {
@@ -49,26 +40,14 @@ pub struct Replay {
     /// Least budget that a share gives, beside the system prompt
     #[arg(long, default_value_t = 1500, value_name = "TOKENS")]
     floor: u32,
-    /// Leave out trajectories whose largest full context is smaller, the system prompt apart
-    #[arg(long, default_value_t = 4000, value_name = "TOKENS")]
-    min_peak: i64,
-    /// At most this many trajectories of each file
-    #[arg(long, value_name = "COUNT")]
-    limit: Option<usize>,
+    #[command(flatten)]
+    runs: Runs,
     /// The model whose tokenizer counts while serving
     #[arg(long, default_value = "gpt-4o")]
     model: String,
     /// Write each value that a context lost, and each context that no provider would take, as a line of JSON
     #[arg(long, value_name = "FILE")]
     failures: Option<PathBuf>,
-}
-
-/// What became of a file's trajectories.
-#[derive(Debug, Default)]
-struct Tally {
-    replayed: usize,
-    small: usize,
-    unreadable: usize,
 }
 
 impl Replay {
@@ -83,7 +62,7 @@ impl Replay {
         let counters = Counters::load(&config.tokens)?;
         let guidelines = Guidelines::load(&config.guidelines)?;
         let guideline = guidelines.default_set();
-        let compressors = compressors(setting, &config)?;
+        let compressors = runs::compressors(setting, &config)?;
         let server = Server {
             config: &config,
             counters: &counters,
@@ -92,15 +71,16 @@ impl Replay {
             compressors: &compressors,
         };
         let files = files::found(&self.paths)?;
-        let bar = ProgressBar::new(files.iter().map(|file| file.bytes).sum());
-        let style = "{bar:32} {bytes}/{total_bytes} {msg} {eta}";
-        bar.set_style(ProgressStyle::with_template(style).context("the progress bar's template")?);
+        let bar = runs::bar(&files)?;
         let mut failures = self.failures.as_deref().map(create).transpose()?;
         let mut unreadable = 0;
         for file in &files {
             let before = bar.position();
             let mut rounds: Vec<Round> = budgets.iter().map(|budget| Round::new(*budget)).collect();
-            let tally = self.replay_file(file, &server, &mut rounds, &bar)?;
+            let tally = self.runs.each(file, &bar, |run| {
+                let mut cache = MessageCache::default();
+                rounds.iter_mut().try_for_each(|round| round.replay(run, &mut cache, &server)).map_err(Into::into)
+            })?;
             bar.set_position(before + file.bytes);
             unreadable += tally.unreadable;
             if let Some(out) = &mut failures {
@@ -127,70 +107,14 @@ impl Replay {
         let shares = shares.iter().map(|share| Budget::Share { fraction: *share, floor: self.floor });
         Ok(shares.chain(self.budget.iter().map(|tokens| Budget::Tokens(*tokens))).collect())
     }
-
-    fn replay_file(
-        &self,
-        file: &Source,
-        server: &Server<'_>,
-        rounds: &mut [Round],
-        bar: &ProgressBar,
-    ) -> anyhow::Result<Tally> {
-        let mut tally = Tally::default();
-        for (n, (place, found)) in file.conversations(bar).enumerate() {
-            if self.limit.is_some_and(|limit| tally.replayed >= limit) {
-                break;
-            }
-            let read = found.and_then(Conversation::checked).and_then(|read| recorded(read, n));
-            let run = match read {
-                Ok(run) => run,
-                Err(reason) => {
-                    tally.unreadable += 1;
-                    if tally.unreadable <= MOST_TOLD {
-                        bar.suspend(|| output::complain(&format!("{place}: {reason}")));
-                    }
-                    continue;
-                }
-            };
-            if !run.reaches(self.min_peak) {
-                tally.small += 1;
-                continue;
-            }
-            let mut cache = MessageCache::default();
-            for round in rounds.iter_mut() {
-                round.replay(&run, &mut cache, server).with_context(|| place.to_string())?;
-            }
-            tally.replayed += 1;
-            bar.set_message(format!("{}: {} trajectories", file.name(), tally.replayed));
-        }
-        if tally.unreadable > MOST_TOLD {
-            let more = tally.unreadable - MOST_TOLD;
-            bar.suspend(|| output::complain(&format!("{}: and {more} more", file.name())));
-        }
-        Ok(tally)
-    }
 }
 
-/// The models that the configuration leaves compression to; none where rules do all.
-fn compressors(setting: &Setting, config: &Config) -> anyhow::Result<Compressors> {
-    let by_model = |compressor| matches!(compressor, Compressor::Extract | Compressor::Llm);
-    if !by_model(config.compress.observation) && !by_model(config.compress.history) {
-        return Ok(Compressors::default());
-    }
-    let key = app::llm_key(config)?;
-    let dir = app::models_dir(config, &setting.data_dir());
-    let Loaded { chats, scorer, .. } = llm::load(config, &dir, key, &World::real())?;
-    Ok(Compressors::new(config, chats, scorer))
-}
-
-/// Reads what a conversation's actions need; `n` is its place in its file, from 0.
-fn recorded(conversation: Conversation, n: usize) -> Result<RecordedRun, String> {
-    let format = conversation.format();
-    let id = conversation.id.clone().unwrap_or_else(|| (n + 1).to_string());
-    let (task, success) = (conversation.task_name(), conversation.success());
-    RecordedRun::read(id, task, success, (format, conversation.messages)).map_err(|error| error.to_string())
-}
-
-fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
+/// Creates a file for lines of JSON.
+///
+/// # Errors
+///
+/// Fails where it cannot be written.
+pub fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
     let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(BufWriter::new(file))
 }

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table};
 use recap_core::tuning::{Summary, TrajectoryScore};
 use serde::Serialize;
 
-use super::Tally;
+use crate::cli::runs::Tally;
 use crate::tune::{Budget, Models, Round};
 
 /// The measures of a file at one budget.

@@ -192,7 +192,7 @@ impl Guidelines {
         }
         metrics::gauge!("recapd_guideline_faults").set(f64::from(u32::try_from(faults.len()).unwrap_or(u32::MAX)));
         if let Some(current) = Current::new(served, state, faults) {
-            self.current.store(Arc::new(current));
+            self.current.store(Arc::new(current.with_head(before.head.clone())));
         }
         Ok(())
     }

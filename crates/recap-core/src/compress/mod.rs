@@ -8,7 +8,10 @@ pub mod rules;
 pub mod select;
 pub mod units;
 
-pub use elide::{Elide, Elided, cut_head_tail, elide};
+pub use elide::{Elide, Elided, Ruled, bare_heading, cut_head_tail, elide, ruled_out};
 pub use kind::{Kind, classify};
-pub use rules::{Guideline, GuidelineKind, Rules, RulesError, RulesMatcher, Thresholds, Verdict, WrittenSection};
+pub use rules::{
+    DropRule, Favour, Guideline, GuidelineKind, Rules, RulesError, RulesMatcher, Thresholds, Verdict, Weigh, WeightName,
+    WrittenSection,
+};
 pub use units::{Unit, UnitRole, Units, units};

@@ -18,6 +18,8 @@ pub struct Item {
     pub facts: Vec<u32>,
     /// An item that must be chosen with it.
     pub parent: Option<u32>,
+    /// An item without which it says little: it is chosen with it, too. What that one stands beside is not.
+    pub beside: Option<u32>,
 }
 
 /// How a selection weighs.
@@ -42,20 +44,35 @@ pub struct Picked {
 /// chosen first, in order, as long as they fit.
 #[must_use]
 pub fn select(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32, weighing: Weighing) -> Picked {
-    let mut selection = Selection {
-        items,
-        fact_worth,
-        weighing,
-        chosen: vec![false; items.len()],
-        held: vec![false; fact_worth.len()],
-        left: target,
-    };
+    let mut selection = Selection::new(items, fact_worth, target, weighing);
     for &index in forced {
         selection.take(index);
     }
     selection.fill();
     let worth = selection.held_worth();
     Picked { chosen: selection.chosen, worth }
+}
+
+/// What each item would still have added when a selection ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gains {
+    /// By item, for its tokens; `None` for those that were chosen.
+    pub left_out: Vec<Option<f32>>,
+    /// The least that a chosen one added when it was chosen, before anything was turned away for want of room: what
+    /// room was worth. The forced ones aside; `None` where none was.
+    pub least_chosen: Option<f32>,
+}
+
+/// Returns the gains of the selection that [`select`] makes.
+#[must_use]
+pub fn gains(items: &[Item], fact_worth: &[f32], forced: &[usize], target: u32, weighing: Weighing) -> Gains {
+    let mut selection = Selection::new(items, fact_worth, target, weighing);
+    for &index in forced {
+        selection.take(index);
+    }
+    selection.fill();
+    let left_out = (0..items.len()).map(|at| (!selection.is_chosen(at)).then(|| selection.gain(at))).collect();
+    Gains { left_out, least_chosen: selection.least }
 }
 
 struct Selection<'a> {
@@ -65,6 +82,10 @@ struct Selection<'a> {
     chosen: Vec<bool>,
     held: Vec<bool>,
     left: u32,
+    /// The least gain of what was taken for its gain, before anything was turned away.
+    least: Option<f32>,
+    /// Whether something was turned away.
+    full: bool,
 }
 
 /// A gain as it was when the entry was pushed; ties go to the later item, which is newer.
@@ -90,7 +111,20 @@ impl Ord for Entry {
     }
 }
 
-impl Selection<'_> {
+impl<'a> Selection<'a> {
+    fn new(items: &'a [Item], fact_worth: &'a [f32], target: u32, weighing: Weighing) -> Self {
+        Self {
+            items,
+            fact_worth,
+            weighing,
+            chosen: vec![false; items.len()],
+            held: vec![false; fact_worth.len()],
+            left: target,
+            least: None,
+            full: false,
+        }
+    }
+
     fn held_worth(&self) -> f32 {
         self.fact_worth.iter().zip(&self.held).filter(|(_, held)| **held).map(|(worth, _)| worth).sum()
     }
@@ -106,13 +140,16 @@ impl Selection<'_> {
                 break;
             }
             if !self.may_fit(top.index) {
+                self.full |= !self.is_chosen(top.index);
                 continue;
             }
             let now = self.gain(top.index);
             if heap.peek().is_some_and(|next| now < next.gain) {
                 heap.push(Entry { gain: now, index: top.index });
-            } else {
-                self.take(top.index);
+            } else if !self.take(top.index) {
+                self.full = true;
+            } else if !self.full {
+                self.least = Some(self.least.map_or(now, |least| least.min(now)));
             }
         }
     }
@@ -126,8 +163,19 @@ impl Selection<'_> {
         !self.is_chosen(index) && self.items.get(index).is_some_and(|item| item.tokens <= self.left)
     }
 
+    /// What is chosen with an item: itself, what it stands beside, and the unchosen ancestors of both.
+    fn chain(&self, index: usize) -> Vec<usize> {
+        let mut chain: Vec<usize> = self.ancestors(index).collect();
+        let beside = self.items.get(index).and_then(|item| item.beside).map(|beside| beside as usize);
+        if let Some(beside) = beside.filter(|beside| !self.is_chosen(*beside) && !chain.contains(beside)) {
+            let more: Vec<usize> = self.ancestors(beside).filter(|at| !chain.contains(at)).collect();
+            chain.extend(more);
+        }
+        chain
+    }
+
     /// The item and its unchosen ancestors, nearest first; parents stand before their children, so it ends.
-    fn chain(&self, index: usize) -> impl Iterator<Item = usize> {
+    fn ancestors(&self, index: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(index), |&at| {
             let parent = self.items.get(at)?.parent? as usize;
             (parent < at && !self.is_chosen(parent)).then_some(parent)
@@ -137,7 +185,7 @@ impl Selection<'_> {
     fn gain(&self, index: usize) -> f32 {
         let mut worth = 0.0;
         let mut tokens = 0;
-        for item in self.chain(index).filter_map(|index| self.items.get(index)) {
+        for item in self.chain(index).into_iter().filter_map(|index| self.items.get(index)) {
             worth += item.worth + item.facts.iter().map(|&fact| self.fact_gain(fact)).sum::<f32>();
             tokens += item.tokens;
         }
@@ -152,11 +200,12 @@ impl Selection<'_> {
         if held { worth * self.weighing.repeat } else { worth }
     }
 
-    fn take(&mut self, index: usize) {
-        let chain: Vec<usize> = self.chain(index).collect();
+    /// Takes an item with what is chosen with it, if they fit; tells whether they did.
+    fn take(&mut self, index: usize) -> bool {
+        let chain = self.chain(index);
         let tokens: u32 = chain.iter().filter_map(|&index| self.items.get(index)).map(|item| item.tokens).sum();
         if tokens > self.left {
-            return;
+            return false;
         }
         self.left -= tokens;
         for index in chain {
@@ -169,6 +218,7 @@ impl Selection<'_> {
                 }
             }
         }
+        true
     }
 }
 
@@ -180,7 +230,7 @@ mod tests {
     const EVEN: Weighing = Weighing { repeat: 0.0, density: 1.0 };
 
     fn item(tokens: u32, facts: &[u32], parent: Option<u32>) -> Item {
-        Item { tokens, worth: 0.01, facts: facts.to_vec(), parent }
+        Item { tokens, worth: 0.01, facts: facts.to_vec(), parent, beside: None }
     }
 
     #[test]
@@ -190,9 +240,26 @@ mod tests {
     }
 
     #[test]
+    fn gains_tell_what_was_left_out_and_what_just_came_in() {
+        let items = [item(5, &[0], None), item(5, &[2], None), item(5, &[1], None)];
+        let found = gains(&items, &[1.0, 0.5, 0.25], &[], 10, EVEN);
+        let near = |gain: Option<f32>, wanted: f32| gain.is_some_and(|gain| (gain - wanted).abs() < 1e-6);
+        assert_eq!(found.left_out.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false]);
+        assert!(near(found.left_out[1], 0.26 / 5.0) && near(found.least_chosen, 0.51 / 5.0), "{found:?}");
+    }
+
+    #[test]
     fn a_child_brings_its_parent() {
         let items = [item(3, &[], None), item(3, &[0], Some(0)), item(6, &[1], None)];
         assert_eq!(select(&items, &[1.0, 0.4], &[], 6, EVEN).chosen, [true, true, false]);
+    }
+
+    #[test]
+    fn an_item_brings_what_it_stands_beside() {
+        let beside = |tokens, facts: &[u32], beside| Item { beside, ..item(tokens, facts, None) };
+        let items = [beside(3, &[], None), beside(3, &[0], Some(2)), beside(4, &[], Some(0)), item(7, &[1], None)];
+        assert_eq!(select(&items, &[1.0, 0.4], &[], 7, EVEN).chosen, [false, true, true, false]);
+        assert_eq!(select(&items, &[1.0, 0.4], &[], 6, EVEN).chosen, [true, false, false, false]);
     }
 
     proptest! {

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use super::admit::Admitted;
 use super::epoch::{EditedMessage, EpochRecord, Section};
 use super::fit::{FitTerms, Fitted, fit_turn, skeleton};
+use super::lessons::LessonWords;
 use super::made::Made;
-use super::recap::{Block, RecapSource, words, write_block, write_facts, write_recalled};
+use super::recap::{Block, RecapSource, note_gains, words, write_block, write_facts, write_recalled};
 use super::receipt::PieceKind;
 use super::request::{ContextError, ContextRequest};
+use super::scales::Scales;
 use super::serve::Layout;
+use super::worth::Learned;
 use super::session::{HistoryBy, Session, facts_of, is_system};
 use crate::tokens::REPLY_TOKENS;
 use crate::trajectory::{Block as Content, FactKey, Origin};
@@ -55,6 +58,28 @@ const LEAST_BLOCK: u32 = 96;
 const LEAST_TABLE: u32 = 150;
 /// Drafts that are laid out before the smallest epoch is taken.
 const TRIES: u32 = 3;
+
+/// What a block is written under.
+struct Terms {
+    room: u32,
+    /// Tokens that it may take.
+    target: u32,
+    /// Values of the turns that stay.
+    tail: HashSet<FactKey>,
+    /// Words of what the agent is about to do.
+    echo: HashSet<String>,
+    /// What a trained head makes of the values.
+    learned: Learned,
+    nothing: Made,
+}
+
+/// Tokens of a block's parts.
+#[derive(Clone, Copy)]
+struct Rooms {
+    recap: u32,
+    facts: u32,
+    recalled: u32,
+}
 
 /// Plans one epoch.
 pub struct Planner<'a> {
@@ -176,14 +201,10 @@ impl<'a> Planner<'a> {
     /// follow.
     fn lessons(&self, room: u32) -> Option<Section> {
         let lessons = self.session.lessons.as_ref().filter(|_| self.request.include.playbook)?;
-        let head = self.session.turn_messages(0).iter().filter(|admitted| !is_system(&admitted.message));
-        let task: Vec<String> = head.flat_map(said_texts).collect();
-        if task.is_empty() {
-            return None;
-        }
+        let task = task_of(self.session)?;
         let before = self.before.and_then(EpochRecord::lessons);
         let most = lessons.most(room);
-        lessons.section((&task.join("\n"), &self.query()), most, before, &*self.session.settings.counter)
+        lessons.section((&task, &self.query()), most, before, &*self.session.settings.counter)
     }
 
     /// Tokens beside the pinned part.
@@ -223,49 +244,105 @@ impl<'a> Planner<'a> {
 
     /// Writes the block so that the whole lands at the low mark. `old` are sections that may stay.
     fn block(&self, covered: u32, room: u32, (tail, first): (u32, usize), old: &[Section]) -> Vec<Section> {
-        let low = share(room, self.session.settings.marks.low);
-        let target = low.saturating_sub(tail).max(share(room, LEAST_BLOCK_SHARE)).min(room.saturating_sub(tail));
+        let terms = self.terms(room, (tail, first));
+        let source = self.source(&terms, covered);
+        let counter = &*self.session.settings.counter;
+        let (rooms, whole) = self.whole_block(&source, terms.target);
+        let Some(whole) = whole else { return Vec::new() };
+        let Rooms { recap, facts, recalled } = rooms;
+        let mut sections = self.keep_prefix(&source, recap, &whole, old).unwrap_or(whole.sections);
+        let facts = write_facts(&source, &sections, facts, counter);
+        sections.extend(facts);
+        let recalled = write_recalled(&source, &sections, recalled, counter);
+        sections.extend(recalled);
+        sections
+    }
+
+    /// What a block is written under, `first` being the first turn that stays and `tail` the tokens of those that do.
+    fn terms(&self, room: u32, (tail, first): (u32, usize)) -> Terms {
         let settings = &self.session.settings;
-        let tail_facts: HashSet<FactKey> =
-            (first..=self.last).flat_map(|turn| facts_of(self.session.turn_messages(turn))).collect();
-        let echo: HashSet<String> = self.query().iter().flat_map(|text| words(text)).collect();
-        let nothing = Made::default();
+        let low = share(room, settings.marks.low);
+        let tail_facts = (first..=self.last).flat_map(|turn| facts_of(self.session.turn_messages(turn))).collect();
+        let echo = self.query().iter().flat_map(|text| words(text)).collect();
+        let outlook = self.session.outlook(index(first.saturating_sub(1)), index(self.last), &tail_facts, &echo);
+        let learned = settings.head.as_deref().map(|head| Learned::by(head, &outlook, &settings.weights));
+        Terms {
+            room,
+            target: low.saturating_sub(tail).max(share(room, LEAST_BLOCK_SHARE)).min(room.saturating_sub(tail)),
+            learned: learned.unwrap_or_default(),
+            tail: tail_facts,
+            echo,
+            nothing: Made::default(),
+        }
+    }
+
+    fn source<'b>(&'b self, terms: &'b Terms, covered: u32) -> RecapSource<'b> {
+        let settings = &self.session.settings;
         let by_models = settings.prepares.history != HistoryBy::Rules;
-        let source = RecapSource {
+        let (room, target) = (terms.room, terms.target);
+        RecapSource {
             digest: &self.session.digest,
-            made: if by_models { &self.session.made } else { &nothing },
+            made: if by_models { &self.session.made } else { &terms.nothing },
             covered,
             now: index(self.last),
             pinned: &self.session.head_facts,
-            tail: &tail_facts,
-            echo: &echo,
+            tail: &terms.tail,
+            echo: &terms.echo,
+            learned: &terms.learned,
             rules: &settings.history_rules,
             weights: settings.weights,
             pinned_tokens: share(room, settings.pinned_share).min(target),
             promised_tokens: share(room, settings.pinned_share.min(LEAST_BLOCK_SHARE) / 2.0).min(target),
             handles: settings.handles,
-        };
-        let counter = &*settings.counter;
+        }
+    }
+
+    /// A block that is rewritten as a whole, and the rooms of its parts.
+    fn whole_block(&self, source: &RecapSource<'_>, target: u32) -> (Rooms, Option<Block>) {
+        let settings = &self.session.settings;
         let wanted = |wanted: bool, part: f32| {
             Some(share(target, f64::from(part))).filter(|room| wanted && *room >= LEAST_TABLE).unwrap_or(0)
         };
-        let facts_room = wanted(self.request.include.facts, settings.weights.facts_share);
-        let recalled_room = wanted(self.request.include.recalled, settings.weights.recalled_share);
-        let mut rooms = (target - facts_room - recalled_room, facts_room, recalled_room);
-        let mut whole = write_block(&source, &[], rooms.0, counter);
-        if rooms.0 < target && !whole.as_ref().is_some_and(|whole| whole.keeps_promise) {
-            // a person's words come before the tables
-            rooms = (target, 0, 0);
-            whole = write_block(&source, &[], target, counter);
+        let facts = wanted(self.request.include.facts, settings.weights.facts_share);
+        let recalled = wanted(self.request.include.recalled, settings.weights.recalled_share);
+        let rooms = Rooms { recap: target - facts - recalled, facts, recalled };
+        let whole = write_block(source, &[], rooms.recap, &*settings.counter);
+        if rooms.recap == target || whole.as_ref().is_some_and(|whole| whole.keeps_promise) {
+            return (rooms, whole);
         }
-        let Some(whole) = whole else { return Vec::new() };
-        let (recap_target, facts_room, recalled_room) = rooms;
-        let mut sections = self.keep_prefix(&source, recap_target, &whole, old).unwrap_or(whole.sections);
-        let facts = write_facts(&source, &sections, facts_room, counter);
-        sections.extend(facts);
-        let recalled = write_recalled(&source, &sections, recalled_room, counter);
-        sections.extend(recalled);
-        sections
+        // a person's words come before the tables
+        let rooms = Rooms { recap: target, facts: 0, recalled: 0 };
+        (rooms, write_block(source, &[], target, &*settings.counter))
+    }
+
+    /// Notes what the lines that an epoch leaves out would have added to it, as the trajectory stands. The plan is made
+    /// again for that; `before` is the epoch that it followed, of which it may have kept sections.
+    pub fn note_gains(&self, epoch: &EpochRecord, before: Option<&EpochRecord>, scales: &mut Scales) {
+        let is_recap = |section: &&Section| section.kind == PieceKind::Recap;
+        if !epoch.sections.iter().any(|section| is_recap(&section)) {
+            return;
+        }
+        let old = before.into_iter().flat_map(|before| &before.sections).filter(is_recap);
+        let both = epoch.sections.iter().filter(is_recap).zip(old);
+        let kept: Vec<Section> =
+            both.take_while(|(new, old)| new.text == old.text).map(|(new, _)| new.clone()).collect();
+        let room = epoch.room.saturating_sub(epoch.lessons().map_or(0, |section| section.tokens));
+        let first = epoch.covered as usize + 1;
+        let terms = self.terms(room, (self.tail_tokens(epoch, first), first));
+        let source = self.source(&terms, epoch.covered);
+        let (rooms, _) = self.whole_block(&source, terms.target);
+        note_gains(&source, &kept, rooms.recap, &*self.session.settings.counter, scales);
+    }
+
+    /// Tokens of the turns from `first` on, as an epoch serves them.
+    fn tail_tokens(&self, epoch: &EpochRecord, first: usize) -> u32 {
+        let turns = (first..=self.last).filter_map(|turn| self.session.turns.get(turn));
+        let messages = turns.flat_map(|turn| turn.messages.clone());
+        let tokens = |at: usize| match epoch.edits.get(&at) {
+            Some(edited) => edited.tokens,
+            None => self.session.messages.get(at).map_or(0, |admitted| admitted.served_tokens),
+        };
+        messages.map(tokens).sum()
     }
 
     /// Keeps as many of the last epoch's sections as what they say is still worth the tokens that the provider need not
@@ -375,8 +452,29 @@ fn condensed_edit(
     (saved > 0 && !admitted.pinned).then_some((at, edited, saved))
 }
 
+/// The words of the task; `None` where there are none.
+fn task_of(session: &Session) -> Option<String> {
+    let head = session.turn_messages(0).iter().filter(|admitted| !is_system(&admitted.message));
+    let task: Vec<String> = head.flat_map(said_texts).collect();
+    (!task.is_empty()).then(|| task.join("\n"))
+}
+
+/// The words by which the next epoch would choose from a playbook; `None` without a task.
+#[must_use]
+pub fn lesson_words(session: &Session, query: Option<&str>) -> Option<LessonWords> {
+    let task = task_of(session)?;
+    let (last, _) = session.last_servable();
+    let said = || session.turn_messages(last).iter().flat_map(said_texts).collect();
+    let recent = match query {
+        Some(query) => vec![query.to_owned()],
+        None if last == 0 => Vec::new(),
+        None => said(),
+    };
+    Some(LessonWords { task, recent })
+}
+
 /// The words and call arguments of a message, bounded.
-fn said_texts(admitted: &Admitted) -> Vec<String> {
+pub(super) fn said_texts(admitted: &Admitted) -> Vec<String> {
     const MOST_CHARS: usize = 2_000;
     if admitted.message.origin == Origin::Recapd {
         return Vec::new();

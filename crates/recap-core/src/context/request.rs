@@ -52,6 +52,20 @@ impl ContextRequest {
         )
     }
 
+    /// Returns the request of a line of reads; `None` for what is no line's key.
+    #[must_use]
+    pub fn of_line(key: &str) -> Option<Self> {
+        let mut parts = key.split('/');
+        let format = OutFormat::ALL.into_iter().find(|format| parts.clone().next() == Some(format.name()))?;
+        parts.next()?;
+        let (budget, reserve) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let flags = parts.next()?;
+        let include =
+            Include { playbook: flags.contains('p'), facts: flags.contains('f'), recalled: flags.contains('r') };
+        let request = Self { budget, reserve, format, query: None, include };
+        (request.line_key() == key).then_some(request)
+    }
+
     /// Returns the most tokens that the payload may take: budget less reserve.
     #[must_use]
     pub fn limit(&self) -> u32 {
@@ -103,4 +117,21 @@ pub enum ContextError {
         /// The least budget that will do.
         minimum_budget: u32,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_its_request() {
+        for format in OutFormat::ALL {
+            let include = Include { facts: false, ..Include::default() };
+            let request = ContextRequest { budget: 4000, reserve: 17, format, query: None, include };
+            assert_eq!(ContextRequest::of_line(&request.line_key()), Some(request));
+        }
+        for wrong in ["", "openai", "openai/4000/0", "openai/4000/0/pf", "other/4000/0/pfr", "openai/4000/0/pfr/x"] {
+            assert_eq!(ContextRequest::of_line(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Tuning: what served contexts lose, and how a compressor gets better from that.
 //!
-//! `replay` measures by exact counts, `audit` says what dropped a value, `case` is how one trajectory did. May import every
-//! other module of this crate; none imports it. No model judges anything here, and the same contexts always give the same
+//! `replay` measures by exact counts, `audit` says what dropped a value, `case` is how one trajectory did; `split` holds
+//! tasks out, `propose` turns losses into candidates, `leak` finds training data in them, `gate` judges them. May import
+//! every other module of this crate; none imports it. No model judges anything here, and the same contexts always give the same
 //! numbers.
 
 mod audit;
@@ -9,12 +10,22 @@ mod case;
 mod distill;
 mod replay;
 mod split;
+mod leak;
+mod propose;
+mod gate;
 
-pub use audit::{Cause, Loss, Place};
+pub use audit::{Auditor, Breakdown, Cause, Loss, LossCounts, Place, most_lost};
 pub use case::CaseScore;
-pub use distill::{By, ChatExample, ChatMessage, Epoch, LeftOut, Metadata, Piece, Run, pieces_made, pieces_served};
+pub use distill::{
+    By, ChatExample, ChatMessage, Epoch, Example, LeftOut, Metadata, Piece, Run, examples, pieces_made, pieces_served,
+};
+pub use gate::{Compared, MarginError, Margins, Objective, SuccessTest, Verdict, judge};
+pub use leak::{TrainingValues, leaks};
+pub use propose::{
+    Candidate, Change, EditError, Evidence, IdleLine, by_rules, edited, idle_lines, later_values, says_the_same,
+};
 pub use replay::{
-    InvalidContext, Lost, Measure, MessageCache, RecordError, Recorded, Replay, ServedContext, Summary,
-    TrajectoryScore, invalid, replay, replay_at, used_values,
+    ContextServer, InvalidContext, Lost, Measure, MessageCache, RecordError, Recorded, Replay, ReplayBudget,
+    ServedContext, Summary, TrajectoryScore, invalid, replay, replay_at, replay_with, used_values,
 };
 pub use split::{Side, Split, SplitError};

@@ -1,8 +1,11 @@
 //! `cargo xtask score`: recorded trajectories replayed through a release build by the outside scorer.
 //!
+//! `recapd tune audit` must come to the same measures on the same work.
+//!
 //! The scorer and its data are not part of this repository; where they are not beside it, the stage is
 //! skipped and says so.
 
+mod audit;
 mod data;
 mod report;
 
@@ -11,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::daemon::Daemon;
+use crate::daemon::{self, Daemon};
 use crate::process::Run;
 use crate::setup::SCORER;
 use crate::workspace;
@@ -72,7 +75,7 @@ pub fn check() -> Result<()> {
 /// # Errors
 ///
 /// Fails when the daemon or the scorer does, when a context is over its budget or invalid, or when a
-/// measure is below its floor.
+/// measure is below its floor or is another one in the audit of the same files.
 pub fn run(args: &Args) -> Result<()> {
     let shared = workspace::root()?.join(&args.shared);
     let scorer = shared.join("score").join("score.py");
@@ -89,9 +92,16 @@ pub fn run(args: &Args) -> Result<()> {
         eprintln!("scoring {}", file.display());
         rows.extend(score_file(&python, &scorer, file, url, args)?);
     }
+    let is_own = started.is_some();
     drop(started);
     print_rows(&rows, args)?;
-    let faults = report::faults(&rows);
+    let mut faults = report::faults(&rows);
+    if is_own {
+        eprintln!("auditing the same files");
+        faults.extend(audit::faults(&daemon::built()?, &files, &rows, args)?);
+    } else {
+        eprintln!("the audit is not compared: its program need not be that of another daemon");
+    }
     if faults.is_empty() {
         return Ok(());
     }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::compress::kind::Kind;
-use crate::compress::rules::{RulesMatcher, Verdict};
-use crate::compress::units::{Unit, UnitRole};
+use crate::compress::rules::{DropRule, RulesMatcher, Verdict};
+use crate::compress::units::{Unit, UnitRole, Units};
 
 /// What is decided about a unit before its worth is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Fates<'a> {
     listed: HashMap<u32, u32>,
     line_start: usize,
     read: usize,
+    /// The cap beyond which the last unit stands by itself.
+    beyond: Option<&'static str>,
 }
 
 impl<'a> Fates<'a> {
@@ -45,13 +47,17 @@ impl<'a> Fates<'a> {
             listed: HashMap::new(),
             line_start: 0,
             read: 0,
+            beyond: None,
         }
     }
 
     /// Decides about the next unit.
     pub fn next(&mut self, unit: &Unit, text: &str) -> Fate {
         let above = unit.parent.and_then(|parent| self.decided.get(parent as usize).copied());
-        let beyond = self.is_beyond_list(unit) | self.is_beyond_line(unit);
+        let (list, line) = (self.is_beyond_list(unit), self.is_beyond_line(unit));
+        let in_list = if self.kind == Kind::Table { "caps.table_rows" } else { "caps.list_items" };
+        self.beyond = if list { Some(in_list) } else { line.then_some("caps.line_bytes") };
+        let beyond = list || line;
         let fate = match (own_verdict(self.rules, unit, text, self.kind), above) {
             _ if beyond || above == Some(Fate::Beyond) => Fate::Beyond,
             (Verdict::Keep, _) => Fate::Keep,
@@ -93,12 +99,59 @@ impl<'a> Fates<'a> {
     }
 }
 
+/// What of a guideline rules out a stretch of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ruled {
+    /// A rule that drops it, or what encloses it.
+    Rule(DropRule),
+    /// A cap that it, or what encloses it, stands beyond: the field of the front matter.
+    Cap(&'static str),
+}
+
+/// Returns what of the rules keeps the unit that holds a byte of a text from being shown; `None` where its worth decides.
+///
+/// `cut` are the units that are selected from.
+#[must_use]
+pub fn ruled_out(text: &str, cut: &Units, rules: &RulesMatcher, at: usize) -> Option<Ruled> {
+    let mut fates = Fates::new(text, rules, cut.kind);
+    let mut reasons: Vec<Option<Ruled>> = Vec::new();
+    for unit in &cut.units {
+        let words = text.get(unit.span.clone()).unwrap_or_default();
+        let above = unit.parent.and_then(|parent| reasons.get(parent as usize).cloned().flatten());
+        let reason = match fates.next(unit, words) {
+            Fate::Beyond => fates.beyond.map(Ruled::Cap).or(above),
+            Fate::Drop => own_rule(rules, unit, words, cut.kind).map(Ruled::Rule).or(above),
+            Fate::Keep | Fate::Open => None,
+        };
+        if unit.span.end > at {
+            return reason;
+        }
+        reasons.push(reason);
+    }
+    None
+}
+
+/// Returns the rule that drops a unit for its own words.
+fn own_rule(rules: &RulesMatcher, unit: &Unit, text: &str, kind: Kind) -> Option<DropRule> {
+    rules.line_dropped_by(text).or_else(|| match kind {
+        Kind::Json | Kind::Jsonl => rules.key_dropped_by(key_of(text)?),
+        _ if unit.role == UnitRole::Heading => rules.section_dropped_by(bare_heading(text)),
+        _ => None,
+    })
+}
+
+/// Returns a heading without its marks.
+#[must_use]
+pub fn bare_heading(text: &str) -> &str {
+    text.trim_matches(|c: char| !c.is_alphanumeric())
+}
+
 /// Returns the verdict on a unit's own words: its line, its key, its heading.
 fn own_verdict(rules: &RulesMatcher, unit: &Unit, text: &str, kind: Kind) -> Verdict {
     let line = rules.verdict(text);
     let key = match kind {
         Kind::Json | Kind::Jsonl => key_of(text).map_or(Verdict::Neutral, |key| rules.key(key)),
-        _ if unit.role == UnitRole::Heading => rules.section(text.trim_matches(|c: char| !c.is_alphanumeric())),
+        _ if unit.role == UnitRole::Heading => rules.section(bare_heading(text)),
         _ => Verdict::Neutral,
     };
     match (line, key) {

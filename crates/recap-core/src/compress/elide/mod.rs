@@ -7,10 +7,11 @@ mod render;
 mod worth;
 
 use super::rules::RulesMatcher;
-use super::units::{fine_units, units};
+use super::units::{Units, fine_units, units};
 use crate::tokens::TokenCounter;
 use crate::trajectory::OriginalHash;
 pub use cut::cut_head_tail;
+pub use fate::{Ruled, bare_heading};
 use pick::{Pick, order};
 use render::{Plan, closing_line, render};
 use worth::{Worths, worths};
@@ -67,13 +68,21 @@ pub fn elide(request: &Elide<'_>) -> Option<Elided> {
     (elided.tokens < source_tokens).then_some(elided)
 }
 
+/// Returns the units of a text that rules and worth select from.
+fn selected_from(text: &str, rules: &RulesMatcher) -> Units {
+    if rules.has_keys() { fine_units(text) } else { units(text) }
+}
+
+/// Returns what of the rules keeps the words at a byte of a text from being shown in a shortened form; `None` where their
+/// worth decides. Takes time linear in the text's length.
+#[must_use]
+pub fn ruled_out(text: &str, rules: &RulesMatcher, at: usize) -> Option<Ruled> {
+    fate::ruled_out(text, &selected_from(text, rules), rules, at)
+}
+
 /// Returns the best selection whose rendering fits; `None` if not even one unit does.
 fn selected(request: &Elide<'_>, budget: u32, source_tokens: u32) -> Option<Elided> {
-    let cut = if request.rules.has_keys() && request.scores.is_empty() {
-        fine_units(request.text)
-    } else {
-        units(request.text)
-    };
+    let cut = if request.scores.is_empty() { selected_from(request.text, request.rules) } else { units(request.text) };
     let density = f64::from(source_tokens) / f64::from(u32::try_from(request.text.len()).unwrap_or(u32::MAX)).max(1.0);
     let worths: Worths = worths(request, &cut, density);
     let room = budget.saturating_sub(request.counter.count(&closing_line(request.original)));

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Caps, GuidelineKind, NameRules, Pattern, RulesError};
+use super::{Caps, Favour, GuidelineKind, NameRules, Pattern, RulesError, Weigh};
 
 /// The most sections that a guideline asks for.
 const MOST_SECTIONS: usize = 16;
@@ -24,6 +24,8 @@ pub(super) struct FrontMatter {
     pub(super) write: Vec<WrittenSection>,
     pub(super) variables: Vec<String>,
     pub(super) thresholds: Thresholds,
+    pub(super) favour: Vec<Favour>,
+    pub(super) weigh: Weigh,
 }
 
 /// A headed section that a model must write.
@@ -57,7 +59,10 @@ impl FrontMatter {
         if let Some(name) = doubled(self.variables.iter().map(String::as_str).collect()) {
             return Err(variables(format!("`{name}` stands twice")));
         }
-        self.kind.map_or(Ok(()), |kind| check_kind(kind, &self.variables, self.thresholds))
+        self.kind.map_or(Ok(()), |kind| {
+            check_kind(kind, &self.variables, self.thresholds)?;
+            check_recap(kind, &self.favour, &self.weigh)
+        })
     }
 }
 
@@ -99,6 +104,19 @@ pub(super) fn check_kind(kind: GuidelineKind, named: &[String], thresholds: Thre
         }
         None => Ok(()),
     }
+}
+
+/// Checks that only a guideline for recaps says how a recap weighs.
+///
+/// # Errors
+/// [`RulesError::Field`]
+pub(super) fn check_recap(kind: GuidelineKind, favour: &[Favour], weigh: &Weigh) -> Result<(), RulesError> {
+    let told = [("favour", !favour.is_empty()), ("weigh", !weigh.is_empty())];
+    let foreign = told.into_iter().find(|(_, told)| *told && kind != GuidelineKind::History);
+    foreign.map_or(Ok(()), |(field, _)| {
+        let reason = format!("it belongs to `history`, not to `{}`", kind.name());
+        Err(RulesError::Field { field, reason })
+    })
 }
 
 fn variables(reason: String) -> RulesError {

@@ -3,11 +3,21 @@
 use aho_corasick::AhoCorasick;
 use regex::{RegexSet, RegexSetBuilder};
 
+use super::favour::Favours;
 use super::pattern::REGEX_BYTES;
 use super::{Caps, Glob, NameRules, Pattern, Rules, RulesError};
 
 /// The most memory of one list's compiled regular expressions, in bytes.
 const SET_BYTES: usize = 16 * REGEX_BYTES;
+
+/// A rule that drops something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DropRule {
+    /// The list that it stands in: `drop`, `keys.drop` or `sections.drop`.
+    pub field: &'static str,
+    /// The pattern as it is written.
+    pub pattern: String,
+}
 
 /// What the rules say of a line or a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +38,7 @@ pub struct RulesMatcher {
     keys: Names,
     sections: Names,
     caps: Caps,
+    favours: Favours,
 }
 
 impl RulesMatcher {
@@ -42,6 +53,7 @@ impl RulesMatcher {
             keys: Names::new(["keys.keep", "keys.drop"], &rules.keys)?,
             sections: Names::new(["sections.keep", "sections.drop"], &rules.sections)?,
             caps: rules.caps,
+            favours: Favours::new(&rules.favour)?,
         })
     }
 
@@ -49,6 +61,12 @@ impl RulesMatcher {
     #[must_use]
     pub fn verdict(&self, line: &str) -> Verdict {
         verdict(self.keep.matches(line), || self.drop.matches(line))
+    }
+
+    /// Returns what a line is worth beside its values, for it is favoured; 0 to 10.
+    #[must_use]
+    pub fn favour(&self, line: &str) -> f32 {
+        self.favours.worth(line)
     }
 
     /// Returns what the rules say of a JSON member's key.
@@ -74,6 +92,25 @@ impl RulesMatcher {
     pub fn caps(&self) -> Caps {
         self.caps
     }
+
+    /// Returns the first rule that drops a line; `None` where none does, or one keeps it.
+    #[must_use]
+    pub fn line_dropped_by(&self, line: &str) -> Option<DropRule> {
+        let dropped = self.verdict(line) == Verdict::Drop;
+        self.drop.first_match(line).filter(|_| dropped).map(|pattern| DropRule { field: "drop", pattern })
+    }
+
+    /// Returns the first rule that drops a JSON member's key; `None` where none does, or one keeps it.
+    #[must_use]
+    pub fn key_dropped_by(&self, name: &str) -> Option<DropRule> {
+        self.keys.dropped_by(name).map(|pattern| DropRule { field: "keys.drop", pattern })
+    }
+
+    /// Returns the first rule that drops a heading; `None` where none does, or one keeps it.
+    #[must_use]
+    pub fn section_dropped_by(&self, heading: &str) -> Option<DropRule> {
+        self.sections.dropped_by(heading).map(|pattern| DropRule { field: "sections.drop", pattern })
+    }
 }
 
 fn verdict(keep: bool, drop: impl FnOnce() -> bool) -> Verdict {
@@ -89,6 +126,8 @@ fn verdict(keep: bool, drop: impl FnOnce() -> bool) -> Verdict {
 struct Lines {
     words: Option<AhoCorasick>,
     expressions: RegexSet,
+    /// The words of `words`, in its order.
+    written: Vec<String>,
 }
 
 impl Lines {
@@ -106,7 +145,18 @@ impl Lines {
             .then(|| AhoCorasick::builder().ascii_case_insensitive(true).build(&words))
             .transpose()
             .map_err(|error| RulesError::Patterns { field, reason: error.to_string() })?;
-        Ok(Self { words: automaton, expressions: set(field, expressions.collect())? })
+        let written = words.into_iter().map(str::to_owned).collect();
+        Ok(Self { words: automaton, expressions: set(field, expressions.collect())?, written })
+    }
+
+    /// Returns the pattern that matches a line, as it is written; words come before expressions.
+    fn first_match(&self, line: &str) -> Option<String> {
+        let words = self.words.as_ref().and_then(|words| words.find(line));
+        if let Some(found) = words {
+            return self.written.get(found.pattern().as_usize()).cloned();
+        }
+        let at = self.expressions.matches(line).iter().next()?;
+        self.expressions.patterns().get(at).map(|inner| format!("/{inner}/"))
     }
 
     fn matches(&self, line: &str) -> bool {
@@ -119,12 +169,21 @@ impl Lines {
 struct Names {
     keep: RegexSet,
     drop: RegexSet,
+    /// The globs of `drop`, in its order.
+    written: Vec<String>,
 }
 
 impl Names {
     fn new([keep, drop]: [&'static str; 2], rules: &NameRules) -> Result<Self, RulesError> {
         let globs = |list: &[Glob]| list.iter().map(Glob::to_regex).collect();
-        Ok(Self { keep: set(keep, globs(&rules.keep))?, drop: set(drop, globs(&rules.drop))? })
+        let written = rules.drop.iter().cloned().map(String::from).collect();
+        Ok(Self { keep: set(keep, globs(&rules.keep))?, drop: set(drop, globs(&rules.drop))?, written })
+    }
+
+    fn dropped_by(&self, name: &str) -> Option<String> {
+        let dropped = self.verdict(name) == Verdict::Drop;
+        let at = self.drop.matches(name).iter().next().filter(|_| dropped)?;
+        self.written.get(at).cloned()
     }
 
     fn verdict(&self, name: &str) -> Verdict {
@@ -132,7 +191,8 @@ impl Names {
     }
 }
 
-fn set(field: &'static str, expressions: Vec<String>) -> Result<RegexSet, RulesError> {
+/// Compiles the expressions of a list.
+pub(super) fn set(field: &'static str, expressions: Vec<String>) -> Result<RegexSet, RulesError> {
     RegexSetBuilder::new(expressions)
         .size_limit(SET_BYTES)
         .build()

@@ -1,21 +1,25 @@
 //! Guidelines: what operators tell the deterministic compressor to keep and to drop, and models to write.
 
+mod favour;
 mod front;
 mod kind;
 mod matcher;
 mod pattern;
 mod template;
+mod weigh;
 
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
 use crate::trajectory::OriginalHash;
+pub use favour::Favour;
 use front::FrontMatter;
 pub use front::{Thresholds, WrittenSection};
 pub use kind::GuidelineKind;
-pub use matcher::{RulesMatcher, Verdict};
+pub use matcher::{DropRule, RulesMatcher, Verdict};
 pub use pattern::{Glob, Pattern, PatternError};
+pub use weigh::{Weigh, WeightName};
 
 /// What of the front matter steers the deterministic compressor. Everything is optional; keep beats drop.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +35,8 @@ pub struct Rules {
     pub sections: NameRules,
     /// Upper bounds.
     pub caps: Caps,
+    /// Lines that are worth more to a recap.
+    pub favour: Vec<Favour>,
 }
 
 /// Names to keep and to drop: `*` stands for any characters, `?` for one; ASCII case does not matter.
@@ -68,6 +74,8 @@ pub struct Guideline {
     pub write: Vec<WrittenSection>,
     /// From how many tokens on a model compresses.
     pub thresholds: Thresholds,
+    /// How a recap weighs values and lines, where the defaults do not fit.
+    pub weigh: Weigh,
     /// The names that the body places, see [`GuidelineKind::variables`].
     pub variables: Vec<String>,
     /// What follows the front matter: a template, see [`Guideline::render_body`].
@@ -133,6 +141,7 @@ impl Guideline {
             kind: front.kind,
             write: front.write,
             thresholds: front.thresholds,
+            weigh: front.weigh,
             variables: front.variables,
             rules: Rules {
                 keep: front.keep,
@@ -140,6 +149,7 @@ impl Guideline {
                 keys: front.keys,
                 sections: front.sections,
                 caps: front.caps,
+                favour: front.favour,
             },
             body: body.to_owned(),
             hash: OriginalHash::of(text),
@@ -160,6 +170,7 @@ impl Guideline {
             return Err(RulesError::Field { field: "kind", reason });
         }
         front::check_kind(kind, &guideline.variables, guideline.thresholds)?;
+        front::check_recap(kind, &guideline.rules.favour, &guideline.weigh)?;
         Ok(guideline)
     }
 
@@ -191,7 +202,7 @@ fn at_place(source: serde_yaml_ng::Error) -> RulesError {
 }
 
 /// Returns YAML and body; `None` without front matter.
-fn split(text: &str) -> Result<Option<(&str, &str)>, RulesError> {
+pub(crate) fn split(text: &str) -> Result<Option<(&str, &str)>, RulesError> {
     let mut lines = text.split_inclusive('\n');
     let Some(first) = lines.next().filter(|line| line.trim_end() == "---") else {
         return Ok(None);

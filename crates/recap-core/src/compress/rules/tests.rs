@@ -134,3 +134,31 @@ fn values_may_be_large_and_are_never_read_as_templates() {
     let filled = guideline.render_body(&[("turns", &turns)]).unwrap();
     assert_eq!(filled.len(), turns.len() * 2 + 1);
 }
+
+#[test]
+fn a_recaps_weights_are_named_and_checked() {
+    let text = "---\nfavour:\n  - {pattern: '/^Total/', worth: 0.5}\n  - {pattern: refund, worth: 9.8}\nweigh: {path: 0.6, age: -1}\n---\n";
+    let guideline = Guideline::parse_as(GuidelineKind::History, text).unwrap();
+    assert_eq!(guideline.weigh.iter().collect::<Vec<_>>(), [(WeightName::Age, -1.0), (WeightName::Path, 0.6)]);
+    let matcher = RulesMatcher::new(&guideline.rules).unwrap();
+    let worths = ["nothing", "Total: 3", "a REFUND of 3", "Total refund"].map(|line| matcher.favour(line));
+    assert_eq!(worths, [0.0, 0.5, 9.8, 10.0]);
+    let cases = [
+        ("weigh: {pth: 1}", "weigh: unknown variant `pth`, expected one of `age`"),
+        ("weigh: {path: 11}", "weigh: `path` is 11; it must be from 0 to 10"),
+        ("weigh: {density: .nan}", "it must be from 0.3 to 1.5"),
+        ("weigh: {path: 1, path: 2}", "`path` stands twice"),
+        ("weigh: [path]", "expected weights by name"),
+        ("favour: [{pattern: a, worth: -1}]", "`worth` is -1; it must be from 0 to 10"),
+        ("favour: [{pattern: a}]", "missing field `worth`"),
+        ("favour: [{pattern: '/(/', worth: 1}]", "is no usable regular expression"),
+    ];
+    for (front, words) in cases {
+        let said = Guideline::parse(&format!("---\n{front}\n---\n")).unwrap_err().to_string();
+        assert!(said.contains(words), "{front}: {said}");
+    }
+    for field in ["weigh: {path: 1}", "favour: [{pattern: a, worth: 1}]"] {
+        let said = Guideline::parse_as(GuidelineKind::Observation, &format!("---\n{field}\n---\n")).unwrap_err();
+        assert!(said.to_string().contains("it belongs to `history`, not to `observation`"), "{said}");
+    }
+}

@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::RecapSource;
-use crate::compress::select::{Item, Weighing, select};
+use crate::compress::select::{Gains, Item, Weighing, gains, select};
 use crate::compress::{UnitRole, Verdict};
 use crate::context::digest::{TurnDigest, Verbatim};
 use crate::context::epoch::Cut;
+use crate::context::scales::{HEADLINE, Scales};
 use crate::context::worth::FactWorths;
 
 /// Tokens of a turn's heading beside its headline, and of its marker.
 const TURN_TOKENS: u32 = 4;
 const MARKER_TOKENS: u32 = 3;
+
+/// Words that a line has to have for its values to be known by them.
+const NAMING_WORDS: u32 = 2;
 
 /// Worth of a line that the guideline keeps, and of one that it drops, beside any sum of facts.
 const ALWAYS: f32 = 1e6;
@@ -88,6 +92,25 @@ impl<'a> Choice<'a> {
         Draft { choice: self, chosen, worth: picked.worth }
     }
 
+    /// Notes what each line would still add beside a selection in at most `target` tokens.
+    pub fn note_gains(&self, target: u32, scales: &mut Scales) {
+        let Gains { left_out, least_chosen } =
+            gains(&self.items, self.worths.worths(), &self.forced, target, self.weighing);
+        for (origin, gain) in self.origins.iter().zip(left_out) {
+            let (at, number) = match *origin {
+                Origin::Headline(at) => (at, HEADLINE),
+                Origin::Line(at, line) => {
+                    let found = self.turns.get(at).and_then(|turn| turn.lines.get(line));
+                    (at, found.map_or(HEADLINE, |line| line.number))
+                }
+            };
+            if let Some(turn) = self.turns.get(at) {
+                scales.note(turn.turn, number, gain);
+                scales.note_least(turn.turn, least_chosen);
+            }
+        }
+    }
+
     /// Pushes a turn's headline and lines; a line without a parent hangs on the headline.
     fn push_turn(&mut self, source: &RecapSource<'_>, at: usize, turn: &TurnDigest) {
         let weights = &source.weights;
@@ -97,6 +120,7 @@ impl<'a> Choice<'a> {
             worth: weights.headline,
             facts: self.worths.numbers(turn.turn, &turn.headline),
             parent: None,
+            beside: None,
         });
         self.origins.push(Origin::Headline(at));
         for (number, line) in turn.lines.iter().enumerate() {
@@ -106,12 +130,14 @@ impl<'a> Choice<'a> {
                 (_, UnitRole::Boilerplate) => 0.0,
                 (_, UnitRole::Error | UnitRole::Summary) => weights.line + weights.error,
                 _ => weights.line + weights.echo * echoes(&line.text, source.echo),
-            } + weights.relevance * source.made.score(turn.turn, line.number);
+            } + source.rules.favour(&line.text)
+                + weights.relevance * source.made.score(turn.turn, line.number);
             self.items.push(Item {
                 tokens: line.tokens,
                 worth,
                 facts: self.worths.numbers(turn.turn, line),
                 parent: Some(line.parent.map_or(headline, |parent| headline + 1 + parent)),
+                beside: named_by(turn, number).map(|beside| headline + 1 + beside),
             });
             self.origins.push(Origin::Line(at, number));
         }
@@ -243,6 +269,18 @@ impl<'a> Draft<'a> {
         let expand = most.and_then(|source| turn.sources.get(source)).map(|source| source.original);
         (tokens > 0).then_some(Cut { turn: turn.turn, tokens, expand })
     }
+}
+
+/// The line beside a line that holds values and fewer than [`NAMING_WORDS`] words to name them: the one before, or the one
+/// after where that one has no words either.
+fn named_by(turn: &TurnDigest, number: usize) -> Option<u32> {
+    let line = turn.lines.get(number)?;
+    if line.facts.is_empty() || line.words >= NAMING_WORDS {
+        return None;
+    }
+    let names = |at: &usize| turn.lines.get(*at).is_some_and(|near| near.source == line.source && near.words > 0);
+    let beside = number.checked_sub(1).filter(names).or_else(|| number.checked_add(1).filter(names))?;
+    u32::try_from(beside).ok()
 }
 
 /// How many words of the newest turns a line shares, at most 4.

@@ -17,7 +17,8 @@ use super::epoch::{MOST_ORIGINALS, Section};
 use super::made::{Made, Maker, Told};
 use super::plan::share;
 use super::receipt::PieceKind;
-use super::worth::{FactWorths, Held, Weights};
+use super::scales::Scales;
+use super::worth::{FactWorths, Held, Learned, Weights};
 use crate::compress::RulesMatcher;
 use crate::tokens::{MESSAGE_TOKENS, TokenCounter};
 use crate::trajectory::{FactKey, OriginalHash, facts};
@@ -41,6 +42,8 @@ pub struct RecapSource<'a> {
     pub tail: &'a HashSet<FactKey>,
     /// Lower-case words of the newest turn and the query.
     pub echo: &'a HashSet<String>,
+    /// What a trained head makes of the values.
+    pub learned: &'a Learned,
     /// What the guideline keeps and drops.
     pub rules: &'a RulesMatcher,
     /// How values are weighed.
@@ -72,6 +75,10 @@ pub struct Block {
     pub words: Vec<Arc<str>>,
     /// Whether all words stand that come before anything else.
     pub keeps_promise: bool,
+    /// Tokens that its new lines were selected in; 0 where there are none.
+    pub aim: u32,
+    /// How many of the recaps by models it has room for.
+    pub told: usize,
 }
 
 impl Block {
@@ -121,16 +128,13 @@ fn write_beside(
     target: u32,
     counter: &dyn TokenCounter,
 ) -> Option<Block> {
-    let turns = source.digest.up_to(source.covered);
+    let (turns, fresh) = turns_of(source, kept);
     let until = kept.last().map_or(0, |section| section.turns[1]);
-    let (_, fresh) = turns.split_at(turns.partition_point(|turn| turn.turn <= until));
-    let mut facts = facts_in(kept.iter().map(|section| section.text.as_ref()));
-    facts.extend(facts_in(told.iter().map(|told| told.text.as_ref())));
-    let held = Held { facts, until };
-    let worths = FactWorths::new(source, turns, &held);
+    let worths = FactWorths::new(source, turns, &held_by(kept, told));
     if fresh.is_empty() {
         let worth = worths.held_worth();
-        let block = |sections| Block { sections, worth, words: Vec::new(), keeps_promise: true };
+        let block =
+            |sections| Block { sections, worth, words: Vec::new(), keeps_promise: true, aim: 0, told: told.len() };
         return extended(kept, source.covered).map(block);
     }
     let room = target.checked_sub(kept.iter().map(|section| section.tokens).sum())?;
@@ -150,11 +154,46 @@ fn write_beside(
                 worth: worths.held_worth() + draft.worth(),
                 words: draft.words().cloned().collect(),
                 keeps_promise: draft.keeps_promise(),
+                aim,
+                told: told.len(),
             });
         }
         aim = aim.checked_sub((tokens - room) + aim / 50 + 1)?;
     }
     None
+}
+
+/// The covered turns, and those of them that no kept section stands for.
+fn turns_of<'a>(source: &RecapSource<'a>, kept: &[Section]) -> (&'a [TurnDigest], &'a [TurnDigest]) {
+    let turns = source.digest.up_to(source.covered);
+    let until = kept.last().map_or(0, |section| section.turns[1]);
+    let (_, fresh) = turns.split_at(turns.partition_point(|turn| turn.turn <= until));
+    (turns, fresh)
+}
+
+/// The values that kept sections and recaps by models hold.
+fn held_by(kept: &[Section], told: &[Told]) -> Held {
+    let mut facts = facts_in(kept.iter().map(|section| section.text.as_ref()));
+    facts.extend(facts_in(told.iter().map(|told| told.text.as_ref())));
+    Held { facts, until: kept.last().map_or(0, |section| section.turns[1]) }
+}
+
+/// Notes what the lines that a block leaves out would have added to it, as it was written with the same `kept` and
+/// `target`; nothing if none can be written.
+pub fn note_gains(
+    source: &RecapSource<'_>,
+    kept: &[Section],
+    target: u32,
+    counter: &dyn TokenCounter,
+    scales: &mut Scales,
+) {
+    let Some(block) = write_block(source, kept, target, counter).filter(|block| block.aim > 0) else { return };
+    let until = kept.last().map_or(0, |section| section.turns[1]);
+    let told = told_within(source, until, target);
+    let told = told.get(told.len().saturating_sub(block.told)..).unwrap_or_default();
+    let (turns, fresh) = turns_of(source, kept);
+    let worths = FactWorths::new(source, turns, &held_by(kept, told));
+    Choice::new(source, fresh, &worths).note_gains(block.aim, scales);
 }
 
 /// The kept sections, the last of which stands for the turns up to `covered` too: they hold nothing to say.
@@ -271,7 +310,7 @@ fn section(
 /// Who wrote a section beside the rules: the models that told its turns, and one that scored their lines.
 fn maker(source: &RecapSource<'_>, turns: [u32; 2], told: &[Told], text: &str) -> Option<Maker> {
     let tellers = told.iter().filter(|told| !told.text.is_empty()).map(|told| &told.by);
-    let makers: Vec<&Maker> = tellers.chain(source.made.scorer(turns)).collect();
+    let makers: Vec<&Maker> = tellers.chain(source.made.scorer(turns)).chain(source.learned.maker()).collect();
     if makers.is_empty() {
         return None;
     }

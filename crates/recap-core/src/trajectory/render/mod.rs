@@ -42,6 +42,9 @@ pub enum OutFormat {
 }
 
 impl OutFormat {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Responses, Self::Text];
+
     /// Returns the name on the wire.
     #[must_use]
     pub fn name(self) -> &'static str {

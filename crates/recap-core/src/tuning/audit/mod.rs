@@ -1,4 +1,15 @@
 //! The grounding audit: where a lost value stood in its original, and what dropped it.
+//!
+//! An [`Auditor`] stands beside a replay: it is shown each context as it is served, and asked about each value that the
+//! context has lost.
+
+mod auditor;
+mod breakdown;
+mod place;
+mod pointer;
+
+pub use auditor::Auditor;
+pub use breakdown::{Breakdown, LossCounts, most_lost};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +20,7 @@ use crate::trajectory::OriginalHash;
 /// A value that an action used and its served context lost, with the reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Loss {
-    /// The place of the action among the trajectory's messages.
+    /// The place of the action among the trajectory's messages, from 0.
     pub step: usize,
     /// The value.
     pub value: String,
@@ -19,7 +30,7 @@ pub struct Loss {
     pub place: Place,
     /// The piece of the receipt that stands for that turn; `None` where none does.
     pub piece: Option<usize>,
-    /// Who made that piece: `rules`, or compressor and model, as in `extract:name`.
+    /// Who made that piece, as in `rules:0.1.0` or `llm:name+rules:0.1.0`; `verbatim` where nobody did.
     pub compressor: String,
     /// Set, kind and hash of the guideline that steered it.
     pub guideline: Option<String>,
@@ -66,11 +77,11 @@ pub enum Cause {
         /// The field of the front matter.
         field: String,
     },
-    /// Its line was worth less for its tokens than what was chosen.
+    /// Its line was worth less for its tokens than what was chosen, or too long for what was left.
     Outweighed {
-        /// Its line's gain per token.
+        /// What its line would still have added, for its tokens.
         gain: f32,
-        /// The least gain per token of a line that was chosen.
+        /// The least that a chosen line added while there was room for all that came up.
         least_chosen: f32,
     },
     /// A model wrote what stands there, and left it out.

@@ -10,8 +10,12 @@ mod validity;
 mod values;
 
 pub use recorded::{RecordError, Recorded};
-pub use run::{InvalidContext, Lost, Measure, Replay, ServedContext, TrajectoryScore, replay, replay_at};
+pub use run::{
+    ContextServer, InvalidContext, Lost, Measure, Replay, ReplayBudget, ServedContext, TrajectoryScore, replay,
+    replay_at, replay_with,
+};
 pub use summary::Summary;
 pub use text::MessageCache;
+pub(super) use text::{flat, is_instruction};
 pub use validity::invalid;
 pub use values::used_values;

@@ -28,6 +28,8 @@ pub struct Recorded {
     pub(super) system_tokens: i64,
     pub(super) steps: Vec<Step>,
     pub(super) known: HashMap<Value, Arc<Facts>>,
+    /// By message.
+    facts: Vec<Arc<Facts>>,
     full_peak: i64,
     body_tokens: i64,
 }
@@ -76,7 +78,8 @@ impl Recorded {
         Ok(Recorded {
             full_peak: peak.map(|(_, before)| before).max().unwrap_or(0) - system_tokens,
             body_tokens: facts.iter().skip(head).map(|f| f.tokens).sum(),
-            known: messages.iter().cloned().zip(facts).collect(),
+            known: messages.iter().cloned().zip(facts.iter().map(Arc::clone)).collect(),
+            facts,
             head,
             system_tokens,
             steps,
@@ -88,6 +91,14 @@ impl Recorded {
     #[must_use]
     pub fn messages(&self) -> &[Value] {
         &self.messages
+    }
+
+    /// Returns the last message before a place that holds a value, and its text; the head is not looked at.
+    #[must_use]
+    pub fn last_with(&self, value: &str, before: usize) -> Option<(usize, &str)> {
+        let body = self.facts.get(self.head..before)?.iter().enumerate().rev();
+        let mut holding = body.filter(|(_, facts)| contains(facts.flat.as_bytes(), value));
+        holding.next().map(|(at, facts)| (self.head + at, facts.flat.as_str()))
     }
 
     /// Returns the tokens of the largest full context, system prompt apart.

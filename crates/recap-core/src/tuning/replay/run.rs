@@ -117,6 +117,34 @@ pub struct TrajectoryScore {
     pub invalid_contexts: Vec<InvalidContext>,
 }
 
+/// What serves the contexts of a replay and hears what they lost.
+pub trait ContextServer {
+    /// Why it cannot serve.
+    type Error;
+
+    /// Takes the messages that it was not handed yet and serves a context of at most `budget` tokens.
+    ///
+    /// # Errors
+    /// Ends the replay.
+    fn serve(&mut self, new: &[Value], budget: i64) -> Result<ServedContext, Self::Error>;
+
+    /// Hears of a value that the context served last has lost.
+    fn lost(&mut self, lost: &Lost);
+}
+
+/// A server that asks no questions.
+struct ByFunction<F>(F);
+
+impl<E, F: FnMut(&[Value], i64) -> Result<ServedContext, E>> ContextServer for ByFunction<F> {
+    type Error = E;
+
+    fn serve(&mut self, new: &[Value], budget: i64) -> Result<ServedContext, E> {
+        (self.0)(new, budget)
+    }
+
+    fn lost(&mut self, _: &Lost) {}
+}
+
 /// Replays a trajectory at the budget that a rule gives it.
 ///
 /// # Errors
@@ -127,11 +155,7 @@ pub fn replay<E>(
     cache: &mut MessageCache,
     serve: impl FnMut(&[Value], i64) -> Result<ServedContext, E>,
 ) -> Result<TrajectoryScore, E> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
-    let share = (rule.fraction * recorded.full_peak() as f64) as i64;
-    let floor = i64::from(rule.floor);
-    let score = replay_at(recorded, recorded.system_tokens + share.max(floor), cache, serve)?;
-    Ok(TrajectoryScore { floored: share < floor, ..score })
+    replay_with(recorded, ReplayBudget::Rule(rule), cache, &mut ByFunction(serve))
 }
 
 /// Replays a trajectory at a budget (tokens, system prompt included): for each assistant message, hands the
@@ -144,14 +168,57 @@ pub fn replay_at<E>(
     recorded: &Recorded,
     budget: i64,
     cache: &mut MessageCache,
-    mut serve: impl FnMut(&[Value], i64) -> Result<ServedContext, E>,
+    serve: impl FnMut(&[Value], i64) -> Result<ServedContext, E>,
 ) -> Result<TrajectoryScore, E> {
-    let mut score = TrajectoryScore { budget, full_peak: recorded.full_peak(), ..TrajectoryScore::default() };
+    replay_with(recorded, ReplayBudget::Tokens(budget), cache, &mut ByFunction(serve))
+}
+
+/// The budget of a replay.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ReplayBudget {
+    /// What a rule gives the trajectory.
+    Rule(Replay),
+    /// Tokens, system prompt included.
+    Tokens(i64),
+}
+
+impl ReplayBudget {
+    /// Returns the budget of a trajectory in tokens, system prompt included, and whether the floor set it.
+    fn of(self, recorded: &Recorded) -> (i64, bool) {
+        match self {
+            Self::Tokens(tokens) => (tokens, false),
+            Self::Rule(Replay { fraction, floor }) => {
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_precision_loss,
+                    reason = "token counts are far below 2^52"
+                )]
+                let share = (fraction * recorded.full_peak() as f64) as i64;
+                let floor = i64::from(floor);
+                (recorded.system_tokens + share.max(floor), share < floor)
+            }
+        }
+    }
+}
+
+/// Replays a trajectory through a server that hears what its contexts lose.
+///
+/// # Errors
+/// The first error of the server.
+pub fn replay_with<S: ContextServer>(
+    recorded: &Recorded,
+    budget: ReplayBudget,
+    cache: &mut MessageCache,
+    server: &mut S,
+) -> Result<TrajectoryScore, S::Error> {
+    let (budget, floored) = budget.of(recorded);
+    let full_peak = recorded.full_peak();
+    let mut score = TrajectoryScore { budget, floored, full_peak, ..TrajectoryScore::default() };
     let mut sent = 0;
     let mut served = Served::default();
     let mut full_before = 0;
     for step in &recorded.steps {
-        let context = serve(&recorded.messages[sent..step.at], score.budget)?;
+        let context = server.serve(&recorded.messages[sent..step.at], score.budget)?;
         sent = step.at;
         score.steps += 1;
         score.refused += usize::from(context.refused);
@@ -171,7 +238,10 @@ pub fn replay_at<E>(
         score.add_costs(step, &served, same, recorded.system_tokens, full_before);
         full_before = step.tokens_before;
         for needed in &step.needed {
-            score.add_value(step.at, needed, &served);
+            if let Some(lost) = score.add_value(step.at, needed, &served) {
+                server.lost(&lost);
+                score.lost.push(lost);
+            }
         }
     }
     Ok(score)
@@ -189,7 +259,8 @@ impl TrajectoryScore {
         self.full_billed += 0.1 * full_before as f64 + (step.tokens_before - full_before) as f64;
     }
 
-    fn add_value(&mut self, step: usize, needed: &Needed, served: &Served) {
+    /// Counts a needed value; returns it if it is lost under some measure.
+    fn add_value(&mut self, step: usize, needed: &Needed, served: &Served) -> Option<Lost> {
         let flat = served.flat.as_bytes();
         let hit = contains(flat, &needed.value);
         let bound = hit && is_bound(&needed.value, &needed.words, flat, served.plain.as_bytes());
@@ -211,9 +282,7 @@ impl TrajectoryScore {
             (Measure::Whole, needed.first && !whole),
         ];
         let under: Vec<_> = checks.into_iter().filter(|(_, lost)| *lost).map(|(measure, _)| measure).collect();
-        if !under.is_empty() {
-            self.lost.push(Lost { step, value: needed.value.clone(), under });
-        }
+        (!under.is_empty()).then(|| Lost { step, value: needed.value.clone(), under })
     }
 }
 

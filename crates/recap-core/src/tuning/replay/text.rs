@@ -39,7 +39,7 @@ fn part_text(part: &Value) -> String {
 }
 
 /// Returns all text of a message that the model reads: its content, then each call's name and arguments.
-pub(super) fn flat(message: &Value) -> String {
+pub(in crate::tuning) fn flat(message: &Value) -> String {
     let content = Some(content_text(message)).filter(|text| !text.is_empty());
     let calls = calls(message).map(|call| {
         let name = call.get("name").map(display).unwrap_or_default();
@@ -162,7 +162,7 @@ pub(super) fn head_of(messages: &[Value]) -> usize {
 }
 
 /// Tells whether a message is the operator's.
-pub(super) fn is_instruction(message: &Value) -> bool {
+pub(in crate::tuning) fn is_instruction(message: &Value) -> bool {
     matches!(role(message), "system" | "developer")
 }
 

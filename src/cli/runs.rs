@@ -1,0 +1,132 @@
+//! Recorded runs read from files, for the commands that replay them.
+
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::value::RawValue;
+
+use super::import::files::{Place, Source};
+use super::import::shapes::Conversation;
+use super::{Setting, output};
+use crate::app;
+use crate::config::{Compressor, Config};
+use crate::llm::{self, Loaded};
+use crate::pipeline::compress::Compressors;
+use crate::tune::RecordedRun;
+use crate::world::World;
+
+/// Unreadable trajectories of one file that are told one by one.
+const MOST_TOLD: usize = 20;
+
+/// Which recorded runs are read.
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// Leave out trajectories whose largest full context is smaller, the system prompt apart
+    #[arg(long, default_value_t = 4000, value_name = "TOKENS")]
+    pub min_peak: i64,
+    /// At most this many trajectories of each file
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+}
+
+/// What became of a file's trajectories.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Those that were replayed.
+    pub replayed: usize,
+    /// Those below the least peak.
+    pub small: usize,
+    /// Lines that are no trajectory.
+    pub unreadable: usize,
+}
+
+impl Runs {
+    /// Reads a file's runs one after the other and does something with each. What cannot be read is told and counted.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of `with`, with the run's place.
+    pub fn each(
+        &self,
+        file: &Source,
+        bar: &ProgressBar,
+        mut with: impl FnMut(&RecordedRun) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Tally> {
+        let mut tally = Tally::default();
+        for (n, (place, found)) in file.conversations(bar).enumerate() {
+            if self.limit.is_some_and(|limit| tally.replayed >= limit) {
+                break;
+            }
+            let run = match found.and_then(Conversation::checked).and_then(|read| recorded(read, n)) {
+                Ok(run) => run,
+                Err(reason) => {
+                    tally.unreadable(&place, &reason, bar);
+                    continue;
+                }
+            };
+            if !run.reaches(self.min_peak) {
+                tally.small += 1;
+                continue;
+            }
+            with(&run).with_context(|| place.to_string())?;
+            tally.replayed += 1;
+            bar.set_message(format!("{}: {} trajectories", file.name(), tally.replayed));
+        }
+        if tally.unreadable > MOST_TOLD {
+            let more = tally.unreadable - MOST_TOLD;
+            bar.suspend(|| output::complain(&format!("{}: and {more} more", file.name())));
+        }
+        Ok(tally)
+    }
+}
+
+impl Tally {
+    fn unreadable(&mut self, place: &Place, reason: &str, bar: &ProgressBar) {
+        self.unreadable += 1;
+        if self.unreadable <= MOST_TOLD {
+            bar.suspend(|| output::complain(&format!("{place}: {reason}")));
+        }
+    }
+}
+
+/// Reads what a conversation's actions need; `n` is its place in its file, from 0.
+fn recorded(conversation: Conversation, n: usize) -> Result<RecordedRun, String> {
+    let format = conversation.format();
+    let id = conversation.id.clone().unwrap_or_else(|| (n + 1).to_string());
+    let (task, success) = (conversation.task_name(), conversation.success());
+    let mut messages = conversation.messages;
+    if let Some(system) = conversation.system {
+        // Anthropic's stands beside the messages; as one of them it is read all the same
+        let first = format!(r#"{{"role":"system","content":{}}}"#, system.get());
+        messages.insert(0, RawValue::from_string(first).map_err(|error| error.to_string())?);
+    }
+    RecordedRun::read(id, task, success, (format, messages)).map_err(|error| error.to_string())
+}
+
+/// Returns a bar that counts the files' bytes.
+///
+/// # Errors
+///
+/// None: the template is fixed.
+pub fn bar(files: &[Source]) -> anyhow::Result<ProgressBar> {
+    let bar = ProgressBar::new(files.iter().map(|file| file.bytes).sum());
+    let style = "{bar:32} {bytes}/{total_bytes} {msg} {eta}";
+    bar.set_style(ProgressStyle::with_template(style).context("the progress bar's template")?);
+    Ok(bar)
+}
+
+/// Returns the models that the configuration leaves compression to; none where rules do all.
+///
+/// # Errors
+///
+/// Fails where a model cannot be started.
+pub fn compressors(setting: &Setting, config: &Config) -> anyhow::Result<Compressors> {
+    let by_model = |compressor| matches!(compressor, Compressor::Extract | Compressor::Llm);
+    if !by_model(config.compress.observation) && !by_model(config.compress.history) {
+        return Ok(Compressors::default());
+    }
+    let key = app::llm_key(config)?;
+    let dir = app::models_dir(config, &setting.data_dir());
+    let Loaded { chats, scorer, .. } = llm::load(config, &dir, key, &World::real())?;
+    Ok(Compressors::new(config, chats, scorer))
+}

@@ -99,9 +99,9 @@ impl Default for Weights {
             recalled_share: 0.03,
             relevance: 0.1,
             head_share: 0.6,
-            head_scale: 3.0,
+            head_scale: 5.0,
             head_power: 0.5,
-            head_fresh: 2.0,
+            head_fresh: 3.0,
             told_share: 0.4,
             stay: 0.17,
         }

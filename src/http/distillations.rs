@@ -15,7 +15,7 @@ use super::pages::Body;
 use super::problem::{Problem, ProblemDocument};
 use super::trajectories::page_limit;
 use crate::store::DistillationRow;
-use crate::tune::distill::{Cases, DistillKind, Outcomes, Spec, ask, cancel, find, list};
+use crate::tune::distill::{Cases, Course, DistillKind, Outcomes, Spec, ask, cancel, find, list};
 use crate::world::rfc3339;
 
 /// Which stored trajectories are read.
@@ -46,11 +46,13 @@ pub struct DistillationSplit {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PostDistillation {
-    /// `export`: examples in chat format, as files below `distillations` in the daemon's data folder.
+    /// `export`: examples in chat format, as files below `distillations` in the daemon's data folder. `train`: a head that
+    /// `extract` asks, judged by the gate on the tasks that are held out.
     #[schema(value_type = String)]
     kind: DistillKind,
     cases: Option<DistillationCases>,
-    /// Parts the examples by task into two files; one file where it is left out.
+    /// Parts the examples by task into two files; one file where it is left out. A training without it holds out three of
+    /// ten tasks.
     split: Option<DistillationSplit>,
     /// Whose work: `rules`, `llm` or `any`; `any` where it is left out.
     #[schema(value_type = Option<String>)]
@@ -60,6 +62,10 @@ pub struct PostDistillation {
     outcomes: Option<Outcomes>,
     /// Most tokens of an input, 256 to 1000000; 32000 where it is left out.
     max_source_tokens: Option<u32>,
+    /// What a head's weights and the order of its examples are drawn from; 0 where it is left out.
+    seed: Option<u64>,
+    /// How often a head goes through all examples, 1 to 200; 6 where it is left out.
+    epochs: Option<u32>,
 }
 
 /// A distillation run.
@@ -116,7 +122,9 @@ pub async fn create_distillation(
     Json(body): Json<PostDistillation>,
 ) -> Result<Response, Problem> {
     let DistillationCases { namespace, agent, since_ms, limit } = body.cases.unwrap_or_default();
+    let course = Course::new(body.seed.unwrap_or(0));
     let spec = Spec {
+        course: Course { epochs: body.epochs.unwrap_or(course.epochs), ..course },
         kind: body.kind,
         cases: Cases { namespace, agent, since_ms, limit },
         split: body.split.map(|DistillationSplit { seed, held_out }| Split { seed, held_out }),

@@ -1,12 +1,15 @@
 //! What operators do with trained heads: look, activate, roll back.
 
+use std::sync::Arc;
+
+use recap_core::context::ActiveHead;
 use recap_core::trajectory::OriginalHash;
 use serde_json::json;
 
 use super::Pipeline;
 use super::failure::Failure;
 use super::keys::Caller;
-use crate::store::{HeadChange, HeadError, HeadEvent, HeadRow, HeadState, HeadStep};
+use crate::store::{HeadChange, HeadError, HeadEvent, HeadRow, HeadState, HeadStep, StoreError};
 
 /// Steps that are shown of the heads' life.
 const MOST_EVENTS: usize = 100;
@@ -81,13 +84,46 @@ impl Pipeline {
             return Err(Failure::Namespace("*".to_owned()));
         }
         let change = HeadChange { actor: caller.actor.clone(), at_ms: self.world().now_ms(), step };
-        self.store().change_head(change).await.map_err(|error| match error {
+        let state = self.store().change_head(change).await.map_err(|error| match error {
             HeadError::Champion { current } => Failure::Champion { current },
             HeadError::NotPassed => Failure::Gate { reason: format!("head `{hash}` has no verdict that says so") },
             HeadError::NoHead => no_head(hash),
             HeadError::NoEarlier | HeadError::TooLarge => Failure::field("", error.to_string()),
             HeadError::Store(error) => Failure::Store(error),
-        })
+        })?;
+        self.take_up_head().await?;
+        Ok(state)
+    }
+
+    /// Takes up the head that the store names, so that it has its word from the next epochs on. One that this program cannot
+    /// read is told and passed over: none scores then.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store does.
+    pub async fn take_up_head(&self) -> Result<(), StoreError> {
+        let champion = self.store().head_state().await?.champion;
+        if self.guidelines().default_set().head.as_ref().map(|head| head.hash) == champion {
+            return Ok(());
+        }
+        let head = match champion {
+            Some(hash) => self.read_head(&hash).await?,
+            None => None,
+        };
+        self.guidelines().set_head(head.map(Arc::new));
+        Ok(())
+    }
+
+    async fn read_head(&self, hash: &OriginalHash) -> Result<Option<ActiveHead>, StoreError> {
+        let Some(weights) = self.store().head_weights(hash).await? else { return Ok(None) };
+        let read = String::from_utf8(weights).map_err(|error| error.to_string());
+        match read.and_then(|text| ActiveHead::parse(&text).map_err(|error| error.to_string())) {
+            Ok(head) => Ok(Some(head)),
+            Err(error) => {
+                tracing::error!(%hash, error, "the head that should score cannot be read: none scores");
+                Ok(None)
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use recap_core::tuning::{By, Split};
 
 use super::{BadUse, Done, Setting, output};
 use crate::cli::import::files;
-use crate::cli::import::shapes::Conversation;
+use crate::cli::runs::{self, Runs};
 use crate::pipeline::Pipeline;
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
@@ -22,8 +22,6 @@ use crate::tune::{Budget, RecordedRun, Server};
 
 /// Trajectories that are listed at once.
 const PAGE: usize = 200;
-/// Unreadable runs that are told one by one.
-const MOST_TOLD: usize = 20;
 
 /// Write what compressors were asked and wrote, one example a line: system, user and assistant of a chat.
 ///
@@ -68,9 +66,8 @@ pub struct Export {
     /// The model whose tokenizer counts while files are served
     #[arg(long, default_value = "gpt-4o")]
     model: String,
-    /// At most this many runs
-    #[arg(long, value_name = "COUNT")]
-    limit: Option<usize>,
+    #[command(flatten)]
+    runs: Runs,
 }
 
 /// Whose work.
@@ -153,7 +150,7 @@ impl Export {
             agent: self.agent.clone(),
             ..TrajectoryFilter::default()
         };
-        let (mut cursor, mut left) = (None, self.limit.unwrap_or(usize::MAX));
+        let (mut cursor, mut left) = (None, self.runs.limit.unwrap_or(usize::MAX));
         loop {
             let page = pipeline.list_trajectories(&caller, filter.clone(), cursor.as_deref(), PAGE).await?;
             for row in page.trajectories {
@@ -193,30 +190,11 @@ impl Export {
         let library = Library::of_set(&guideline);
         let mut export = Writing::new(self.terms(), &library, train, held_out);
         let files = files::found(&self.paths)?;
-        let bar = ProgressBar::new(files.iter().map(|file| file.bytes).sum());
-        bar.set_style(ProgressStyle::with_template("{bar:32} {bytes}/{total_bytes} {msg} {eta}")?);
-        let (mut left, mut told) = (self.limit.unwrap_or(usize::MAX), 0);
+        let bar = runs::bar(&files)?;
         for file in &files {
             let before = bar.position();
-            for (n, (place, found)) in file.conversations(&bar).enumerate() {
-                if left == 0 {
-                    break;
-                }
-                left -= 1;
-                let run = match found.and_then(Conversation::checked).and_then(|found| recorded(found, n)) {
-                    Ok(run) => run,
-                    Err(reason) => {
-                        export.unreadable();
-                        told += 1;
-                        if told <= MOST_TOLD {
-                            bar.suspend(|| output::complain(&format!("{place}: {reason}")));
-                        }
-                        continue;
-                    }
-                };
-                self.take_recorded(&run, &server, &mut export).with_context(|| place.to_string())?;
-                bar.set_message(format!("{} examples", export.report().examples));
-            }
+            let tally = self.runs.each(file, &bar, |run| self.take_recorded(run, &server, &mut export))?;
+            export.unreadable(tally.unreadable);
             bar.set_position(before + file.bytes);
         }
         bar.finish_and_clear();
@@ -233,25 +211,20 @@ impl Export {
             export.unsuccessful();
             return Ok(());
         }
-        let served = rehearsed(run, server, Budget::Share { fraction: self.fraction, floor: self.floor })?;
+        let budget = Budget::Share { fraction: self.fraction, floor: self.floor };
+        let mut epochs = Vec::new();
+        let served = rehearsed(run, server, budget, &mut |_, _, epoch| epochs.push(epoch))?;
         let material = Material {
             id: &run.id,
             task: &run.task,
             success: run.success,
-            session: served.rehearsal.session(),
-            epochs: &served.epochs,
+            session: served.session(),
+            epochs: &epochs,
             made: &[],
             steered_by: &server.guideline.history.label,
         };
         Ok(export.take(&material)?)
     }
-}
-
-fn recorded(conversation: Conversation, n: usize) -> Result<RecordedRun, String> {
-    let format = conversation.format();
-    let id = conversation.id.clone().unwrap_or_else(|| (n + 1).to_string());
-    let (task, success) = (conversation.task_name(), conversation.success());
-    RecordedRun::read(id, task, success, (format, conversation.messages)).map_err(|error| error.to_string())
 }
 
 fn tell(report: &Report, setting: &Setting) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 mod export;
 mod heads;
+mod train;
 
 use clap::{Args, Subcommand};
 
@@ -18,6 +19,8 @@ pub struct Distill {
 enum Action {
     /// Write what compressors were asked and wrote as JSONL in chat format
     Export(export::Export),
+    /// Train a head on recorded or stored runs, and have the gate judge it
+    Train(train::Train),
     /// List the trained heads and what happened to them
     List(heads::Asks<heads::List>),
     /// Show a head: how it was trained, and what the gate said
@@ -37,6 +40,7 @@ impl Distill {
     pub async fn run(self, setting: &Setting) -> anyhow::Result<Done> {
         match self.action {
             Action::Export(export) => return Box::pin(export.run(setting)).await,
+            Action::Train(train) => return Box::pin(train.run(setting)).await,
             Action::List(asks) => asks.desk(setting)?.list().await?,
             Action::Show(asks) => asks.desk(setting)?.show(&asks.what).await?,
             Action::Activate(asks) => asks.desk(setting)?.activate(&asks.what).await?,

@@ -105,9 +105,9 @@ impl<'a, W: Write> Export<'a, W> {
         Self { terms, library, train, held_out, report: Report::default() }
     }
 
-    /// Counts a run that cannot be read.
-    pub fn unreadable(&mut self) {
-        self.report.unreadable += 1;
+    /// Counts runs that cannot be read.
+    pub fn unreadable(&mut self, runs: usize) {
+        self.report.unreadable += runs as u64;
     }
 
     /// Counts a run that did not succeed, or of which that is not known.

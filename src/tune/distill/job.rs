@@ -2,19 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
+use recap_core::trajectory::OriginalHash;
 use serde_json::{Value, json};
 
 use super::export::{Export, ExportError};
 use super::part::{self, Writer};
-use super::spec::Spec;
-use super::{Library, Report};
+use super::spec::{Kind, Spec};
+use super::training::train;
+use super::{Library, Report, TrainError};
 use crate::pipeline::Pipeline;
+use crate::pipeline::counters::TokenizerError;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::Caller;
 use crate::store::{
-    DistillationEnd, DistillationPage, DistillationRow, DistillationState, DistillationStep, Job, Lease, NewJob,
-    StoreError, TrajectoryFilter,
+    DistillationEnd, DistillationPage, DistillationRow, DistillationState, DistillationStep, HeadError, Job, Lease,
+    NewJob, StoreError,
 };
+use crate::tune::ReplayError;
 
 /// The kind of job that does distillation runs.
 pub const DISTILL: &str = "distill";
@@ -43,6 +47,21 @@ pub enum DistillError {
         /// Why.
         source: std::io::Error,
     },
+    /// A head cannot be trained.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// A head cannot be stored.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// What was trained is no head.
+    #[error(transparent)]
+    Trained(#[from] recap_core::context::HeadError),
+    /// A tokenizer cannot be loaded.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// A context cannot be served.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// What was asked for is not readable.
     #[error("what was asked for cannot be read: {0}")]
     Spec(#[from] serde_json::Error),
@@ -52,8 +71,9 @@ pub enum DistillError {
 }
 
 /// How a run ended.
-enum End {
+pub(super) enum End {
     Done(Value),
+    Trained(Value, OriginalHash),
     /// It is not wanted any more.
     Cancelled,
 }
@@ -69,6 +89,10 @@ pub async fn ask(pipeline: &Pipeline, caller: &Caller, spec: Spec) -> Result<Dis
     let namespace = asked.unwrap_or_else(|| "default".to_owned());
     if !caller.reaches(&namespace) {
         return Err(Failure::Namespace(namespace));
+    }
+    if spec.kind == Kind::Train && caller.namespace.is_some() {
+        // a head scores in every namespace
+        return Err(Failure::Namespace("*".to_owned()));
     }
     spec.cases.namespace = Some(namespace.clone());
     let world = pipeline.world();
@@ -149,9 +173,15 @@ pub async fn work(pipeline: &Pipeline, folder: &Path, job: &Job, lease: Lease) -
     let Some(row) = pipeline.store().distillation(&job.key).await?.filter(|row| !row.state.is_over()) else {
         return Ok(());
     };
-    let result = match distil(pipeline, folder, &row).await {
+    let spec: Spec = serde_json::from_value(row.spec.clone())?;
+    let done = match spec.kind {
+        Kind::Export => Box::pin(export(pipeline, folder, (&spec, &row.id))).await,
+        Kind::Train => Box::pin(train(pipeline, &spec, &row)).await,
+    };
+    let result = match done {
         Ok(End::Cancelled) => return Ok(()),
         Ok(End::Done(report)) => Ok((report, None)),
+        Ok(End::Trained(report, hash)) => Ok((report, Some(hash))),
         Err(error @ (DistillError::Failure(Failure::Store(_)) | DistillError::Store(_))) => return Err(error),
         Err(error) => Err(error.to_string()),
     };
@@ -159,10 +189,9 @@ pub async fn work(pipeline: &Pipeline, folder: &Path, job: &Job, lease: Lease) -
     pipeline.store().end_distillation(end, lease).await.map_err(|_| DistillError::LeaseLost)
 }
 
-async fn distil(pipeline: &Pipeline, folder: &Path, row: &DistillationRow) -> Result<End, DistillError> {
-    let spec: Spec = serde_json::from_value(row.spec.clone())?;
+async fn export(pipeline: &Pipeline, folder: &Path, (spec, id): (&Spec, &str)) -> Result<End, DistillError> {
     let folder = folder.join(FOLDER);
-    let out = folder.join(format!("{}.jsonl", row.id));
+    let out = folder.join(format!("{id}.jsonl"));
     let failed = |source| DistillError::File { path: out.clone(), source };
     std::fs::create_dir_all(&folder).map_err(failed)?;
     let library = Library::stored(pipeline).await?;
@@ -172,7 +201,7 @@ async fn distil(pipeline: &Pipeline, folder: &Path, row: &DistillationRow) -> Re
     }
     .map_err(failed)?;
     let mut export = Export::new(spec.terms(), &library, train, held_out);
-    if !take_all(pipeline, &spec, &row.id, &mut export).await? {
+    if !take_all(pipeline, spec, id, &mut export).await? {
         return Ok(End::Cancelled);
     }
     let (train, held_out, report) = export.finish()?;
@@ -190,14 +219,8 @@ async fn take_all(
     id: &str,
     export: &mut Export<'_, Writer>,
 ) -> Result<bool, DistillError> {
-    let caller = Caller::local();
-    let cases = &spec.cases;
-    let filter = TrajectoryFilter {
-        namespace: cases.namespace.clone(),
-        agent: cases.agent.clone(),
-        since_ms: cases.since_ms,
-        ..TrajectoryFilter::default()
-    };
+    let (caller, cases) = (Caller::local(), &spec.cases);
+    let filter = cases.filter();
     let (mut cursor, mut left) = (None, cases.limit.unwrap_or(u32::MAX));
     loop {
         if !note(pipeline, id, export.report()).await? {

@@ -3,11 +3,14 @@
 use recap_core::tuning::{By, Split};
 use serde::{Deserialize, Serialize};
 
-use super::{Outcomes, Terms};
+use super::{Course, Outcomes, Terms};
 use crate::pipeline::failure::{Failure, Fault};
+use crate::store::TrajectoryFilter;
 
 /// Tokens of an input that may be asked for.
 const SOURCE_TOKENS: std::ops::RangeInclusive<u32> = 256..=1_000_000;
+/// Epochs of a training.
+pub const EPOCHS: std::ops::RangeInclusive<u32> = 1..=200;
 /// Trajectories of one run.
 const MOST_CASES: u32 = 100_000;
 
@@ -17,6 +20,8 @@ const MOST_CASES: u32 = 100_000;
 pub enum Kind {
     /// Examples in chat format, as a file in the daemon's data folder.
     Export,
+    /// A head that `extract` asks, judged by the gate.
+    Train,
 }
 
 /// Which stored trajectories are read.
@@ -35,6 +40,19 @@ pub struct Cases {
     /// At most this many, newest first.
     #[serde(default)]
     pub limit: Option<u32>,
+}
+
+impl Cases {
+    /// Returns what is listed.
+    #[must_use]
+    pub fn filter(&self) -> TrajectoryFilter {
+        TrajectoryFilter {
+            namespace: self.namespace.clone(),
+            agent: self.agent.clone(),
+            since_ms: self.since_ms,
+            ..TrajectoryFilter::default()
+        }
+    }
 }
 
 /// What is asked.
@@ -57,6 +75,8 @@ pub struct Spec {
     pub outcomes: Outcomes,
     /// Most tokens of an input.
     pub max_source_tokens: u32,
+    /// How a head is trained.
+    pub course: Course,
 }
 
 impl Spec {
@@ -77,6 +97,9 @@ impl Spec {
         if !SOURCE_TOKENS.contains(&self.max_source_tokens) {
             let (least, most) = (SOURCE_TOKENS.start(), SOURCE_TOKENS.end());
             fault("/max_source_tokens", format!("must be from {least} to {most}"));
+        }
+        if !EPOCHS.contains(&self.course.epochs) {
+            fault("/epochs", format!("must be from {} to {}", EPOCHS.start(), EPOCHS.end()));
         }
         if self.cases.limit.is_some_and(|limit| limit == 0 || limit > MOST_CASES) {
             fault("/cases/limit", format!("must be from 1 to {MOST_CASES}"));

@@ -39,7 +39,7 @@ pub use lessons::{LessonBounds, LessonWords, Lessons, Meaning, PlaybookVersion, 
 pub use look_back::LookBack;
 pub use made::{Compression, Condensed, Made, Maker, Scored, Told};
 pub use past_work::Unrebuilt;
-pub use recap::Handles;
+pub use recap::{Handles, said_in};
 pub use receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt};
 pub use request::{ContextError, ContextRequest, Include, Marks};
 pub use scales::Scales;

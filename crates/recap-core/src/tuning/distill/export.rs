@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::compress::GuidelineKind;
 use crate::compress::llm::{Input, prompt};
 use crate::context::{
-    Compression, EpochRecord, HistoryWork, Maker, ObservationWork, PieceKind, Section, Session, Unrebuilt,
+    Compression, EpochRecord, HistoryWork, Maker, ObservationWork, PieceKind, Section, Session, Unrebuilt, said_in,
 };
 use crate::secrets::{Masking, secret_in};
 use crate::trajectory::OriginalHash;
@@ -95,9 +95,9 @@ pub fn pieces_served<'a>(
             pieces.push(Piece {
                 of: Source::Turns(section.turns),
                 epoch: Some(Epoch { line: record.line.clone(), n: record.n }),
-                text: Arc::clone(&section.text),
+                text: said_in(&section.text).into(),
                 tokens: section.tokens,
-                previous: before.iter().map(|section| section.text.as_ref()).collect::<Vec<_>>().join("\n"),
+                previous: before.iter().map(|section| said_in(&section.text)).collect::<Vec<_>>().join("\n"),
                 compressor: maker.map_or_else(|| "rules".to_owned(), |maker| maker.compressor.clone()),
                 guideline: maker.and_then(|maker| maker.guideline.clone()).or(steered_by.map(str::to_owned)),
             });

@@ -60,11 +60,14 @@ pub fn edited(text: &str, kind: GuidelineKind, changes: &[Change]) -> Result<Str
 pub fn says_the_same(a: &Guideline, b: &Guideline) -> bool {
     let lists = |guideline: &Guideline| {
         let rules = &guideline.rules;
-        let mut lists = [&rules.keep, &rules.drop].map(|list| list.iter().cloned().map(String::from).collect::<Vec<_>>()).to_vec();
+        let mut lists =
+            [&rules.keep, &rules.drop].map(|list| list.iter().cloned().map(String::from).collect::<Vec<_>>()).to_vec();
         for names in [&rules.keys.keep, &rules.keys.drop, &rules.sections.keep, &rules.sections.drop] {
             lists.push(names.iter().cloned().map(String::from).collect());
         }
-        lists.push(rules.favour.iter().map(|one| format!("{} {}", String::from(one.pattern.clone()), one.worth)).collect());
+        lists.push(
+            rules.favour.iter().map(|one| format!("{} {}", String::from(one.pattern.clone()), one.worth)).collect(),
+        );
         for list in &mut lists {
             list.sort_unstable();
             list.dedup();
@@ -175,7 +178,8 @@ fn remove(root: &Node, yaml: &str, field: &str, item: &str) -> Option<Vec<Edit>>
     let Node::List(items, style) = &entry.value else { return None };
     let is_it = |span: &Range<usize>| {
         let text = yaml.get(span.clone()).map(str::trim_start);
-        let text = text.map(|text| text.strip_prefix("- ").filter(|_| matches!(style, Style::Block(_))).unwrap_or(text));
+        let text =
+            text.map(|text| text.strip_prefix("- ").filter(|_| matches!(style, Style::Block(_))).unwrap_or(text));
         text.and_then(|text| serde_yaml_ng::from_str::<String>(text).ok()).is_some_and(|text| text == item)
     };
     let at = items.iter().position(is_it)?;
@@ -223,9 +227,7 @@ fn set(root: &Node, yaml: &str, field: &str, value: &str) -> Option<Vec<Edit>> {
         return Some(Edit::insert(yaml.len(), format!("{owner}:\n  {name}: {value}\n")));
     };
     match parent.value.entry(name) {
-        Some(Entry { value: Node::Scalar(span), .. }) => {
-            Some(vec![Edit { at: span.clone(), with: value.to_owned() }])
-        }
+        Some(Entry { value: Node::Scalar(span), .. }) => Some(vec![Edit { at: span.clone(), with: value.to_owned() }]),
         Some(_) => None,
         None => add_entry(&parent.value, yaml, name, value, value),
     }

@@ -35,7 +35,8 @@ impl Parts {
     /// Reads the evidence for a guideline.
     pub(super) fn of(before: &Guideline, kind: GuidelineKind, evidence: &Evidence, objective: Objective) -> Self {
         let mine = Mine::new(evidence, &format!("/{}@", kind.name()));
-        let mut parts = Self { structure: blamed(before, kind, &mine), lines: Vec::new(), idle: Vec::new(), weights: Vec::new() };
+        let mut parts =
+            Self { structure: blamed(before, kind, &mine), lines: Vec::new(), idle: Vec::new(), weights: Vec::new() };
         match kind {
             GuidelineKind::History => {
                 parts.lines = favoured(before, &mine.lost_lines(Hold::Favoured));

@@ -42,6 +42,12 @@ pub enum Failure {
         /// The champion.
         current: Option<OriginalHash>,
     },
+    /// No gate let it pass.
+    #[error("the gate did not let it pass: {reason}")]
+    Gate {
+        /// What the gate said.
+        reason: String,
+    },
     /// `expected_version` does not match.
     #[error("the playbook is at version {current}")]
     Version {

@@ -8,7 +8,6 @@ mod current;
 mod faults;
 mod folder;
 mod models;
-mod secrets;
 mod shipped;
 mod versions;
 mod watch;

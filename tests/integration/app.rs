@@ -19,7 +19,7 @@ pub struct TestApp {
     pub key: Option<String>,
     stop: DropGuard,
     running: JoinHandle<()>,
-    folder: TempDir,
+    pub folder: TempDir,
     values: Vec<(String, String)>,
 }
 

@@ -59,13 +59,14 @@ impl Pipeline {
     }
 
     /// Looks once at folder and store. A changed file becomes the champion; one that cannot be used is reported and
-    /// changes nothing.
+    /// changes nothing. Takes up the trained head that the store names, too.
     ///
     /// # Errors
     ///
     /// Fails when the store does.
     pub async fn watch_guidelines(&self) -> Result<(), StoreError> {
-        self.guidelines().watch(self.store(), self.world().now_ms()).await
+        self.guidelines().watch(self.store(), self.world().now_ms()).await?;
+        self.take_up_head().await
     }
 }
 

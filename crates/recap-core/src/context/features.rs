@@ -267,7 +267,8 @@ impl Common {
 /// Words of what the agent did and said in a turn.
 fn said_words(turn: &TurnDigest) -> FxHashSet<String> {
     let said = |line: &&Line| turn.sources.get(line.source as usize).is_some_and(|source| source.said);
-    let lines = turn.lines.iter().filter(said).take(MOST_SAID_LINES).flat_map(|line| words(&line.text).take(MOST_WORDS));
+    let lines =
+        turn.lines.iter().filter(said).take(MOST_SAID_LINES).flat_map(|line| words(&line.text).take(MOST_WORDS));
     words(&turn.headline.text).chain(lines).collect()
 }
 

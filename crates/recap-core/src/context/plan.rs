@@ -13,8 +13,8 @@ use super::receipt::PieceKind;
 use super::request::{ContextError, ContextRequest};
 use super::scales::Scales;
 use super::serve::Layout;
-use super::worth::Learned;
 use super::session::{HistoryBy, Session, facts_of, is_system};
+use super::worth::Learned;
 use crate::tokens::REPLY_TOKENS;
 use crate::trajectory::{Block as Content, FactKey, Origin};
 

@@ -142,7 +142,8 @@ impl<'a> FactWorths<'a> {
     fn add(&mut self, source: &RecapSource<'_>, fact: LineFact, held: &Held) {
         let weights = &source.weights;
         let seen = self.digest.sightings(fact.key);
-        let worth = source.learned.of(fact.key).unwrap_or_else(|| beside_tail(source.tail, fact, &seen, source.now, weights));
+        let worth =
+            source.learned.of(fact.key).unwrap_or_else(|| beside_tail(source.tail, fact, &seen, source.now, weights));
         let [mut presence, mut meaning] = [worth * weights.presence, worth * (1.0 - weights.presence)];
         if held.facts.contains(&fact.key) {
             self.held_worth += presence;

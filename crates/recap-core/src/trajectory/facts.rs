@@ -170,8 +170,8 @@ fn number_or_date(shape: &Shape) -> Option<FactKind> {
 
 /// Words that name nothing.
 pub const EMPTY_WORDS: [&str; 24] = [
-    "the", "and", "for", "with", "that", "this", "from", "are", "was", "you", "your", "have", "has", "not", "but", "can",
-    "will", "its", "any", "all", "true", "false", "null", "none",
+    "the", "and", "for", "with", "that", "this", "from", "are", "was", "you", "your", "have", "has", "not", "but",
+    "can", "will", "its", "any", "all", "true", "false", "null", "none",
 ];
 
 /// Returns how many words of three letters and more stand in a text outside of its values and say what these are.

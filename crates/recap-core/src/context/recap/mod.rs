@@ -25,6 +25,7 @@ use crate::trajectory::{FactKey, OriginalHash, facts};
 pub use draft::words;
 use draft::{Choice, Draft};
 pub use excerpts::{write_facts, write_recalled};
+pub use prose::said_in;
 
 /// What a recap is written from.
 pub struct RecapSource<'a> {

@@ -1,10 +1,15 @@
-//! Distillation: what later actions and teachers say of the values that stood in a run, as examples for a trained head.
+//! Distillation: what later actions and teachers say of the values that stood in a run, as examples for a
+//! trained head; and what compressors were asked and wrote, as examples for chat models.
+
+mod export;
 
 use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, BuildError};
 
 use crate::context::{Features, SeenValue, make_relative};
+
+pub use export::{By, ChatExample, ChatMessage, Epoch, LeftOut, Metadata, Piece, Run, pieces_made, pieces_served};
 
 /// One value as it was seen when an epoch began, and what became of it.
 #[derive(Debug, Clone, PartialEq)]

@@ -60,12 +60,6 @@ pub enum Failure {
         /// Where it stands.
         state: &'static str,
     },
-    /// No candidate of a tuning run passed the gate.
-    #[error("no candidate passed the gate: {reason}")]
-    Gate {
-        /// What the gate said.
-        reason: String,
-    },
     /// A change of a playbook was refused.
     #[error(transparent)]
     Playbook(Refusal),

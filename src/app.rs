@@ -261,6 +261,7 @@ impl App {
             _lock: data.lock,
         };
         inner.pipeline.open_guidelines().await?;
+        inner.pipeline.warn_of_nothing_that_scores();
         let app = Self { inner: Arc::new(inner) };
         app.inner.tasks.spawn(app.clone().keep_house());
         app.inner.tasks.spawn(app.clone().watch_guidelines());

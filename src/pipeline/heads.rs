@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Pipeline;
 use super::failure::Failure;
 use super::keys::Caller;
+use crate::config::Compressor;
 use crate::store::{HeadChange, HeadError, HeadEvent, HeadRow, HeadState, HeadStep, StoreError};
 
 /// Steps that are shown of the heads' life.
@@ -112,6 +113,17 @@ impl Pipeline {
         };
         self.guidelines().set_head(head.map(Arc::new));
         Ok(())
+    }
+
+    /// Says in the log where `extract` is to choose what old turns keep and nothing scores: then rules serve.
+    pub fn warn_of_nothing_that_scores(&self) {
+        let config = self.config();
+        let scores = config.models.reranker.is_some() || self.guidelines().default_set().head.is_some();
+        if config.compress.history == Compressor::Extract && !scores {
+            tracing::warn!(
+                "compress.history is `extract`, but there is no reranker and no head is active: rules serve"
+            );
+        }
     }
 
     async fn read_head(&self, hash: &OriginalHash) -> Result<Option<ActiveHead>, StoreError> {

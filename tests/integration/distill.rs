@@ -159,6 +159,106 @@ async fn only_a_head_that_passed_the_gate_scores() {
     assert_eq!(audit["audit"][0]["action"], "head.rollback");
 }
 
+/// Runs of some tasks, as a file: later actions use what earlier results say.
+fn recorded(folder: &Path) -> String {
+    let lines = (0..10).map(|task| {
+        let mut messages = tool_run(14, 160);
+        for turn in 4..14 {
+            let call = &mut messages[2 + 2 * turn];
+            let job = ((turn - 3) * 7919 + 104_729 * (task % 5)) % 9973;
+            call["tool_calls"][0]["function"]["arguments"] =
+                json!(format!("{{\"job\": {job}, \"rows\": {}}}", job * 3));
+        }
+        json!({ "id": format!("run-{task}"), "task": format!("task-{task}"), "messages": messages }).to_string()
+    });
+    let path = folder.join("runs.jsonl");
+    std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn train(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
+    command.env_clear().arg("--data").arg(folder.join("data")).args(["distill", "train", "--json"]);
+    command.args(["--min-peak", "1000", "--split", "1,0.4", "--seed", "5"]).args(arguments).output().unwrap()
+}
+
+#[test]
+#[cfg(feature = "local-models")]
+fn a_head_is_trained_from_files_taken_up_again_and_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = recorded(folder.path());
+    let out = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (whole, broken) = (out("whole"), out("broken"));
+    let first = train(folder.path(), &[&runs, "--out", &whole, "--epochs", "3"]);
+    let report: Value = serde_json::from_slice(&first.stdout).unwrap_or_else(|_| panic!("{first:?}"));
+    assert_eq!(report["curve"].as_array().unwrap().len(), 3, "{report}");
+    assert!(report["train_examples"].as_u64().unwrap() > 200, "{report}");
+    assert!(report["held_out_examples"].as_u64().unwrap() > 0, "{report}");
+    assert_eq!(first.status.success(), report["verdict"]["passes"] == json!(true));
+    assert!(report["verdict"]["cases"].as_u64().unwrap() > 0, "{report}");
+    let measured = &report["measures"][1]["candidate"];
+    assert!(measured["contexts"].as_u64().unwrap() > 0, "{report}");
+
+    // the same course on a folder that holds what the first one stood at: nothing is left to train, and the head is the same
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::copy(format!("{whole}/checkpoint.bin"), format!("{broken}/checkpoint.bin")).unwrap();
+    let again = train(folder.path(), &[&runs, "--out", &broken, "--epochs", "3"]);
+    let second: Value = serde_json::from_slice(&again.stdout).unwrap_or_else(|_| panic!("{again:?}"));
+    assert_eq!((&second["head"], &second["curve"]), (&report["head"], &report["curve"]));
+    let heads = [&whole, &broken].map(|folder| std::fs::read(format!("{folder}/head.json")).unwrap());
+    assert_eq!(heads[0], heads[1]);
+
+    let few = train(folder.path(), &[FIXTURE, "--out", &out("few"), "--epochs", "201"]);
+    assert_eq!(few.status.code(), Some(2), "{few:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "local-models")]
+async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
+    let bed = Bed::sqlite().await;
+    let StoreUrl::Sqlite(path) = &bed.url else { unreachable!() };
+    let values = [("storage.database_url", path.to_str().unwrap()), ("compress.history", "extract")];
+    let app = TestApp::start_with(&values).await;
+    for task in 0..6 {
+        let path = app.trajectory(&json!({ "metadata": { "task_id": format!("task-{task}") } })).await;
+        app.append(&path, &tool_run(12, 160)).await;
+    }
+    let asked = json!({ "kind": "train", "seed": 3, "epochs": 2, "split": { "seed": 1, "held_out": 0.4 } });
+    let id = app.post("/v1/distillations", &asked).await.ok()["id"].as_str().unwrap().to_owned();
+    let done = over(&app, &id).await;
+    assert_eq!(done["state"], "done", "{done}");
+    assert_eq!(done["report"]["curve"].as_array().unwrap().len(), 2, "{done}");
+    let hash = done["head"].as_str().unwrap();
+    let head = app.get(&format!("/v1/heads/{hash}")).await.ok();
+    assert_eq!(head["verdict"], done["report"]["verdict"]);
+    assert_eq!(head["manifest"]["course"]["seed"], 3, "{head}");
+    assert_eq!(head["passed"], false, "it keeps no more than rules where no action uses anything: {head}");
+    let nobody = json!({ "expected_champion": null });
+    app.post(&format!("/v1/heads/{hash}/activate"), &nobody).await.problem(409);
+
+    // the same weights, let pass
+    let row = bed.store.head_weights(&hash.parse().unwrap()).await.unwrap().unwrap();
+    let passed = NewHead {
+        weights: row,
+        manifest: json!({}),
+        verdict: Some((json!({ "passes": true }), true)),
+        actor: "me".into(),
+        created_ms: 5,
+    };
+    bed.store.add_head(passed).await.unwrap();
+    let served = async || {
+        let path = app.trajectory(&json!({})).await;
+        app.append(&path, &tool_run(20, 300)).await;
+        app.get(&format!("{path}/context?budget=2500")).await.ok().to_string()
+    };
+    assert!(!served().await.contains("extract:head@"));
+    app.post(&format!("/v1/heads/{hash}/activate"), &nobody).await.ok();
+    let handle = hash.get(..11).unwrap();
+    assert!(served().await.contains(&format!("extract:head@{handle}")));
+    app.post("/v1/heads/rollback", &json!({})).await.ok();
+    assert!(!served().await.contains("extract:head@"));
+}
+
 #[test]
 fn files_are_served_by_rules_and_parted_by_task() {
     let folder = tempfile::tempdir().unwrap();

@@ -51,6 +51,7 @@ impl Files {
 }
 
 /// What was found.
+#[allow(clippy::struct_field_names, reason = "the words of the field")]
 #[derive(Default)]
 pub(super) struct Found {
     pub cases: Vec<TuningCase>,

@@ -99,7 +99,7 @@ pub struct Export<'a, W> {
     report: Report,
 }
 
-impl<W: Write> Export<'_, W> {
+impl<'a, W: Write> Export<'a, W> {
     /// Begins an export. Without a writer for what is held out, all lines go to the first.
     pub fn new(terms: Terms, library: &'a Library, train: W, held_out: Option<W>) -> Self {
         Self { terms, library, train, held_out, report: Report::default() }
@@ -220,7 +220,7 @@ impl<'a> Material<'a> {
     }
 }
 
-impl<'a, W: Write> Export<'a, W> {
+impl<W: Write> Export<'_, W> {
     /// Writes a stored trajectory's examples.
     ///
     /// # Errors

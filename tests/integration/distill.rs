@@ -160,6 +160,7 @@ async fn only_a_head_that_passed_the_gate_scores() {
 }
 
 /// Runs of some tasks, as a file: later actions use what earlier results say.
+#[cfg(feature = "local-models")]
 fn recorded(folder: &Path) -> String {
     let lines = (0..10).map(|task| {
         let mut messages = tool_run(14, 160);
@@ -176,6 +177,7 @@ fn recorded(folder: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
+#[cfg(feature = "local-models")]
 fn train(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
     command.env_clear().arg("--data").arg(folder.join("data")).args(["distill", "train", "--json"]);

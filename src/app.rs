@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::jobs::{Runner, auditing, distilling, handlers, learning};
+use crate::jobs::{Runner, auditing, distilling, handlers, learning, tuning};
 use crate::llm::{self, Loaded};
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::{Counters, TokenizerError};
@@ -296,6 +296,7 @@ impl App {
         let (store, world) = (self.pipeline().store().clone(), self.pipeline().world().clone());
         let runner = handlers(Runner::new(store, self.config().jobs.clone(), world), self.pipeline());
         let runner = auditing(learning(runner, self.pipeline()), self.pipeline());
+        let runner = tuning(runner, self.pipeline(), self.inner.stopping.clone());
         let runner = distilling(runner, self.pipeline(), self.inner.folder.clone());
         runner.run(self.inner.stopping.clone(), self.config().server.shutdown_grace()).await;
     }

@@ -125,7 +125,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
     match cli.command {
         Command::Serve(command) => command.run(setting).await,
         Command::Quickstart(command) => Box::pin(command.run(setting)).await,
-        Command::Import(command) => command.run(setting).await,
+        Command::Import(command) => Box::pin(command.run(setting)).await,
         Command::Export(command) => command.run(setting).await,
         Command::Replay(command) => command.run(setting),
         Command::Tune(command) => Box::pin(command.run(setting)).await,

@@ -52,6 +52,20 @@ impl Runs {
         bar: &ProgressBar,
         mut with: impl FnMut(&RecordedRun) -> anyhow::Result<()>,
     ) -> anyhow::Result<Tally> {
+        self.each_taken(file, bar, |run| with(&run))
+    }
+
+    /// As [`Runs::each`], for who keeps the runs.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of `with`, with the run's place.
+    pub fn each_taken(
+        &self,
+        file: &Source,
+        bar: &ProgressBar,
+        mut with: impl FnMut(RecordedRun) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Tally> {
         let mut tally = Tally::default();
         for (n, (place, found)) in file.conversations(bar).enumerate() {
             if self.limit.is_some_and(|limit| tally.replayed >= limit) {
@@ -68,7 +82,7 @@ impl Runs {
                 tally.small += 1;
                 continue;
             }
-            with(&run).with_context(|| place.to_string())?;
+            with(run).with_context(|| place.to_string())?;
             tally.replayed += 1;
             bar.set_message(format!("{}: {} trajectories", file.name(), tally.replayed));
         }

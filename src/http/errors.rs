@@ -25,6 +25,7 @@ impl From<Failure> for Problem {
             }
             Failure::Gate { .. } => Self::new(Code::GateNotPassed, said),
             Failure::Version { current } => Self::new(Code::VersionConflict, said).with("current_version", current),
+            Failure::TuningState { state } => Self::new(Code::TuningState, said).with("state", state),
             Failure::Playbook(refusal) => of_refusal(&refusal),
             Failure::Context(error) => of_context(&error),
             Failure::Store(error) => of_store(error),

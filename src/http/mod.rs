@@ -19,10 +19,12 @@ mod openapi;
 mod operations;
 mod originals;
 mod pages;
+mod pairs;
 mod playbooks;
 mod problem;
 mod records;
 mod trajectories;
+mod tuning;
 mod usage;
 
 use axum::Router;
@@ -87,6 +89,13 @@ fn routes_and_document() -> OpenApiRouter<App> {
         .routes(routes!(playbooks::upkeep::list_playbook_duplicates))
         .routes(routes!(playbooks::upkeep::dedupe_playbook))
         .routes(routes!(playbooks::upkeep::prune_playbook))
+        .routes(routes!(tuning::start_tuning_run, tuning::list_tuning_runs))
+        .routes(routes!(tuning::get_tuning_run))
+        .routes(routes!(tuning::cancel_tuning_run))
+        .routes(routes!(tuning::resume_tuning_run))
+        .routes(routes!(tuning::promote_tuning_run))
+        .routes(routes!(pairs::import_pairs, pairs::list_pairs))
+        .routes(routes!(pairs::delete_pair))
         .routes(routes!(distillations::create_distillation, distillations::list_distillations))
         .routes(routes!(distillations::get_distillation))
         .routes(routes!(distillations::cancel_distillation))

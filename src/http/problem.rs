@@ -28,6 +28,8 @@ pub enum Code {
     /// 409
     VersionConflict,
     /// 409
+    TuningState,
+    /// 409
     GateNotPassed,
     /// 412
     ChampionChanged,
@@ -61,7 +63,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::UnreadableBody,
         Self::KeyNeeded,
         Self::Forbidden,
@@ -71,6 +73,7 @@ impl Code {
         Self::AlreadyExists,
         Self::LengthConflict,
         Self::VersionConflict,
+        Self::TuningState,
         Self::GateNotPassed,
         Self::ChampionChanged,
         Self::TooLarge,
@@ -133,8 +136,10 @@ impl Code {
                 "`expected_length` does not match. `current_length` is the number of stored messages; read them and send what is missing."),
             Self::VersionConflict => ("version-conflict", StatusCode::CONFLICT, "The playbook has another version",
                 "`expected_version` does not match, or what waited for review no longer applies. `current_version` is the playbook's version; read it and send what is still right."),
+            Self::TuningState => ("tuning-state", StatusCode::CONFLICT, "The tuning run does not stand where this can be done",
+                "`state` says where it stands. What has ended cannot be cancelled, what is done cannot go on, and only what is done can be promoted."),
             Self::GateNotPassed => ("gate-not-passed", StatusCode::CONFLICT, "It did not pass the gate",
-                "Only what was measured and found better than the champion may be activated. Its verdict has the numbers and says why."),
+                "Only what was measured and found better than the champion may be promoted or activated. The `verdict` has the gate's numbers and its reason; a draft of your own can be activated at `/v1/guidelines`."),
             Self::ChampionChanged => ("champion-changed", StatusCode::PRECONDITION_FAILED, "The champion is another one",
                 "`expected_champion` does not match. `current_champion` is the guideline or head that is the champion now, null where there is none; look at it and decide again."),
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large",
@@ -219,7 +224,7 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
     /// What the caller needs to act: `minimum_budget`, `retry_after_s`, `current_length`, `current_version`,
-    /// `current_champion`, `max_bytes`, `over_by_tokens`, `would_have_to_go`.
+    /// `current_champion`, `state`, `max_bytes`, `over_by_tokens`, `would_have_to_go`.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub extra: Map<String, Value>,

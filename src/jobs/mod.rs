@@ -10,6 +10,7 @@ mod compress;
 mod distill;
 mod learn;
 mod runner;
+mod tune;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub use compress::handlers;
 pub use distill::distilling;
 pub use learn::learning;
 pub use runner::Runner;
+pub use tune::tuning;
 
 /// Why a handler did not do its job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

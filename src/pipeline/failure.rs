@@ -54,6 +54,12 @@ pub enum Failure {
         /// Its version.
         current: u64,
     },
+    /// A tuning run stands where this cannot be done.
+    #[error("the tuning run is {state}")]
+    TuningState {
+        /// Where it stands.
+        state: &'static str,
+    },
     /// A change of a playbook was refused.
     #[error(transparent)]
     Playbook(Refusal),

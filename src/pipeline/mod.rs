@@ -154,6 +154,12 @@ impl Pipeline {
         &self.inner.compressors
     }
 
+    /// Returns the tokenizers.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
     /// Returns the keys.
     #[must_use]
     pub fn keys(&self) -> &Keys {

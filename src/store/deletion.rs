@@ -11,6 +11,7 @@ use super::error::{ChangeError, StoreError};
 use super::model_calls::release_calls;
 use super::playbooks::{PlaybookKey, forget_in_playbooks};
 use super::trajectories::lock_length;
+use super::tuning::forget_in_tuning;
 use super::value::values;
 use super::writer::Write;
 
@@ -47,6 +48,12 @@ pub struct DeletionReport {
     pub reviews: u64,
     /// Epochs of other trajectories that showed lessons which are gone; they end.
     pub playbook_excerpts: u64,
+    /// Cases of tuning runs, with what they showed.
+    pub tuning_cases: u64,
+    /// Scores of these cases.
+    pub tuning_scores: u64,
+    /// Pairs of runs that named it.
+    pub pairs: u64,
     /// The trajectories of those epochs.
     #[serde(skip)]
     pub ended: BTreeSet<String>,
@@ -100,6 +107,10 @@ impl Write for Delete {
         report.playbook_excerpts = forgotten.excerpts;
         report.ended = forgotten.trajectories;
         report.playbooks = forgotten.playbooks;
+        let forgotten = forget_in_tuning(conn, id).await?;
+        report.tuning_cases = forgotten.cases;
+        report.tuning_scores = forgotten.scores;
+        report.pairs = forgotten.pairs;
         conn.execute("DELETE FROM trajectories WHERE id = $1", values![id]).await?;
         conn.delete_by_number(dialect::forget_words(conn), &own).await?;
         conn.delete_by_number("DELETE FROM originals WHERE id IN", &own).await?;

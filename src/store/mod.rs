@@ -24,10 +24,12 @@ mod messages;
 mod model_calls;
 mod native;
 mod originals;
+mod pairs;
 mod playbooks;
 mod record;
 mod search;
 mod trajectories;
+mod tuning;
 mod usage;
 mod value;
 mod words;
@@ -63,12 +65,17 @@ pub use maintenance::{CheckReport, Health};
 pub use messages::{MessageRow, Pinned};
 pub use model_calls::{ModelCall, ModelCallFilter, ModelCallPage, ModelSpending, ModelUsage};
 pub use originals::HandleError;
+pub use pairs::{PairPage, PairRow};
 pub use playbooks::{
     DeltaPage, LeftOut, PlaybookChange, PlaybookChanged, PlaybookDecision, PlaybookError, PlaybookKey, PlaybookLesson,
     PlaybookNow, PlaybookPage, PlaybookPatch, PlaybookReview, PlaybookRow, ReviewPage,
 };
 pub use record::{NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow};
 pub use search::{Hit, Hits, Recalled, SearchRequest};
+pub use tuning::{
+    CHAMPION, CandidateStatus, TuningCandidate, TuningCase, TuningChange, TuningPage, TuningRun, TuningScore,
+    TuningSpent, TuningStage, TuningState,
+};
 pub use usage::UsageRow;
 
 use engine::Conn;

@@ -7,6 +7,9 @@ pub mod live;
 pub mod recorded;
 pub mod replay;
 pub mod stored;
+pub mod runner;
+pub mod teacher;
+pub mod run;
 
 pub use audit::{Audited, audit_run};
 pub use live::{HindsightError, LookedBack, look_back};

@@ -1,13 +1,14 @@
 //! Trajectories replayed at one budget, one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use recap_core::context::{ContextError, ContextRequest, Include, Receipt};
-use recap_core::trajectory::{OutFormat, WireFormat};
+use recap_core::context::{ContextError, ContextRequest, Include, PieceKind, Receipt, Section};
+use recap_core::tokens::Counter;
+use recap_core::trajectory::{OriginalHash, OutFormat, WireFormat};
 use recap_core::tuning::{
-    Auditor, ContextServer, Loss, Lost, MessageCache, Recorded, Replay, ReplayBudget, ServedContext, TrajectoryScore,
-    replay_with,
+    Auditor, ContextServer, IdleLine, Loss, Lost, MessageCache, Replay, ReplayBudget, ServedContext, TrajectoryScore,
+    idle_lines, later_values, replay_with,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -62,6 +63,7 @@ pub enum Budget {
 
 impl Budget {
     /// Returns the field that names it.
+    #[must_use]
     pub fn to_json(self) -> Value {
         match self {
             Self::Share { fraction, .. } => json!({ "fraction": fraction }),
@@ -107,6 +109,15 @@ pub struct Round {
     pub models: Models,
 }
 
+/// What one run's contexts lost, and what they kept for nothing.
+#[derive(Debug, Default)]
+pub struct Studied {
+    /// Each value that they lost, with what dropped it.
+    pub losses: Vec<Loss>,
+    /// Lines whose values no later action used.
+    pub idle: Vec<IdleLine>,
+}
+
 /// What models made for a round's epochs.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Models {
@@ -150,6 +161,7 @@ impl Models {
 
 impl Round {
     /// Begins a round.
+    #[must_use]
     pub fn new(budget: Budget) -> Self {
         Self { budget, ids: Vec::new(), scores: Vec::new(), epochs: 0, took: Vec::new(), models: Models::default() }
     }
@@ -168,6 +180,24 @@ impl Round {
         self.replay_heard(run, cache, server, None)
     }
 
+    /// As [`Round::audit`], and says which lines contexts kept for nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a context cannot be served.
+    pub fn study(
+        &mut self,
+        run: &RecordedRun,
+        cache: &mut MessageCache,
+        server: &Server<'_>,
+    ) -> Result<Studied, ReplayError> {
+        let idle =
+            Some(Idle { counter: server.counters.of(Some(server.model)), seen: HashSet::new(), lines: Vec::new() });
+        let mut hearing = Hearing { run, auditor: Auditor::default(), losses: Vec::new(), idle };
+        self.replay_heard(run, cache, server, Some(&mut hearing))?;
+        Ok(Studied { losses: hearing.losses, idle: hearing.idle.map(|idle| idle.lines).unwrap_or_default() })
+    }
+
     /// Replays a trajectory and says what dropped each value that its contexts lost.
     ///
     /// # Errors
@@ -179,7 +209,7 @@ impl Round {
         cache: &mut MessageCache,
         server: &Server<'_>,
     ) -> Result<Vec<Loss>, ReplayError> {
-        let mut hearing = Hearing { recorded: &run.recorded, auditor: Auditor::default(), losses: Vec::new() };
+        let mut hearing = Hearing { run, auditor: Auditor::default(), losses: Vec::new(), idle: None };
         self.replay_heard(run, cache, server, Some(&mut hearing))?;
         Ok(hearing.losses)
     }
@@ -204,9 +234,33 @@ impl Round {
 
 /// Who asks what dropped the values that contexts lost.
 struct Hearing<'a> {
-    recorded: &'a Recorded,
+    run: &'a RecordedRun,
     auditor: Auditor,
     losses: Vec<Loss>,
+    idle: Option<Idle>,
+}
+
+/// Lines that contexts kept for nothing.
+struct Idle {
+    counter: Counter,
+    /// The hashes of the sections that were looked at.
+    seen: HashSet<OriginalHash>,
+    lines: Vec<IdleLine>,
+}
+
+impl Idle {
+    /// Looks at the sections that a context shows for the first time; `sent` messages stand before the action.
+    fn note(&mut self, run: &RecordedRun, sections: &[Section], sent: usize) {
+        let recaps = sections.iter().filter(|section| section.kind == PieceKind::Recap);
+        let new: Vec<_> = recaps.filter(|section| self.seen.insert(OriginalHash::of(&section.text))).collect();
+        if new.is_empty() {
+            return;
+        }
+        let used = later_values(&run.recorded, sent);
+        for section in new {
+            self.lines.extend(idle_lines(&run.id, section, &used, self.counter.as_ref()));
+        }
+    }
 }
 
 /// One trajectory as it is served.
@@ -231,8 +285,8 @@ impl ContextServer for Stage<'_, '_> {
     }
 
     fn lost(&mut self, lost: &Lost) {
-        if let Some(Hearing { recorded, auditor, losses }) = &mut self.hearing {
-            losses.extend(auditor.explain(recorded, self.rehearsal.session(), lost));
+        if let Some(Hearing { run, auditor, losses, .. }) = &mut self.hearing {
+            losses.extend(auditor.explain(&run.recorded, self.rehearsal.session(), lost));
         }
     }
 }
@@ -270,6 +324,10 @@ impl Stage<'_, '_> {
         let epoch = session.epoch_of(&request.line_key());
         if let Some((hearing, epoch)) = self.hearing.as_mut().zip(epoch) {
             hearing.auditor.note(session, request, epoch, &receipt.pieces);
+            let sent = hearing.run.messages.len() - self.rest.len();
+            if let Some(idle) = &mut hearing.idle {
+                idle.note(hearing.run, &epoch.sections, sent);
+            }
         }
     }
 }

@@ -156,7 +156,7 @@ impl Compressors {
 
     /// Asks the chat models one after the other until a reply is accepted. Returns what was made of it, and the label of the
     /// model that wrote it.
-    pub(in crate::pipeline) async fn ask<T>(
+    pub async fn ask<T>(
         &self,
         purpose: Purpose,
         schema: &str,

@@ -63,19 +63,22 @@ impl TrainingValues {
     /// Reads trajectories. Those whose heads are equal are of one task.
     pub fn of<'a>(runs: impl Iterator<Item = &'a Recorded>) -> Self {
         let mut found = Self::default();
-        for run in runs {
-            let task = task_of(run.messages());
-            for message in run.messages().iter().filter(|message| !is_instruction(message)) {
-                let text = flat(message);
-                for value in facts(&text).into_iter().filter_map(|fact| text.get(fact.span)) {
-                    found.remember(value, task);
-                }
-                for value in used_values(message) {
-                    found.remember(&value, task);
-                }
+        runs.for_each(|run| found.add(run));
+        found
+    }
+
+    /// Reads one more trajectory.
+    pub fn add(&mut self, run: &Recorded) {
+        let task = task_of(run.messages());
+        for message in run.messages().iter().filter(|message| !is_instruction(message)) {
+            let text = flat(message);
+            for value in facts(&text).into_iter().filter_map(|fact| text.get(fact.span)) {
+                self.remember(value, task);
+            }
+            for value in used_values(message) {
+                self.remember(&value, task);
             }
         }
-        found
     }
 
     /// Returns how many different values it knows.

@@ -198,7 +198,9 @@ impl<'a> Mine<'a> {
         }
         let held = found.into_iter().filter(|(kind, (tasks, _))| tasks.len() >= LEAST_TASKS && self.is_safe(kind));
         let mut held: Vec<(String, usize)> = held.map(|(kind, (_, count))| (kind, count)).collect();
-        held.sort_by(|(a, more), (b, less)| less.cmp(more).then_with(|| a.cmp(b)));
+        // of kinds that cover as much the longest says most
+        let order = |(kind, count): &(String, usize)| (std::cmp::Reverse((*count, kind.len())), kind.clone());
+        held.sort_by_cached_key(order);
         held.into_iter().map(|(kind, _)| kind).take(MOST_TRIED).collect()
     }
 

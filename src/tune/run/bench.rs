@@ -1,0 +1,124 @@
+//! One case replayed under one guideline, beside the async workers.
+
+use std::sync::Arc;
+
+use recap_core::tuning::{CaseScore, IdleLine, Loss, MessageCache};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::error::RunError;
+use crate::pipeline::Pipeline;
+use crate::pipeline::guidelines::GuidelineSet;
+use crate::store::TuningSpent;
+use crate::tune::replay::Studied;
+use crate::tune::{Budget, Models, RecordedRun, Round, Server};
+
+/// Losses of one case that are kept.
+const MOST_LOSSES: usize = 1_000;
+/// Idle lines of one case that are kept.
+const MOST_IDLE: usize = 400;
+
+/// What the champion lost in one case, and what it kept for nothing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CaseEvidence {
+    /// Lost values.
+    pub losses: Vec<Loss>,
+    /// Kept lines whose values no later action used.
+    pub idle: Vec<IdleLine>,
+}
+
+/// What is to be known of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The score.
+    Score,
+    /// The evidence, too.
+    Evidence,
+}
+
+/// A case as it is replayed.
+pub(super) struct Tried {
+    pub name: String,
+    pub task: String,
+    pub run: Arc<RecordedRun>,
+    pub set: GuidelineSet,
+    pub wanted: Wanted,
+}
+
+/// What came of it.
+pub(super) struct Replayed {
+    /// The score, or why there is none.
+    pub score: Result<CaseScore, String>,
+    pub evidence: Option<CaseEvidence>,
+    pub spent: TuningSpent,
+}
+
+/// Where cases are replayed.
+#[derive(Clone)]
+pub(super) struct Bench {
+    pub pipeline: Pipeline,
+    pub budget: Budget,
+    pub model: String,
+}
+
+impl Bench {
+    /// Replays a case. One that cannot be served has no score, which the gate counts against who served it.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::CutOff`] where the process ends.
+    pub async fn replay(&self, tried: Tried) -> Result<Replayed, RunError> {
+        let own = self.clone();
+        let done = tokio::task::spawn_blocking(move || own.replayed(&tried)).await;
+        match done {
+            Ok(replayed) => Ok(replayed),
+            Err(error) if error.is_panic() => Ok(Replayed {
+                score: Err("replaying it failed inside recapd".to_owned()),
+                evidence: None,
+                spent: TuningSpent::default(),
+            }),
+            Err(_) => Err(RunError::CutOff("a replay was stopped")),
+        }
+    }
+
+    fn replayed(&self, tried: &Tried) -> Replayed {
+        let began = Instant::now();
+        let server = Server {
+            config: self.pipeline.config(),
+            counters: self.pipeline.counters(),
+            guideline: &tried.set,
+            model: &self.model,
+            compressors: self.pipeline.compressors(),
+        };
+        let (mut round, mut cache) = (Round::new(self.budget), MessageCache::default());
+        let done = match tried.wanted {
+            Wanted::Score => round.replay(&tried.run, &mut cache, &server).map(|()| None),
+            Wanted::Evidence => round.study(&tried.run, &mut cache, &server).map(Some),
+        };
+        let (score, evidence) = match done {
+            Err(error) => (Err(error.to_string()), None),
+            Ok(studied) => match round.scores.pop() {
+                Some(score) => (Ok(CaseScore::of(&tried.name, &tried.task, &score)), studied.map(evidence)),
+                None => (Err("it has no action".to_owned()), None),
+            },
+        };
+        Replayed { score, evidence, spent: spent(&round.models, began) }
+    }
+}
+
+fn evidence(studied: Studied) -> CaseEvidence {
+    let Studied { mut losses, mut idle } = studied;
+    losses.truncate(MOST_LOSSES);
+    idle.truncate(MOST_IDLE);
+    CaseEvidence { losses, idle }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "dollars of one case in millionths are far below 2^63")]
+fn spent(models: &Models, began: Instant) -> TuningSpent {
+    TuningSpent {
+        tokens: models.prompt_tokens + models.reply_tokens,
+        cost_usd_micros: (models.cost_usd.unwrap_or_default() * 1e6).round() as i64,
+        is_unpriced: models.calls > 0 && models.cost_usd.is_none(),
+        worked_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }
+}

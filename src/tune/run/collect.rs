@@ -1,0 +1,373 @@
+//! Which runs of agents a tuning run measures on, and where their messages are.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use recap_core::trajectory::{OriginalHash, WireFormat};
+use recap_core::tuning::{Side, Split};
+use serde_json::Value;
+
+use super::error::RunError;
+use super::pairs::PairRecord;
+use super::spec::{EvidenceSource, Spec};
+use crate::store::{PairRow, Store, TrajectoryFilter, TrajectoryRow, TuningCase};
+use crate::tune::stored::{StoredError, stored_run};
+use crate::tune::{RecordedRun, Unusable};
+
+/// Records on one page.
+const PAGE: usize = 200;
+/// Bytes of a task's name that is kept as it is; a longer one is known by its hash.
+const TASK_BYTES: usize = 200;
+/// Bytes of messages that stay in memory between two replays of their cases.
+const HELD_BYTES: usize = 128 << 20;
+
+/// Recorded runs from files, by name.
+#[derive(Debug, Default)]
+pub struct Files(BTreeMap<String, Arc<RecordedRun>>);
+
+impl Files {
+    /// Takes a run. A name that is taken gets a number, the same one each time.
+    pub fn take(&mut self, run: RecordedRun) {
+        let mut name = run.id.clone();
+        let mut n = 1;
+        while self.0.contains_key(&name) {
+            n += 1;
+            name = format!("{}#{n}", run.id);
+        }
+        self.0.insert(name, Arc::new(run));
+    }
+
+    /// Returns how many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Tells whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Found {
+    pub cases: Vec<TuningCase>,
+    found: usize,
+    small: usize,
+    unusable: usize,
+}
+
+/// Where the messages of cases come from.
+pub(super) struct Library<'a> {
+    store: &'a Store,
+    files: Option<&'a Files>,
+    held: HashMap<i64, Arc<RecordedRun>>,
+    held_bytes: usize,
+}
+
+/// A case's messages, if they can be had.
+pub(super) enum Loaded {
+    Run(Arc<RecordedRun>),
+    /// It was erased.
+    Gone,
+    /// It cannot be replayed.
+    Unusable(String),
+}
+
+impl<'a> Library<'a> {
+    pub fn new(store: &'a Store, files: Option<&'a Files>) -> Self {
+        Self { store, files, held: HashMap::new(), held_bytes: 0 }
+    }
+
+    /// Finds the cases that a spec asks for and divides them.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::NoCases`], [`RunError::OneSided`], [`RunError::NoRunner`].
+    pub async fn collect(&self, spec: &Spec) -> Result<Vec<TuningCase>, RunError> {
+        let mut found = Found::default();
+        match (self.files, spec.evidence) {
+            (Some(files), _) => found.take_files(files, spec),
+            (None, EvidenceSource::Audit) => self.trajectories(spec, &mut found).await?,
+            (None, EvidenceSource::Pairs) => self.pairs(spec, &mut found).await?,
+            (None, EvidenceSource::Runner) => return Err(RunError::NoRunner),
+        }
+        found.divided(&spec.split)
+    }
+
+    async fn trajectories(&self, spec: &Spec, found: &mut Found) -> Result<(), RunError> {
+        let filter = TrajectoryFilter {
+            namespace: spec.cases.namespace.clone(),
+            agent: spec.cases.agent.clone(),
+            since_ms: spec.since_ms().ok().flatten(),
+            ..TrajectoryFilter::default()
+        };
+        let mut cursor = None;
+        loop {
+            let page = self.store.list_trajectories(&filter, cursor.as_deref(), PAGE).await?;
+            for row in page.trajectories {
+                found.found += 1;
+                self.trajectory(row, None, (spec, found)).await?;
+                if found.cases.len() >= spec.most_cases() {
+                    return Ok(());
+                }
+            }
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn trajectory(
+        &self,
+        row: TrajectoryRow,
+        pair: Option<String>,
+        (spec, found): (&Spec, &mut Found),
+    ) -> Result<(), RunError> {
+        if row.full_tokens < u64::from(spec.cases.min_peak) {
+            found.small += 1;
+            return Ok(());
+        }
+        let run = match stored_run(self.store, &row).await {
+            Ok(run) => run,
+            Err(StoredError::Store(error)) => return Err(error.into()),
+            Err(StoredError::Changed(_) | StoredError::Unusable(_)) => {
+                found.unusable += 1;
+                return Ok(());
+            }
+        };
+        let task = told_task(row.metadata.as_ref(), row.task.as_deref()).unwrap_or_else(|| task_of(&run));
+        let case = TuningCase { trajectory: Some(row.id), pair, length: row.length, task, ..case_of(&run) };
+        found.take(&run, case, spec);
+        Ok(())
+    }
+
+    async fn pairs(&self, spec: &Spec, found: &mut Found) -> Result<(), RunError> {
+        let mut cursor = None;
+        loop {
+            let page = self.store.list_pairs(spec.cases.namespace.as_deref(), cursor.as_deref(), PAGE).await?;
+            for pair in page.pairs {
+                self.pair(pair, (spec, found)).await?;
+                if found.cases.len() >= spec.most_cases() {
+                    return Ok(());
+                }
+            }
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn pair(&self, pair: PairRow, (spec, found): (&Spec, &mut Found)) -> Result<(), RunError> {
+        let record: PairRecord = serde_json::from_str(&pair.record)?;
+        if !record.speaks_for(spec.objective) {
+            return Ok(());
+        }
+        found.found += 1;
+        if let Some(id) = &pair.full_trajectory {
+            return match self.store.trajectory(id).await? {
+                Some(row) => {
+                    let row = TrajectoryRow { task: Some(pair.task), metadata: None, ..row };
+                    self.trajectory(row, Some(pair.id), (spec, found)).await
+                }
+                None => Ok(()),
+            };
+        }
+        match inline_run(&pair, record) {
+            Ok(run) => {
+                let task = short_task(&pair.task);
+                let case = TuningCase { pair: Some(pair.id), task, ..case_of(&run) };
+                found.take(&run, case, spec);
+            }
+            Err(_) => found.unusable += 1,
+        }
+        Ok(())
+    }
+
+    /// Returns a case's messages.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Store`]; [`RunError::NotInFiles`].
+    pub async fn run(&mut self, case: &TuningCase) -> Result<Loaded, RunError> {
+        if let Some(run) = self.held.get(&case.n) {
+            return Ok(Loaded::Run(Arc::clone(run)));
+        }
+        let loaded = self.loaded(case).await?;
+        if let Loaded::Run(run) = &loaded {
+            let bytes: usize = run.messages.iter().map(|message| message.get().len()).sum();
+            // What actions need is kept beside the messages and takes about as much again.
+            let bytes = bytes.saturating_mul(3);
+            if self.files.is_none() && self.held_bytes + bytes <= HELD_BYTES {
+                self.held_bytes += bytes;
+                self.held.insert(case.n, Arc::clone(run));
+            }
+        }
+        Ok(loaded)
+    }
+
+    async fn loaded(&self, case: &TuningCase) -> Result<Loaded, RunError> {
+        if let Some(id) = &case.trajectory {
+            let Some(row) = self.store.trajectory(id).await? else { return Ok(Loaded::Gone) };
+            let row = TrajectoryRow { length: row.length.min(case.length), ..row };
+            return match stored_run(self.store, &row).await {
+                Ok(run) => Ok(Loaded::Run(Arc::new(run))),
+                Err(StoredError::Store(error)) => Err(error.into()),
+                Err(StoredError::Changed(_)) => Ok(Loaded::Gone),
+                Err(StoredError::Unusable(error)) => Ok(Loaded::Unusable(error.to_string())),
+            };
+        }
+        if let Some(id) = &case.pair {
+            let Some(pair) = self.store.pair(id).await? else { return Ok(Loaded::Gone) };
+            let record = serde_json::from_str(&pair.record)?;
+            return Ok(inline_run(&pair, record)
+                .map_or_else(|error| Loaded::Unusable(error.to_string()), |run| Loaded::Run(Arc::new(run))));
+        }
+        let held = self.files.and_then(|files| files.0.get(&case.name));
+        match held {
+            Some(run) if run.messages.len() as u64 == case.length => Ok(Loaded::Run(Arc::clone(run))),
+            _ => Err(RunError::NotInFiles(case.name.clone())),
+        }
+    }
+}
+
+impl Found {
+    fn take_files(&mut self, files: &Files, spec: &Spec) {
+        for (name, run) in files.0.iter().take(spec.most_cases()) {
+            self.found += 1;
+            let task = if run.task == run.id { task_of(run) } else { short_task(&run.task) };
+            let case = TuningCase { name: name.clone(), task, ..case_of(run) };
+            self.take(run, case, spec);
+        }
+    }
+
+    fn take(&mut self, run: &RecordedRun, case: TuningCase, spec: &Spec) {
+        if !run.reaches(i64::from(spec.cases.min_peak)) || run.recorded.full_peak() == 0 {
+            self.small += 1;
+            return;
+        }
+        self.cases.push(case);
+    }
+
+    /// Numbers the cases and gives each its side.
+    fn divided(self, split: &Split) -> Result<Vec<TuningCase>, RunError> {
+        let Self { mut cases, found, small, unusable } = self;
+        if cases.is_empty() {
+            return Err(RunError::NoCases { found, small, unusable });
+        }
+        // Whoever collects the same cases gets them in the same order.
+        cases.sort_by(|one, other| (&one.task, &one.name).cmp(&(&other.task, &other.name)));
+        let mut held_out = 0;
+        for (n, case) in (0_i64..).zip(&mut cases) {
+            case.n = n;
+            let side = split.side(&case.task);
+            held_out += usize::from(side == Side::HeldOut);
+            case.side = side_name(side).to_owned();
+        }
+        if held_out == 0 || held_out == cases.len() {
+            let mut tasks: Vec<&str> = cases.iter().map(|case| case.task.as_str()).collect();
+            tasks.dedup();
+            return Err(RunError::OneSided { tasks: tasks.len() });
+        }
+        Ok(cases)
+    }
+}
+
+/// Returns a side's name in the store.
+pub(super) fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Train => "train",
+        Side::HeldOut => "held_out",
+    }
+}
+
+fn case_of(run: &RecordedRun) -> TuningCase {
+    TuningCase {
+        n: 0,
+        name: run.id.clone(),
+        task: String::new(),
+        side: String::new(),
+        trajectory: None,
+        pair: None,
+        length: run.messages.len() as u64,
+    }
+}
+
+fn inline_run(pair: &PairRow, record: PairRecord) -> Result<RecordedRun, Unusable> {
+    let messages = record.full.messages.unwrap_or_default();
+    RecordedRun::read(pair.id.clone(), Some(pair.task.clone()), None, (WireFormat::OpenAi, messages))
+}
+
+/// The task's name as its maker told it: `task_id` of the metadata, or the task itself.
+fn told_task(metadata: Option<&Value>, task: Option<&str>) -> Option<String> {
+    let named = metadata.and_then(|metadata| match metadata.get("task_id")? {
+        Value::String(name) => Some(name.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    });
+    named.as_deref().or(task).filter(|task| !task.trim().is_empty()).map(short_task)
+}
+
+/// The task's name where nobody told one: the hash of the first words that are not the system's.
+fn task_of(run: &RecordedRun) -> String {
+    let is_system = |message: &Value| matches!(message["role"].as_str(), Some("system" | "developer"));
+    let said = run.messages.iter().find(|message| {
+        let message: Value = serde_json::from_str(message.get()).unwrap_or_default();
+        !is_system(&message)
+    });
+    said.map_or_else(|| run.id.clone(), |said| OriginalHash::of(said.get()).handle())
+}
+
+fn short_task(task: &str) -> String {
+    if task.len() <= TASK_BYTES { task.to_owned() } else { OriginalHash::of(task).handle() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tasks_have_the_names_that_they_were_told() {
+        let metadata = json!({ "task_id": 7 });
+        assert_eq!(told_task(Some(&metadata), Some("book")), Some("7".to_owned()));
+        assert_eq!(told_task(Some(&json!({})), Some("book")), Some("book".to_owned()));
+        assert_eq!(told_task(None, Some(" ")), None);
+        let long = "book ".repeat(100);
+        assert!(told_task(None, Some(&long)).unwrap().starts_with("b3:"));
+    }
+
+    #[test]
+    fn both_sides_need_a_task() {
+        let split = Split { seed: 0, held_out: 0.5 };
+        let case = |name: &str, task: &str| TuningCase {
+            name: name.into(),
+            task: task.into(),
+            n: 0,
+            side: String::new(),
+            trajectory: None,
+            pair: None,
+            length: 1,
+        };
+        let found = |tasks: &[&str]| Found {
+            cases: tasks.iter().enumerate().map(|(n, task)| case(&n.to_string(), task)).collect(),
+            ..Found::default()
+        };
+        assert!(matches!(found(&[]).divided(&split), Err(RunError::NoCases { .. })));
+        assert!(matches!(found(&["a", "a"]).divided(&split), Err(RunError::OneSided { tasks: 1 })));
+        let tasks: Vec<String> = (0..40).map(|n| format!("t{}", n / 2)).collect();
+        let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
+        let cases = found(&tasks).divided(&split).unwrap();
+        for pair in cases.chunks(2) {
+            assert_eq!((&pair[0].task, &pair[0].side), (&pair[1].task, &pair[1].side));
+        }
+        assert!(cases.iter().any(|case| case.side == "held_out"));
+    }
+}

@@ -1,0 +1,80 @@
+//! Why a tuning run cannot go on.
+
+use crate::pipeline::failure::Failure;
+use crate::store::{ChangeError, StoreError};
+
+/// Why a tuning run cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The store fails: the same step may succeed later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is nothing to measure on.
+    #[error(
+        "there is no run to measure on: {found} found, {small} of them with contexts that are too small, {unusable} unusable"
+    )]
+    NoCases {
+        /// Runs that the filter finds.
+        found: usize,
+        /// Of these, below the least peak.
+        small: usize,
+        /// Of these, that cannot be replayed.
+        unusable: usize,
+    },
+    /// Nothing would be held out, or nothing be left to learn from.
+    #[error(
+        "all {tasks} tasks are on one side of the split: another `split.seed` or `split.held_out`, or more tasks, divide them"
+    )]
+    OneSided {
+        /// Different tasks.
+        tasks: usize,
+    },
+    /// A case of a file is not in the files of now.
+    #[error("the files do not hold the run `{0}` as it was: name the same files again")]
+    NotInFiles(String),
+    /// The champion's text is not stored any more.
+    #[error("the version {0} is not stored")]
+    NoVersion(String),
+    /// A stored step cannot be read by this version.
+    #[error("a stored step of the run cannot be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    /// Its proposer cannot be asked here.
+    #[error("there is no chat model to propose: set `llm.model` or `models.chat`")]
+    NoTeacher,
+    /// Its agents cannot be started here.
+    #[error("there is no command that starts an agent: set `tuning.runner`")]
+    NoRunner,
+    /// The winner cannot be saved.
+    #[error("the candidate that passed cannot be saved: {0}")]
+    Unsaved(String),
+    /// A part of the program failed.
+    #[error("work was cut off: {0}")]
+    CutOff(&'static str),
+}
+
+impl RunError {
+    /// Tells whether the same step may succeed later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::CutOff(_))
+    }
+}
+
+impl From<ChangeError> for RunError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Store(error) => Self::Store(error),
+            _ => Self::CutOff("a change of a tuning run was refused"),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Store(error) => Self::Store(error),
+            RunError::CutOff(what) => Self::CutOff(what),
+            other => Self::field("", other.to_string()),
+        }
+    }
+}

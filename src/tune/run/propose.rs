@@ -1,0 +1,129 @@
+//! Candidates: proposed, then checked: each must be a guideline of its kind, hold no value of a training run, and steer in
+//! another way than the champion and the candidates before it.
+
+use std::collections::BTreeMap;
+
+use recap_core::compress::{Guideline, GuidelineKind};
+use recap_core::trajectory::OriginalHash;
+use recap_core::tuning::{Candidate, Evidence, TrainingValues, by_rules, leaks};
+
+use super::bench::CaseEvidence;
+use super::error::RunError;
+use super::spec::{Proposer, Spec};
+use crate::pipeline::guidelines::Steering;
+use crate::store::{CandidateStatus, TuningCandidate, TuningCase, TuningSpent};
+
+/// What candidates are made of.
+pub(super) struct Ground {
+    pub spec: Spec,
+    pub kind: GuidelineKind,
+    pub set: String,
+    /// The champion's text.
+    pub champion: String,
+    /// Stored versions that are judged beside what is proposed.
+    pub drafts: Vec<String>,
+    pub evidence: Evidence,
+    pub training: TrainingValues,
+}
+
+/// Returns what training cases showed.
+///
+/// # Errors
+///
+/// [`RunError::Unreadable`]
+pub(super) fn evidence_of(cases: &[TuningCase], stored: Vec<(i64, String)>) -> Result<Evidence, RunError> {
+    let mut stored: BTreeMap<i64, String> = stored.into_iter().collect();
+    let mut evidence = Evidence::default();
+    for case in cases {
+        let Some(record) = stored.remove(&case.n) else { continue };
+        let CaseEvidence { losses, idle } = serde_json::from_str(&record)?;
+        evidence.losses.extend(losses.into_iter().map(|loss| (case.name.clone(), loss)));
+        evidence.idle.extend(idle);
+        evidence.tasks.insert(case.name.clone(), case.task.clone());
+    }
+    Ok(evidence)
+}
+
+impl Ground {
+    /// Has candidates proposed. What the models of a proposer took is told beside them.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::NoTeacher`]
+    pub fn proposed(&self) -> Result<(Vec<Candidate>, TuningSpent), RunError> {
+        let most = self.spec.candidates as usize;
+        match self.spec.proposer {
+            _ if most == 0 => Ok((Vec::new(), TuningSpent::default())),
+            Proposer::Rules => {
+                let candidates = by_rules(&self.champion, self.kind, &self.evidence, self.spec.objective, most);
+                Ok((candidates, TuningSpent::default()))
+            }
+            Proposer::Llm => Err(RunError::NoTeacher),
+        }
+    }
+
+    /// Checks candidates and numbers them; drafts come last.
+    pub fn checked(&self, proposed: Vec<Candidate>) -> Vec<TuningCandidate> {
+        let proposer = self.spec.proposer.as_str();
+        let most = self.spec.candidates as usize;
+        let proposed = proposed.into_iter().take(most).map(|candidate| (candidate.text, candidate.note, proposer));
+        let drafts = self.drafts.iter().map(|text| (text.clone(), "a stored draft".to_owned(), "draft"));
+        let mut known = vec![Meaning::of(self.kind, &self.champion)];
+        let checked = (0_i64..).zip(proposed.chain(drafts)).map(|(n, (text, note, proposer))| {
+            let (status, why) = self.judged(&text, proposer, &mut known);
+            let keeps_text = matches!(status, CandidateStatus::Proposed | CandidateStatus::Duplicate);
+            TuningCandidate {
+                n,
+                hash: OriginalHash::of(&text).to_string(),
+                text: if keeps_text { text } else { String::new() },
+                note: if keeps_text { note } else { String::new() },
+                proposer: proposer.to_owned(),
+                status,
+                why,
+            }
+        });
+        checked.collect()
+    }
+
+    fn judged(
+        &self,
+        text: &str,
+        proposer: &str,
+        known: &mut Vec<Option<Meaning>>,
+    ) -> (CandidateStatus, Option<String>) {
+        if let Err(error) = Steering::read(&self.set, self.kind, text) {
+            // The parser's words can quote the text.
+            let said = error.to_string();
+            let is_clean = leaks(&said, &self.champion, &self.training).is_empty();
+            let why = if is_clean { said } else { "it cannot be read".to_owned() };
+            return (CandidateStatus::Invalid, Some(why));
+        }
+        let leaked = leaks(text, &self.champion, &self.training).len();
+        if leaked > 0 {
+            let why = format!("it holds {leaked} values of training runs that the champion does not hold");
+            return (CandidateStatus::Leak, Some(why));
+        }
+        let meaning = Meaning::of(self.kind, text);
+        let twin = known.iter().position(|other| *other == meaning);
+        known.push(meaning);
+        match twin {
+            // The gate has the last word on what somebody wrote.
+            Some(_) if proposer == "draft" => (CandidateStatus::Proposed, None),
+            Some(0) => (CandidateStatus::Duplicate, Some("it steers as the champion does".to_owned())),
+            Some(n) => (CandidateStatus::Duplicate, Some(format!("it steers as candidate {} does", n - 1))),
+            None => (CandidateStatus::Proposed, None),
+        }
+    }
+}
+
+/// What of a guideline steers.
+#[derive(PartialEq)]
+struct Meaning(Guideline);
+
+impl Meaning {
+    fn of(kind: GuidelineKind, text: &str) -> Option<Self> {
+        let mut guideline = Guideline::parse_as(kind, text).ok()?;
+        guideline.hash = OriginalHash::of("");
+        Some(Self(guideline))
+    }
+}

@@ -1,0 +1,387 @@
+//! From stage to stage: each step is stored before the next one begins, so that a crash loses one case at most.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use recap_core::compress::GuidelineKind;
+use recap_core::trajectory::OriginalHash;
+use recap_core::tuning::{CaseScore, TrainingValues, judge};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::bench::{Bench, Tried, Wanted};
+use super::collect::{Files, Library, Loaded, side_name};
+use super::error::RunError;
+use super::propose::{Ground, evidence_of};
+use super::settle::{Trained, best};
+use super::spec::Spec;
+use super::tuning::Tuning;
+use crate::pipeline::guidelines::{GuidelineSet, Steering};
+use crate::store::{
+    CHAMPION, CandidateStatus, GuidelineKey, TuningCandidate, TuningCase, TuningChange, TuningRun, TuningScore,
+    TuningSpent, TuningStage,
+};
+use recap_core::tuning::Side;
+
+/// Who watches a run: told after each step.
+pub type Watch<'a> = &'a mut (dyn FnMut(&TuningRun) + Send);
+
+/// How often cases were replayed by one worker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Replays(pub u64);
+
+/// The guideline of a set that stays as it is while another one is tuned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Beside {
+    pub set: String,
+    pub kind: String,
+    pub hash: String,
+}
+
+/// A run in work.
+pub(super) struct Work<'a> {
+    tuning: &'a Tuning,
+    id: String,
+    spec: Spec,
+    set: String,
+    kind: GuidelineKind,
+    /// The champion's text.
+    champion: Arc<str>,
+    /// The set under which the champion steers.
+    guidelines: GuidelineSet,
+    bench: Bench,
+    library: Library<'a>,
+    cases: Vec<TuningCase>,
+    candidates: Vec<TuningCandidate>,
+    /// What has a score, by candidate and case.
+    scored: HashSet<(i64, i64)>,
+    pub replays: Replays,
+}
+
+impl<'a> Work<'a> {
+    /// Takes up a run where it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`]
+    pub async fn take_up(tuning: &'a Tuning, run: &TuningRun, files: Option<&'a Files>) -> Result<Self, RunError> {
+        let pipeline = tuning.pipeline();
+        let store = pipeline.store();
+        let spec: Spec = serde_json::from_str(&run.spec)?;
+        let (set, kind) = spec.place().map_err(|_| RunError::NoVersion(spec.guideline.clone()))?;
+        let set = set.to_owned();
+        let champion = text_of(tuning, &set, kind.name(), &run.champion).await?;
+        let beside: Beside = serde_json::from_str(&run.beside)?;
+        let other = text_of(tuning, &beside.set, &beside.kind, &beside.hash).await?;
+        let other_kind = GuidelineKind::of(&beside.kind).ok_or_else(|| RunError::NoVersion(beside.hash.clone()))?;
+        let read = |set: &str, kind, text: &str, hash: &str| {
+            Steering::read(set, kind, text).map_err(|_| RunError::NoVersion(hash.to_owned()))
+        };
+        let own = read(&set, kind, &champion, &run.champion)?;
+        let other = read(&beside.set, other_kind, &other, &beside.hash)?;
+        let head = pipeline.guidelines().default_set().head.clone();
+        let guidelines = match kind {
+            GuidelineKind::Observation => GuidelineSet { observation: own, history: other, head },
+            _ => GuidelineSet { observation: other, history: own, head },
+        };
+        let bench = Bench { pipeline: pipeline.clone(), budget: spec.budget.rule(), model: spec.model.clone() };
+        let scores = store.tuning_scores(&run.id).await?;
+        Ok(Self {
+            tuning,
+            id: run.id.clone(),
+            set,
+            kind,
+            champion: champion.into(),
+            guidelines,
+            bench,
+            library: Library::new(store, files),
+            cases: store.tuning_cases(&run.id).await?,
+            candidates: store.tuning_candidates(&run.id).await?,
+            scored: scores.iter().map(|score| (score.candidate, score.case)).collect(),
+            replays: Replays::default(),
+            spec,
+        })
+    }
+
+    /// Does one step.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`]
+    pub async fn step(&mut self, stage: TuningStage) -> Result<(), RunError> {
+        match stage {
+            TuningStage::Collect => self.collect().await,
+            TuningStage::Audit => match self.unscored(Side::Train, CHAMPION) {
+                Some(case) => self.score(CHAMPION, case, Wanted::Evidence).await,
+                None => self.reach(TuningStage::Propose).await,
+            },
+            TuningStage::Propose => self.propose().await,
+            TuningStage::Score => self.score_candidates().await,
+            TuningStage::Judge => self.judge().await,
+        }
+    }
+
+    async fn collect(&mut self) -> Result<(), RunError> {
+        let cases = self.library.collect(&self.spec).await?;
+        self.cases = cases;
+        let (total, store) = (self.total(), self.tuning.pipeline().store());
+        let now_ms = self.tuning.pipeline().world().now_ms();
+        store.put_tuning_cases(&self.id, self.cases.clone(), total, now_ms).await?;
+        // Some may have been erased while they were collected.
+        self.cases = store.tuning_cases(&self.id).await?;
+        Ok(())
+    }
+
+    /// Returns how many steps the run takes, as far as is known: a case under a version, or a proposal.
+    fn total(&self) -> u64 {
+        let train = self.on(Side::Train).count() as u64;
+        let held_out = self.on(Side::HeldOut).count() as u64;
+        let candidates = match self.candidates.as_slice() {
+            [] => u64::from(self.spec.candidates) + self.spec.drafts.len() as u64,
+            known => known.iter().filter(|candidate| is_whole(candidate)).count() as u64,
+        };
+        train + 1 + candidates * train + if candidates > 0 { 2 * held_out } else { 0 }
+    }
+
+    fn on(&self, side: Side) -> impl Iterator<Item = &TuningCase> {
+        let side = side_name(side);
+        self.cases.iter().filter(move |case| case.side == side)
+    }
+
+    /// Returns the first case of a side that a version has no score of.
+    fn unscored(&self, side: Side, candidate: i64) -> Option<TuningCase> {
+        self.on(side).find(|case| !self.scored.contains(&(candidate, case.n))).cloned()
+    }
+
+    /// Replays a case under a version and stores what came of it.
+    async fn score(&mut self, candidate: i64, case: TuningCase, wanted: Wanted) -> Result<(), RunError> {
+        let (score, evidence, spent) = match self.library.run(&case).await? {
+            Loaded::Gone => {
+                self.cases.retain(|known| known.n != case.n);
+                return Ok(());
+            }
+            Loaded::Unusable(why) => (Err(why), None, TuningSpent::default()),
+            Loaded::Run(run) => {
+                let set = self.set_of(candidate)?;
+                let tried = Tried { name: case.name.clone(), task: case.task.clone(), run, set, wanted };
+                let replayed = self.bench.replay(tried).await?;
+                self.replays.0 += 1;
+                metrics::counter!("recapd_tuning_replays_total").increment(1);
+                (replayed.score, replayed.evidence, replayed.spent)
+            }
+        };
+        let record = score.as_ref().ok().map(serde_json::to_string).transpose()?;
+        let score = TuningScore { candidate, case: case.n, record, why: score.err() };
+        let evidence = evidence.as_ref().map(serde_json::to_string).transpose()?;
+        self.tuning.pipeline().store().put_tuning_score(&self.id, score, evidence, spent).await?;
+        self.scored.insert((candidate, case.n));
+        Ok(())
+    }
+
+    /// Returns the set under which a version steers.
+    fn set_of(&self, candidate: i64) -> Result<GuidelineSet, RunError> {
+        let Some(candidate) = self.candidates.iter().find(|known| known.n == candidate) else {
+            return Ok(self.guidelines.clone());
+        };
+        let read = Steering::read(&self.set, self.kind, &candidate.text);
+        let steering = read.map_err(|_| RunError::NoVersion(candidate.hash.clone()))?;
+        let mut set = self.guidelines.clone();
+        match self.kind {
+            GuidelineKind::Observation => set.observation = steering,
+            _ => set.history = steering,
+        }
+        Ok(set)
+    }
+
+    async fn reach(&self, stage: TuningStage) -> Result<(), RunError> {
+        self.change(TuningChange::Reach { stage, total: self.total() }).await
+    }
+
+    async fn change(&self, change: TuningChange) -> Result<(), RunError> {
+        let now_ms = self.tuning.pipeline().world().now_ms();
+        self.tuning.pipeline().store().change_tuning_run(&self.id, change, now_ms).await?;
+        Ok(())
+    }
+
+    async fn propose(&mut self) -> Result<(), RunError> {
+        let began = Instant::now();
+        let store = self.tuning.pipeline().store();
+        let train: Vec<TuningCase> = self.on(Side::Train).cloned().collect();
+        let evidence = evidence_of(&train, store.tuning_evidence(&self.id).await?)?;
+        let mut training = TrainingValues::default();
+        for case in &train {
+            if let Loaded::Run(run) = self.library.run(case).await? {
+                training = tokio::task::spawn_blocking(move || {
+                    training.add(&run.recorded);
+                    training
+                })
+                .await
+                .map_err(|_| RunError::CutOff("a scan for leaks was stopped"))?;
+            }
+        }
+        let mut drafts = Vec::new();
+        for hash in &self.spec.drafts {
+            drafts.push(text_of(self.tuning, &self.set, self.kind.name(), hash).await?);
+        }
+        let ground = Ground {
+            spec: self.spec.clone(),
+            kind: self.kind,
+            set: self.set.clone(),
+            champion: self.champion.to_string(),
+            drafts,
+            evidence,
+            training,
+        };
+        let made = tokio::task::spawn_blocking(move || {
+            let (proposed, spent) = ground.proposed()?;
+            Ok::<_, RunError>((ground.checked(proposed), spent))
+        });
+        let (candidates, mut spent) = made.await.map_err(|_| RunError::CutOff("a proposal was stopped"))??;
+        spent.worked_ms += u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.candidates = candidates;
+        let now_ms = self.tuning.pipeline().world().now_ms();
+        let total = self.total();
+        store.put_tuning_candidates(&self.id, self.candidates.clone(), (total, spent), now_ms).await?;
+        // Where another worker was first, its candidates stand.
+        self.candidates = store.tuning_candidates(&self.id).await?;
+        Ok(())
+    }
+
+    async fn score_candidates(&mut self) -> Result<(), RunError> {
+        let open = self.candidates.iter().find(|candidate| candidate.status == CandidateStatus::Proposed);
+        let Some(n) = open.map(|candidate| candidate.n) else { return self.reach(TuningStage::Judge).await };
+        if let Some(case) = self.unscored(Side::Train, n) {
+            return self.score(n, case, Wanted::Score).await;
+        }
+        self.tuning.pipeline().store().note_candidate_scored(&self.id, n).await?;
+        for candidate in self.candidates.iter_mut().filter(|candidate| candidate.n == n) {
+            candidate.status = CandidateStatus::Scored;
+        }
+        Ok(())
+    }
+
+    async fn judge(&mut self) -> Result<(), RunError> {
+        let scores = Scores(self.tuning.pipeline().store().tuning_scores(&self.id).await?);
+        let trained = self.candidates.iter().filter(|candidate| candidate.status == CandidateStatus::Scored);
+        let trained: Vec<Trained> = trained
+            .map(|candidate| Ok(Trained { n: candidate.n, scores: scores.of(candidate.n, self.on(Side::Train))? }))
+            .collect::<Result<_, RunError>>()?;
+        let champion = scores.of(CHAMPION, self.on(Side::Train))?;
+        let Some(best) = best(self.spec.objective, &self.spec.margins, &champion, &trained) else {
+            let why = Some("no candidate is left to be judged".to_owned());
+            return self.change(TuningChange::End { verdict: None, why, winner: None }).await;
+        };
+        for version in [CHAMPION, best] {
+            if let Some(case) = self.unscored(Side::HeldOut, version) {
+                return self.score(version, case, Wanted::Score).await;
+            }
+        }
+        self.settle(best, &scores).await
+    }
+
+    /// Lets the gate judge, and saves a winner as a draft: that it steers is for an operator to say.
+    async fn settle(&self, best: i64, scores: &Scores) -> Result<(), RunError> {
+        let Spec { objective, margins, split, .. } = &self.spec;
+        let [champion, candidate] = [CHAMPION, best].map(|version| scores.of(version, self.on(Side::HeldOut)));
+        let (champion, candidate) = (champion?, candidate?);
+        let (objective, margins, seed) = (*objective, *margins, split.seed);
+        let verdict =
+            tokio::task::spawn_blocking(move || judge(objective, &champion, &candidate, &margins, seed)).await;
+        let verdict = verdict.map_err(|_| RunError::CutOff("the gate was stopped"))?;
+        let result = if verdict.passes { "passed" } else { "refused" };
+        metrics::counter!("recapd_tuning_verdicts_total", "result" => result).increment(1);
+        let winner = verdict.passes.then_some(best);
+        if let Some(candidate) = self.candidates.iter().find(|candidate| Some(candidate.n) == winner) {
+            let note = format!("tuning run {}: {}", self.id, candidate.note);
+            self.tuning.save_winner([&self.set, self.kind.name()], &candidate.text, note).await?;
+        }
+        let why = Some(format!("candidate {best} {}", verdict.reason));
+        let verdict = Some(serde_json::to_string(&verdict)?);
+        self.change(TuningChange::End { verdict, why, winner }).await
+    }
+}
+
+/// A run's stored scores.
+struct Scores(Vec<TuningScore>);
+
+impl Scores {
+    fn of<'c>(&self, candidate: i64, cases: impl Iterator<Item = &'c TuningCase>) -> Result<Vec<CaseScore>, RunError> {
+        let cases: HashSet<i64> = cases.map(|case| case.n).collect();
+        let own = self.0.iter().filter(|score| score.candidate == candidate && cases.contains(&score.case));
+        let records = own.filter_map(|score| score.record.as_deref());
+        Ok(records.map(serde_json::from_str).collect::<Result<_, _>>()?)
+    }
+}
+
+/// Tells whether a candidate is scored, or to be.
+fn is_whole(candidate: &TuningCandidate) -> bool {
+    !matches!(candidate.status, CandidateStatus::Duplicate | CandidateStatus::Leak | CandidateStatus::Invalid)
+}
+
+/// Returns the text of a stored version.
+async fn text_of(tuning: &Tuning, set: &str, kind: &str, hash: &str) -> Result<String, RunError> {
+    let key = GuidelineKey { set: set.to_owned(), kind: kind.to_owned() };
+    let none = || RunError::NoVersion(hash.to_owned());
+    let parsed: OriginalHash = hash.parse().map_err(|_| none())?;
+    let version = tuning.pipeline().store().guideline_version(&key, &parsed).await?;
+    version.map(|version| version.text).ok_or_else(none)
+}
+
+impl Tuning {
+    /// Works on a run until it is done, paused, failed, cancelled or stopped, and tells `watch` after each step. Returns
+    /// how it stands then.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] for what may pass; what does not is the end of the run.
+    pub async fn work(
+        &self,
+        id: &str,
+        files: Option<&Files>,
+        stop: &CancellationToken,
+        watch: Watch<'_>,
+    ) -> Result<(Option<TuningRun>, Replays), RunError> {
+        let store = self.pipeline().store();
+        let now_ms = || self.pipeline().world().now_ms();
+        let begun = store.change_tuning_run(id, TuningChange::Begin, now_ms()).await?;
+        let Some((run, true)) = begun else { return Ok((begun.map(|(run, _)| run), Replays::default())) };
+        let mut replays = Replays::default();
+        let failure = match Work::take_up(self, &run, files).await {
+            Ok(mut work) => {
+                let ended = work.to_the_end(stop, watch).await;
+                replays = work.replays;
+                ended.err()
+            }
+            Err(error) => Some(error),
+        };
+        match failure {
+            Some(error) if error.may_pass() => return Err(error),
+            Some(error) => {
+                tracing::warn!(run = id, %error, "a tuning run failed");
+                store.change_tuning_run(id, TuningChange::Fail { why: error.to_string() }, now_ms()).await?;
+            }
+            None => {}
+        }
+        Ok((store.tuning_run(id).await?, replays))
+    }
+}
+
+impl Work<'_> {
+    async fn to_the_end(&mut self, stop: &CancellationToken, watch: Watch<'_>) -> Result<(), RunError> {
+        let store = self.tuning.pipeline().store().clone();
+        while let Some(run) = store.tuning_run(&self.id).await? {
+            watch(&run);
+            if !run.state.is_open() || stop.is_cancelled() {
+                break;
+            }
+            if let Some(why) = self.spec.caps.reached(&run.spent) {
+                self.change(TuningChange::Pause { why }).await?;
+                continue;
+            }
+            self.step(run.stage).await?;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+}

@@ -17,7 +17,7 @@ pub fn distilling(runner: Runner, pipeline: &Pipeline, folder: PathBuf) -> Runne
     })
 }
 
-async fn distil(pipeline: &Pipeline, folder: &PathBuf, job: Job, lease: Lease) -> Result<(), JobFailure> {
+async fn distil(pipeline: &Pipeline, folder: &std::path::Path, job: Job, lease: Lease) -> Result<(), JobFailure> {
     match work(pipeline, folder, &job, lease).await {
         Ok(()) => Ok(()),
         Err(DistillError::LeaseLost) => Err(JobFailure::LeaseLost),

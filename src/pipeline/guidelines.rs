@@ -156,6 +156,7 @@ impl Guidelines {
     }
 
     /// Makes a trained head the one that `extract` asks, from the next epochs on; none where there is none.
+    #[expect(clippy::needless_pass_by_value, reason = "it is handed over")]
     pub fn set_head(&self, head: Option<Arc<ActiveHead>>) {
         self.current.rcu(|current| current.with_head(head.clone()));
     }

@@ -237,7 +237,7 @@ fn tell(report: &Report, setting: &Setting) -> anyhow::Result<()> {
          runs left out: {unsuccessful} did not succeed or do not say so, {unreadable} unreadable"
     );
     for (why, count) in &report.left_out {
-        said.push_str(&format!("\nexamples left out: {count}, {why}"));
+        said.extend([format!("\nexamples left out: {count}, {why}")]);
     }
     Ok(output::say(&said)?)
 }

@@ -159,9 +159,9 @@ impl Site<'_> {
         written(&self.train.path(HEAD), &file)?;
         written(&self.train.path(REPORT), &serde_json::to_vec_pretty(&report)?)?;
         if setting.json {
-            output::say_json(&report)?
+            output::say_json(&report)?;
         } else {
-            output::say(&in_words(&report))?
+            output::say(&in_words(&report))?;
         }
         Ok(outcome.verdict.passes)
     }

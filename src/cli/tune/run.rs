@@ -90,6 +90,7 @@ pub(super) struct Run {
 
 /// Where a run pauses.
 #[derive(Debug, Clone, Default, Args)]
+#[allow(clippy::struct_field_names, reason = "the names of the flags")]
 pub(super) struct CapsArgs {
     /// Pause after so many tokens, read and written by models
     #[arg(long, value_name = "TOKENS")]
@@ -184,6 +185,7 @@ impl Run {
 
     async fn tune(self, setting: &Setting, local: &Local) -> anyhow::Result<Done> {
         let tuning = Tuning::of(&local.pipeline);
+        #[allow(clippy::single_match_else, reason = "both ways are told side by side")]
         let run = match &self.resume {
             Some(id) => {
                 let caps = self.caps.is_told().then(|| self.caps.caps());

@@ -38,7 +38,7 @@ impl Pipeline {
         let until = Instant::now() + self.time_for_models();
         let mut events = self.events().listen(id);
         let mut has_failed = false;
-        let mut preparation = self.first_look(caller, id, &ask).await?;
+        let mut preparation = Box::pin(self.first_look(caller, id, &ask)).await?;
         while matches!(preparation, Preparation::Pending) && Instant::now() < until {
             tokio::select! {
                 () = sleep_until(until) => {}

@@ -71,6 +71,7 @@ impl Current {
     }
 
     /// The same with a trained head.
+    #[expect(clippy::needless_pass_by_value, reason = "it is handed over")]
     pub(super) fn with_head(&self, head: Option<Arc<ActiveHead>>) -> Self {
         let with = |set: &Arc<GuidelineSet>| Arc::new(GuidelineSet { head: head.clone(), ..(**set).clone() });
         let sets = self.sets.iter().map(|(name, set)| (name.clone(), with(set))).collect();

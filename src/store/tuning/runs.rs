@@ -356,6 +356,7 @@ pub(super) async fn add_spent(conn: &mut Conn, id: &str, steps: u64, spent: &Tun
     Ok(())
 }
 
+#[allow(clippy::struct_field_names, reason = "the words of the field")]
 struct Change {
     id: String,
     change: TuningChange,

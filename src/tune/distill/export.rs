@@ -220,7 +220,7 @@ impl<'a> Material<'a> {
     }
 }
 
-impl<'a, W: Write> Export<'a, W> {
+impl<W: Write> Export<'_, W> {
     /// Writes a stored trajectory's examples.
     ///
     /// # Errors

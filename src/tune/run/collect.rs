@@ -51,6 +51,7 @@ impl Files {
 }
 
 /// What was found.
+#[allow(clippy::struct_field_names, reason = "the words of the field")]
 #[derive(Default)]
 pub(super) struct Found {
     pub cases: Vec<TuningCase>,
@@ -266,7 +267,7 @@ impl Found {
             case.n = n;
             let side = split.side(&case.task);
             held_out += usize::from(side == Side::HeldOut);
-            case.side = side_name(side).to_owned();
+            side_name(side).clone_into(&mut case.side);
         }
         if held_out == 0 || held_out == cases.len() {
             let mut tasks: Vec<&str> = cases.iter().map(|case| case.task.as_str()).collect();

@@ -349,7 +349,7 @@ impl Tuning {
         let mut replays = Replays::default();
         let failure = match Work::take_up(self, &run, files).await {
             Ok(mut work) => {
-                let ended = work.to_the_end(stop, watch).await;
+                let ended = work.work_through(stop, watch).await;
                 replays = work.replays;
                 ended.err()
             }
@@ -368,7 +368,7 @@ impl Tuning {
 }
 
 impl Work<'_> {
-    async fn to_the_end(&mut self, stop: &CancellationToken, watch: Watch<'_>) -> Result<(), RunError> {
+    async fn work_through(&mut self, stop: &CancellationToken, watch: Watch<'_>) -> Result<(), RunError> {
         let store = self.tuning.pipeline().store().clone();
         while let Some(run) = store.tuning_run(&self.id).await? {
             watch(&run);

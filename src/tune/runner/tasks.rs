@@ -107,9 +107,8 @@ impl Task {
                 (id, text)
             }
             Ok(Value::String(text)) => (None, text),
-            Ok(_) => (None, line.to_owned()),
             Err(error) if line.starts_with('{') => return Err(error.to_string()),
-            Err(_) => (None, line.to_owned()),
+            Ok(_) | Err(_) => (None, line.to_owned()),
         };
         if text.contains('\0') || text.len() > MOST_TASK_BYTES {
             return Err(format!("its text holds a zero byte, or more than {MOST_TASK_BYTES} bytes"));

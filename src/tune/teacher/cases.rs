@@ -135,7 +135,7 @@ mod tests {
         let message = json!({ "role": "assistant", "content": "I pay.", "tool_calls": [call] });
         assert_eq!(words_of(&message), "assistant: I pay.\ncalled pay {\"id\": 7}");
         let parts = json!({ "role": "user", "content": [{ "type": "text", "text": "Pay it." }] });
-        assert_eq!((words_of(&parts), task_of(&[parts.clone()])), ("user: Pay it.".to_owned(), "Pay it."));
+        assert_eq!((words_of(&parts), task_of(std::slice::from_ref(&parts))), ("user: Pay it.".to_owned(), "Pay it."));
         assert_eq!(words_of(&json!({ "role": "assistant", "content": null })), "");
     }
 }

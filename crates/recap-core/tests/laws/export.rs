@@ -86,7 +86,7 @@ proptest! {
 
 #[test]
 fn what_cannot_be_rebuilt_is_left_out_with_its_reason() {
-    let natives = (0..120).map(|n| {
+    let natives = (0..40).map(|n| {
         let text = format!("line {n} of the log: job {} wrote {} rows to /srv/data/{n}.csv", n * 7, n * 31);
         let message = if n == 0 {
             serde_json::json!({ "role": "user", "content": "Find the failing job." })
@@ -102,7 +102,7 @@ fn what_cannot_be_rebuilt_is_left_out_with_its_reason() {
     let natives: Vec<_> = natives.collect();
     let raws: Vec<&RawValue> = natives.iter().map(AsRef::as_ref).collect();
     let messages = parse_messages(WireFormat::OpenAi, &raws, &Limits::default()).unwrap();
-    let (session, epochs) = served(messages, 3_000);
+    let (session, epochs) = served(messages, 600);
     let made = examples(&session, &epochs);
     assert!(!made.is_empty(), "{} epochs", epochs.len());
     let masking = Secrets::default().masking();

@@ -71,7 +71,7 @@ impl Budget {
         }
     }
 
-    fn of_replay(self) -> ReplayBudget {
+    pub(super) fn of_replay(self) -> ReplayBudget {
         match self {
             Self::Share { fraction, floor } => ReplayBudget::Rule(Replay { fraction, floor }),
             Self::Tokens(tokens) => ReplayBudget::Tokens(i64::from(tokens)),

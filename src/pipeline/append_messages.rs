@@ -106,7 +106,7 @@ impl Pipeline {
             now_ms: self.world().now_ms(),
         };
         let own = self.clone();
-        self.to_the_end(async move { own.store_and_take(request, messages).await }).await
+        self.to_the_end(async move { Box::pin(own.store_and_take(request, messages)).await }).await
     }
 
     /// Returns how messages of a trajectory are admitted.
@@ -144,6 +144,7 @@ impl Pipeline {
             live.row.updated_ms = self.world().now_ms();
             self.count_append(&live.row.namespace, agent.as_deref(), &appended);
             self.prepare_later(&id, &mut live);
+            self.embed_task_later(&mut live).await;
             let audited = Box::pin(self.audit_along(live.row.clone(), appended.appended));
             *slot = Some(live);
             drop(slot);

@@ -2,6 +2,7 @@
 //! `store`, `llm` and recap-core, and the pipeline's use cases.
 
 pub mod audit;
+pub mod distill;
 pub mod live;
 pub mod recorded;
 pub mod replay;

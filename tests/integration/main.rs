@@ -15,6 +15,7 @@ mod auth;
 mod background;
 mod compressors;
 mod context;
+mod distill;
 mod events;
 mod guideline_cli;
 mod guideline_versions;

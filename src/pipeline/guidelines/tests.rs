@@ -30,7 +30,7 @@ fn all_shipped_guidelines_have_rules_that_compile_and_words() {
         let Place { set, kind } = &file.place;
         let guideline = Steering::read(set, *kind, &file.text).unwrap().guideline;
         assert_eq!(guideline.kind, Some(*kind));
-        assert_eq!(secrets::secret_in(&file.text), None);
+        assert_eq!(recap_core::secrets::secret_in(&file.text), None);
         assert!(guideline.body.contains("Never"), "{}", file.path.display());
         let has_rules = set != DEFAULT_SET && matches!(kind, Kind::Observation | Kind::History);
         assert_eq!(guideline.rules != Rules::default(), has_rules, "{}", file.path.display());

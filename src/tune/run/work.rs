@@ -82,9 +82,10 @@ impl<'a> Work<'a> {
         };
         let own = read(&set, kind, &champion, &run.champion)?;
         let other = read(&beside.set, other_kind, &other, &beside.hash)?;
+        let head = pipeline.guidelines().default_set().head.clone();
         let guidelines = match kind {
-            GuidelineKind::Observation => GuidelineSet { observation: own, history: other },
-            _ => GuidelineSet { observation: other, history: own },
+            GuidelineKind::Observation => GuidelineSet { observation: own, history: other, head },
+            _ => GuidelineSet { observation: other, history: own, head },
         };
         let bench = Bench { pipeline: pipeline.clone(), budget: spec.budget.rule(), model: spec.model.clone() };
         let scores = store.tuning_scores(&run.id).await?;

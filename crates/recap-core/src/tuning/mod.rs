@@ -9,6 +9,7 @@
 mod audit;
 pub mod analyse;
 mod case;
+mod distill;
 mod replay;
 mod split;
 mod leak;
@@ -17,6 +18,9 @@ mod gate;
 
 pub use audit::{Auditor, Breakdown, Cause, Loss, LossCounts, Place, most_lost};
 pub use case::CaseScore;
+pub use distill::{
+    By, ChatExample, ChatMessage, Epoch, Example, LeftOut, Metadata, Piece, Run, examples, pieces_made, pieces_served,
+};
 pub use gate::{Compared, MarginError, Margins, Objective, SuccessTest, Verdict, judge};
 pub use leak::{TrainingValues, leaks};
 pub use propose::{

@@ -9,3 +9,4 @@ mod guidelines;
 mod playbooks;
 mod records;
 mod search;
+mod tuning;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::jobs::{Runner, auditing, handlers, learning, tuning};
+use crate::jobs::{Runner, auditing, distilling, handlers, learning, tuning};
 use crate::llm::{self, Loaded};
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::{Counters, TokenizerError};
@@ -100,6 +100,7 @@ struct Inner {
     streams: Arc<Semaphore>,
     stopping: CancellationToken,
     tasks: TaskTracker,
+    folder: PathBuf,
     // Held for as long as the data folder is used.
     _lock: Option<std::fs::File>,
 }
@@ -255,10 +256,12 @@ impl App {
             streams: Arc::new(Semaphore::new(config.limits.sse_clients)),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            folder: data.folder,
             pipeline: Pipeline::new(data.store, Arc::new(config), world, counters, keys, models)?,
             _lock: data.lock,
         };
         inner.pipeline.open_guidelines().await?;
+        inner.pipeline.warn_of_nothing_that_scores();
         let app = Self { inner: Arc::new(inner) };
         app.inner.tasks.spawn(app.clone().keep_house());
         app.inner.tasks.spawn(app.clone().watch_guidelines());
@@ -294,6 +297,7 @@ impl App {
         let runner = handlers(Runner::new(store, self.config().jobs.clone(), world), self.pipeline());
         let runner = auditing(learning(runner, self.pipeline()), self.pipeline());
         let runner = tuning(runner, self.pipeline(), self.inner.stopping.clone());
+        let runner = distilling(runner, self.pipeline(), self.inner.folder.clone());
         runner.run(self.inner.stopping.clone(), self.config().server.shutdown_grace()).await;
     }
 

@@ -103,7 +103,7 @@ async fn here(setting: &Setting) -> Vec<Finding> {
     }
     findings.extend(database(&config, &data).await);
     findings.extend(models::models(&config, &data).await);
-    findings.push(Finding::of("self-test", self_test(config).await.map_err(|error| format!("{error:#}"))));
+    findings.push(Finding::of("self-test", Box::pin(self_test(config)).await.map_err(|error| format!("{error:#}"))));
     findings
 }
 

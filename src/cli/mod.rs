@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod context;
 mod db;
+mod distill;
 mod doctor;
 mod editor;
 mod export;
@@ -65,6 +66,8 @@ enum Command {
     Guideline(guideline::Guideline),
     /// See, change and grow the lessons that agents are served with
     Playbook(playbook::Playbook),
+    /// Export a compressor's work for training elsewhere, and look after the heads that were trained here
+    Distill(distill::Distill),
     /// List, fetch, check and measure the models that run in this process
     Model(model::Model),
     /// Make and revoke API keys
@@ -122,7 +125,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
     match cli.command {
         Command::Serve(command) => command.run(setting).await,
         Command::Quickstart(command) => Box::pin(command.run(setting)).await,
-        Command::Import(command) => command.run(setting).await,
+        Command::Import(command) => Box::pin(command.run(setting)).await,
         Command::Export(command) => command.run(setting).await,
         Command::Replay(command) => command.run(setting),
         Command::Tune(command) => Box::pin(command.run(setting)).await,
@@ -130,6 +133,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Compress(command) => command.run(setting).await,
         Command::Guideline(command) => Box::pin(command.run(setting)).await,
         Command::Playbook(command) => Box::pin(command.run(setting)).await,
+        Command::Distill(command) => Box::pin(command.run(setting)).await,
         Command::Model(command) => Box::pin(command.run(setting)).await,
         Command::Key(command) => command.run(setting).await,
         Command::Db(command) => command.run(setting).await,

@@ -15,7 +15,7 @@ pub use sections::{
     Models, Playbook, Price, Server, Storage, Tokens,
 };
 pub use show::Shown;
-pub use validate::lack;
+pub use validate::{lack, lack_of_history};
 
 /// The embedded defaults, which are the documented example file.
 pub const DEFAULTS: &str = include_str!("../../recapd.example.toml");

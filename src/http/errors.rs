@@ -23,9 +23,9 @@ impl From<Failure> for Problem {
             Failure::Champion { current } => {
                 Self::new(Code::ChampionChanged, said).with("current_champion", current.map(|hash| hash.to_string()))
             }
+            Failure::Gate { .. } => Self::new(Code::GateNotPassed, said),
             Failure::Version { current } => Self::new(Code::VersionConflict, said).with("current_version", current),
             Failure::TuningState { state } => Self::new(Code::TuningState, said).with("state", state),
-            Failure::Gate { .. } => Self::new(Code::GateNotPassed, said),
             Failure::Playbook(refusal) => of_refusal(&refusal),
             Failure::Context(error) => of_context(&error),
             Failure::Store(error) => of_store(error),

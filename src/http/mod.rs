@@ -4,12 +4,14 @@ mod audits;
 mod auth;
 mod compress;
 mod context;
+mod distillations;
 mod errors;
 mod events;
 mod extract;
 mod frame;
 mod jobs;
 mod guidelines;
+mod heads;
 mod keys;
 mod messages;
 mod model_calls;
@@ -94,6 +96,13 @@ fn routes_and_document() -> OpenApiRouter<App> {
         .routes(routes!(tuning::promote_tuning_run))
         .routes(routes!(pairs::import_pairs, pairs::list_pairs))
         .routes(routes!(pairs::delete_pair))
+        .routes(routes!(distillations::create_distillation, distillations::list_distillations))
+        .routes(routes!(distillations::get_distillation))
+        .routes(routes!(distillations::cancel_distillation))
+        .routes(routes!(heads::list_heads))
+        .routes(routes!(heads::get_head))
+        .routes(routes!(heads::activate_head))
+        .routes(routes!(heads::roll_back_head))
         .routes(routes!(keys::create_key, keys::list_keys))
         .routes(routes!(keys::revoke_key))
         .routes(routes!(jobs::list_jobs))

@@ -77,7 +77,7 @@ pub struct ReadParams {
     namespace: Option<String>,
     /// As it stood at this version.
     version: Option<u64>,
-    /// Only the excerpt that would be served within this many tokens, with its text.
+    /// Only the excerpt that would be served within this many tokens, with its text and what chose it.
     budget: Option<u32>,
     /// What the agent is about to do: the excerpt's bullets bear on it.
     query: Option<String>,
@@ -102,7 +102,8 @@ pub async fn get_playbook(
     let view = app.pipeline().playbook(&key, params.version).await?;
     let excerpt = match params.budget {
         Some(budget) => {
-            Some((app.pipeline().playbook_excerpt(&view, budget, params.query.unwrap_or_default()).await?, budget))
+            let chosen = app.pipeline().playbook_excerpt(&view, budget, params.query.unwrap_or_default()).await?;
+            Some((chosen, budget))
         }
         None => None,
     };
@@ -110,21 +111,24 @@ pub async fn get_playbook(
         None | Some("json") => Ok(Body(record(&app, view, excerpt).await?).into_response()),
         Some(format) => {
             let format = exchange::format_of("format", format)?;
-            exchange::file(&app, view.row.playbook, excerpt.map(|(excerpt, _)| excerpt.bullets), format).await
+            exchange::file(&app, view.row.playbook, excerpt.map(|((excerpt, _), _)| excerpt.bullets), format).await
         }
     }
 }
 
-async fn record(app: &App, view: PlaybookView, excerpt: Option<(Excerpt, u32)>) -> Result<PlaybookRecord, Problem> {
+/// An excerpt with what chose it, and the budget that was asked for.
+type Chosen = ((Excerpt, String), u32);
+
+async fn record(app: &App, view: PlaybookView, excerpt: Option<Chosen>) -> Result<PlaybookRecord, Problem> {
     let playbook = &view.row.playbook;
     let bullets = match &excerpt {
-        Some((excerpt, _)) => excerpt.bullets.iter().filter_map(|id| playbook.bullet(id)).cloned().collect(),
+        Some(((excerpt, _), _)) => excerpt.bullets.iter().filter_map(|id| playbook.bullet(id)).cloned().collect(),
         None => playbook.by_section().flat_map(|(_, bullets)| bullets).cloned().collect(),
     };
     let bullets = app.pipeline().bullet_views(bullets).await?;
     let record = PlaybookRecord::of(view, bullets);
     Ok(match excerpt {
-        Some((excerpt, budget)) => record.excerpt(excerpt, budget),
+        Some(((excerpt, chosen_by), budget)) => record.excerpt(excerpt, chosen_by, budget),
         None => record,
     })
 }

@@ -7,6 +7,7 @@
 mod attempt;
 mod audit;
 mod compress;
+mod distill;
 mod learn;
 mod runner;
 mod tune;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use crate::store::{Job, Lease};
 pub use audit::auditing;
 pub use compress::handlers;
+pub use distill::distilling;
 pub use learn::learning;
 pub use runner::Runner;
 pub use tune::tuning;

@@ -170,6 +170,12 @@ impl Embedder {
         Self { encoder, timeout }
     }
 
+    /// Returns the name with the beginning of the hash of its weights, once they are loaded.
+    #[must_use]
+    pub fn label(&self) -> String {
+        super::label(self.encoder.name(), self.encoder.hash())
+    }
+
     /// Tells whether it can be asked.
     #[must_use]
     pub fn state(&self) -> State {

@@ -35,6 +35,12 @@ impl Scorer {
 pub enum Embedder {}
 
 impl Embedder {
+    /// Returns the model's name.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match *self {}
+    }
+
     /// Tells whether it can be asked.
     #[must_use]
     pub fn state(&self) -> State {

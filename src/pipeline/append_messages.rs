@@ -106,7 +106,7 @@ impl Pipeline {
             now_ms: self.world().now_ms(),
         };
         let own = self.clone();
-        self.to_the_end(async move { own.store_and_take(request, messages).await }).await
+        self.to_the_end(async move { Box::pin(own.store_and_take(request, messages)).await }).await
     }
 
     /// Returns how messages of a trajectory are admitted.
@@ -144,12 +144,11 @@ impl Pipeline {
             live.row.updated_ms = self.world().now_ms();
             self.count_append(&live.row.namespace, agent.as_deref(), &appended);
             self.prepare_later(&id, &mut live);
-            let row = self.config().tuning.audit.then(|| live.row.clone());
+            self.embed_task_later(&mut live).await;
+            let audited = Box::pin(self.audit_along(live.row.clone(), appended.appended));
             *slot = Some(live);
             drop(slot);
-            if let Some(row) = row {
-                self.audit_along(&row, appended.appended).await;
-            }
+            audited.await;
         }
         let (length, tokens) = (appended.length, appended.tokens);
         self.events().tell(&id, Event::Appended { appended: appended.appended, length, tokens });

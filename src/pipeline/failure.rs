@@ -42,6 +42,12 @@ pub enum Failure {
         /// The champion.
         current: Option<OriginalHash>,
     },
+    /// No gate let it pass.
+    #[error("the gate did not let it pass: {reason}")]
+    Gate {
+        /// What the gate said.
+        reason: String,
+    },
     /// `expected_version` does not match.
     #[error("the playbook is at version {current}")]
     Version {
@@ -53,12 +59,6 @@ pub enum Failure {
     TuningState {
         /// Where it stands.
         state: &'static str,
-    },
-    /// No candidate of a tuning run passed the gate.
-    #[error("no candidate passed the gate: {reason}")]
-    Gate {
-        /// What the gate said.
-        reason: String,
     },
     /// A change of a playbook was refused.
     #[error(transparent)]

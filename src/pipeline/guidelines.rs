@@ -8,7 +8,6 @@ mod current;
 mod faults;
 mod folder;
 mod models;
-mod secrets;
 mod shipped;
 mod versions;
 mod watch;
@@ -19,6 +18,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use recap_core::compress::{Guideline, RulesError, RulesMatcher};
+use recap_core::context::ActiveHead;
 use recap_core::trajectory::OriginalHash;
 
 pub use attempt::{Attempt, Outcome, Trial};
@@ -69,6 +69,8 @@ pub struct GuidelineSet {
     pub observation: Steering,
     /// For the past turns.
     pub history: Steering,
+    /// The trained head that `extract` asks, where one is active.
+    pub head: Option<Arc<ActiveHead>>,
 }
 
 impl GuidelineSet {
@@ -76,7 +78,8 @@ impl GuidelineSet {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let same = |one: &Steering, other: &Steering| one.hash == other.hash && one.label == other.label;
-        same(&self.observation, &other.observation) && same(&self.history, &other.history)
+        let heads = [self, other].map(|set| set.head.as_ref().map(|head| head.hash));
+        same(&self.observation, &other.observation) && same(&self.history, &other.history) && heads[0] == heads[1]
     }
 }
 
@@ -150,6 +153,11 @@ impl Guidelines {
             let detail = format!("no such set; there are {}", names.join(", "));
             Failure::field("/guideline_set", detail)
         })
+    }
+
+    /// Makes a trained head the one that `extract` asks, from the next epochs on; none where there is none.
+    pub fn set_head(&self, head: Option<Arc<ActiveHead>>) {
+        self.current.rcu(|current| current.with_head(head.clone()));
     }
 
     /// Returns the champions of all sets, ordered by name.

@@ -69,12 +69,12 @@ impl Pipeline {
 
     /// Has the grounding of a run looked back on that goes on, each time it has grown by some messages. It may be left
     /// out: an append does not fail with it.
-    pub(super) async fn audit_along(&self, row: &TrajectoryRow, appended: u64) {
+    pub(super) async fn audit_along(&self, row: TrajectoryRow, appended: u64) {
         let before = row.length.saturating_sub(appended);
         if before / AUDIT_EVERY == row.length / AUDIT_EVERY {
             return;
         }
-        if let Err(error) = self.enqueue_audit(row, AUDIT_AFTER_MS).await {
+        if let Err(error) = self.enqueue_audit(&row, AUDIT_AFTER_MS).await {
             tracing::warn!(%error, trajectory = row.id, "a look back on its grounding is left out");
         }
     }

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::failure::Failure;
 use super::guidelines::GuidelineSet;
+use super::lessons::Meant;
 use super::policy::{self, Effective};
 use super::repeats::Repeats;
 use super::serve_context::record_of;
@@ -47,6 +48,8 @@ pub struct Live {
     pub asked: HashSet<(String, Option<AgentKind>, u32)>,
     /// The guidelines that steer it.
     pub guidelines: Arc<GuidelineSet>,
+    /// What an encoder makes of its words.
+    pub meant: Meant,
 }
 
 impl Live {
@@ -174,6 +177,7 @@ impl Pipeline {
             preparing: false,
             asked: HashSet::new(),
             guidelines,
+            meant: Meant::default(),
         };
         while live.row.length < length {
             let end = length.min(live.row.length + LOAD_CHUNK);

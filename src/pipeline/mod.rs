@@ -10,6 +10,7 @@ pub mod counters;
 pub mod events;
 pub mod failure;
 pub mod guidelines;
+pub mod heads;
 pub mod keys;
 pub mod hindsight;
 mod lessons;
@@ -23,6 +24,7 @@ pub mod rehearse;
 pub mod serve_context;
 mod sessions;
 mod settings;
+pub mod stored_run;
 pub mod tally;
 pub mod trajectories;
 pub mod usage;
@@ -99,12 +101,12 @@ impl Pipeline {
         let events = Events::new(config.limits.sse_buffer);
         let inner = Inner {
             store,
+            embeddings: Embeddings::new(models.embedder, world.clone()),
             world,
             playbooks: Shelf::new(counters.of(None)),
             counters,
             guidelines: Guidelines::load(&config.guidelines)?,
             compressors: models.compressors,
-            embeddings: Embeddings::new(models.embedder),
             sessions,
             events,
             keys,
@@ -171,6 +173,7 @@ impl Pipeline {
     /// Fails when the store does.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.inner.tasks.close();
+        self.inner.embeddings.close();
         self.inner.tasks.wait().await;
         self.write_usage().await?;
         self.inner.store.close().await;

@@ -1,7 +1,7 @@
 //! A trajectory's own settings over the configuration's.
 
 use super::failure::Fault;
-use crate::config::{Compressor, Config, ObservationsRole, Policy, lack};
+use crate::config::{Compressor, Config, ObservationsRole, Policy, lack, lack_of_history};
 use recap_core::context::Reformatting;
 
 /// Returns what holds for a trajectory: its own policy over its agent's, its namespace's and the configuration.
@@ -59,6 +59,8 @@ pub struct Effective {
     pub t_hist: Threshold,
     /// Whether observations are reformatted on admission.
     pub reformatting: Reformatting,
+    /// Whether a cross-encoder scores lines for `extract`.
+    pub reranks: bool,
     /// In which role observations come.
     pub observations_role: Option<ObservationsRole>,
 }
@@ -83,6 +85,7 @@ pub fn over(policy: &Policy, config: &Config) -> Effective {
             Compressor::Off => Reformatting::Off,
             Compressor::Rules | Compressor::Extract | Compressor::Llm => Reformatting::On,
         },
+        reranks: config.models.reranker.is_some(),
         observations_role: policy.observations_role,
     }
 }
@@ -91,8 +94,9 @@ pub fn over(policy: &Policy, config: &Config) -> Effective {
 #[must_use]
 pub fn faults(policy: &Policy, config: &Config) -> Vec<Fault> {
     let held = over(policy, config);
-    let lacks = |compressor| lack(config, compressor).map(|what| format!("this daemon lacks {what}"));
-    let (observation, history) = (lacks(held.observation), lacks(held.history));
+    let lacks = |what: &str| format!("this daemon lacks {what}");
+    let observation = lack(config, held.observation).map(lacks);
+    let history = lack_of_history(config, held.history).map(lacks);
     let checks = [
         (held.budget > 0, "/policy/context/budget", "must be above 0".to_owned()),
         (

@@ -120,7 +120,7 @@ impl Pipeline {
 
     async fn serve_to_the_end(&self, caller: &Caller, id: &str, ask: Ask, way: Way) -> Result<Arc<Context>, Failure> {
         let (mut slot, mut live) = self.take_for(caller, id).await?;
-        if let Err(failure) = self.bring_lessons(&mut live).await {
+        if let Err(failure) = Box::pin(self.bring_lessons(&mut live)).await {
             *slot = Some(live);
             return Err(failure);
         }
@@ -160,6 +160,7 @@ impl Pipeline {
         self.note_read(&mut live, &served);
         let line = request.line_key();
         let is_preparing = served.receipt.next.compaction == "preparing";
+        self.embed_for_next(&mut live, &request, served.receipt.next.compaction != "idle");
         let etag = etag_of(&served);
         let context = Arc::new(Context { served, format: ask.format, etag, written: OnceLock::new() });
         if is_read {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use recap_core::context::{Handles, HistoryBy, Marks, Prepares, RULES, Settings, Weights};
+use recap_core::context::{ActiveHead, Handles, HistoryBy, Marks, Prepares, RULES, Settings, Weights};
 use recap_core::tokens::{Counter, count_tools};
 use recap_core::trajectory::AgentKind;
 use serde_json::Value;
@@ -40,8 +40,14 @@ pub fn settings(
         observation_guideline: Some(set.observation.label.clone()),
         guideline: Some(set.history.label.clone()),
         prepares: prepares(held, set),
+        head: asked_head(held, set),
         ..Settings::new(counter, Arc::clone(&set.observation.rules))
     })
+}
+
+/// The trained head that has its word in what `extract` keeps of old turns.
+fn asked_head(held: &Effective, set: &GuidelineSet) -> Option<Arc<ActiveHead>> {
+    set.head.clone().filter(|_| held.history == Compressor::Extract)
 }
 
 /// What policy leaves to models.
@@ -51,6 +57,7 @@ fn prepares(held: &Effective, set: &GuidelineSet) -> Prepares {
         observations: matches!(held.observation, Compressor::Extract | Compressor::Llm),
         history: match held.history {
             Compressor::Rules | Compressor::Off => HistoryBy::Rules,
+            Compressor::Extract if !held.reranks => HistoryBy::Rules,
             Compressor::Extract => HistoryBy::Scored,
             Compressor::Llm => HistoryBy::Told { least_tokens },
         },
@@ -63,6 +70,9 @@ fn maker(held: &Effective, set: &GuidelineSet) -> String {
         format!("{:?} {:?} {:?} {:?}", held.low_mark, held.soft_mark, held.tail_share, held.pinned_share);
     if prepares(held, set) != Prepares::default() {
         settings.extend([format!(" {:?} {:?}", held.observation, held.history)]);
+    }
+    if let Some(head) = asked_head(held, set) {
+        settings.push_str(&head.hash.to_string());
     }
     for guideline in [&set.observation, &set.history] {
         settings.extend([format!(" {} {}", guideline.label, guideline.hash)]);

@@ -152,7 +152,7 @@ impl Pipeline {
             own.events().tell(&id, Event::Outcome { status });
             own.credit_outcome(&caller, &row).await?;
             own.ask_to_learn(&row).await?;
-            own.ask_to_audit(&row).await?;
+            Box::pin(own.ask_to_audit(&row)).await?;
             Ok(row)
         })
         .await

@@ -10,10 +10,12 @@ mod audits;
 mod compressions;
 mod deletion;
 mod dialect;
+mod distillations;
 mod engine;
 mod epochs;
 mod error;
 mod fork;
+mod heads;
 mod jobs;
 mod guidelines;
 mod keys;
@@ -48,6 +50,7 @@ pub use audit::{AuditEntry, AuditPage};
 pub use audits::AuditRow;
 pub use compressions::CompressionRow;
 pub use deletion::DeletionReport;
+pub use distillations::{DistillationEnd, DistillationPage, DistillationRow, DistillationState, DistillationStep};
 pub use engine::Engine;
 pub use epochs::{EpochRow, Snapshot};
 pub use error::{ChangeError, StoreError};
@@ -55,6 +58,7 @@ pub use fork::Fork;
 pub use guidelines::{
     GuidelineChange, GuidelineError, GuidelineEvent, GuidelineHead, GuidelineKey, GuidelineStep, GuidelineVersion,
 };
+pub use heads::{HeadChange, HeadError, HeadEvent, HeadRow, HeadState, HeadStep, MOST_HEAD_BYTES, NewHead};
 pub use jobs::{ClaimRequest, Claimed, Enqueued, Job, JobCounts, JobFilter, JobPage, JobRow, JobState, Lease, NewJob};
 pub use keys::KeyRow;
 pub use maintenance::{CheckReport, Health};
@@ -69,8 +73,8 @@ pub use playbooks::{
 pub use record::{NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow};
 pub use search::{Hit, Hits, Recalled, SearchRequest};
 pub use tuning::{
-    CHAMPION, CandidateStatus, TuningCandidate, TuningCase, TuningChange, TuningPage, TuningRun, TuningScore, TuningSpent,
-    TuningStage, TuningState,
+    CHAMPION, CandidateStatus, TuningCandidate, TuningCase, TuningChange, TuningPage, TuningRun, TuningScore,
+    TuningSpent, TuningStage, TuningState,
 };
 pub use usage::UsageRow;
 

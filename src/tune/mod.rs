@@ -2,11 +2,14 @@
 //! `store`, `llm` and recap-core, and the pipeline's use cases.
 
 pub mod audit;
+pub mod distill;
 pub mod live;
 pub mod recorded;
 pub mod replay;
-pub mod run;
 pub mod stored;
+pub mod runner;
+pub mod teacher;
+pub mod run;
 
 pub use audit::{Audited, audit_run};
 pub use live::{HindsightError, LookedBack, look_back};

@@ -58,7 +58,7 @@ impl RecordedRun {
     ) -> Result<Self, Unusable> {
         let messages = match format {
             WireFormat::OpenAi => messages,
-            _ => rendered(&parsed(format, &messages)?)?,
+            WireFormat::Anthropic => rendered(&parsed(format, &messages)?)?,
         };
         let values = messages.iter().enumerate().map(|(index, message)| {
             serde_json::from_str::<Value>(message.get()).map_err(|source| Unusable::Json { index, source })

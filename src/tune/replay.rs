@@ -63,6 +63,7 @@ pub enum Budget {
 
 impl Budget {
     /// Returns the field that names it.
+    #[must_use]
     pub fn to_json(self) -> Value {
         match self {
             Self::Share { fraction, .. } => json!({ "fraction": fraction }),
@@ -70,7 +71,7 @@ impl Budget {
         }
     }
 
-    fn of_replay(self) -> ReplayBudget {
+    pub(super) fn of_replay(self) -> ReplayBudget {
         match self {
             Self::Share { fraction, floor } => ReplayBudget::Rule(Replay { fraction, floor }),
             Self::Tokens(tokens) => ReplayBudget::Tokens(i64::from(tokens)),
@@ -160,6 +161,7 @@ impl Models {
 
 impl Round {
     /// Begins a round.
+    #[must_use]
     pub fn new(budget: Budget) -> Self {
         Self { budget, ids: Vec::new(), scores: Vec::new(), epochs: 0, took: Vec::new(), models: Models::default() }
     }
@@ -189,7 +191,8 @@ impl Round {
         cache: &mut MessageCache,
         server: &Server<'_>,
     ) -> Result<Studied, ReplayError> {
-        let idle = Some(Idle { counter: server.counters.of(Some(server.model)), seen: HashSet::new(), lines: Vec::new() });
+        let idle =
+            Some(Idle { counter: server.counters.of(Some(server.model)), seen: HashSet::new(), lines: Vec::new() });
         let mut hearing = Hearing { run, auditor: Auditor::default(), losses: Vec::new(), idle };
         self.replay_heard(run, cache, server, Some(&mut hearing))?;
         Ok(Studied { losses: hearing.losses, idle: hearing.idle.map(|idle| idle.lines).unwrap_or_default() })

@@ -19,7 +19,7 @@ pub struct TestApp {
     pub key: Option<String>,
     stop: DropGuard,
     running: JoinHandle<()>,
-    folder: TempDir,
+    pub folder: TempDir,
     values: Vec<(String, String)>,
 }
 
@@ -76,7 +76,13 @@ impl TestApp {
 
     /// Stops the daemon and starts another one on the same data, with the same configuration.
     pub async fn restart(self) -> Self {
-        let Self { client, key, stop, running, folder, values, .. } = self;
+        self.restart_with(&[]).await
+    }
+
+    /// As [`TestApp::restart`], with these values in addition.
+    pub async fn restart_with(self, further: &[(&str, &str)]) -> Self {
+        let Self { client, key, stop, running, folder, mut values, .. } = self;
+        values.extend(further.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         drop(stop);
         running.await.unwrap();
         let (url, stop, running) = run(folder.path(), &values).await;

@@ -147,7 +147,8 @@ fn bad_uses_are_told() {
 
 /// A page of ids that nobody asks for.
 fn page(turn: usize) -> String {
-    (0..40).map(|n| format!("parcel P{turn}{n}77 of order {turn}{n}31 left depot D{n}{turn}9 on day {n}\n")).collect()
+    let row = |n| format!("parcel P{turn}{n}77 of order {turn}{n}31 left depot D{n}{turn}9 on day {n}\n");
+    (0..40).map(row).collect::<Vec<_>>().concat()
 }
 
 fn call(turn: usize, wanted: &str) -> Value {
@@ -206,6 +207,39 @@ async fn hindsight_names_what_was_lost(bed: Bed) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hindsight_reads_other_providers_messages() {
+    let app = TestApp::start_with(&[("tuning.audit", "true")]).await;
+    let path = app.trajectory(&json!({ "model": "gpt-4o", "budget": 2000 })).await;
+    let append = async |messages: Value| {
+        let body = json!({ "format": "anthropic", "messages": messages });
+        app.post(&format!("{path}/messages"), &body).await.ok();
+    };
+    append(json!([{ "role": "user", "content": "Find the parcel." }])).await;
+    for turn in 1..9 {
+        app.get(&format!("{path}/context?format=anthropic")).await.ok();
+        let wanted = if turn == 8 { "P13977".to_owned() } else { format!("page-{turn}") };
+        let call = |n: usize| json!({ "type": "tool_use", "id": format!("c{turn}_{n}"), "name": "look", "input": { "what": wanted } });
+        let result = |n: usize, text: String| json!({ "type": "tool_result", "tool_use_id": format!("c{turn}_{n}"), "content": text });
+        append(json!([
+            { "role": "assistant", "content": [{ "type": "text", "text": "I look." }, call(0), call(1)] },
+            { "role": "user", "content": [result(0, page(turn)), result(1, "nothing".to_owned())] },
+        ]))
+        .await;
+    }
+    app.post(&format!("{path}/outcome"), &json!({ "status": "failure" })).await.ok();
+    let audit = audited(&app, &path).await["audit"].clone();
+    assert!(audit["line"].as_str().unwrap().starts_with("anthropic/2000/"), "{audit}");
+    assert_eq!(
+        (&audit["contexts"], &audit["messages"], &audit["invalid"]),
+        (&json!(8), &json!(15), &json!(0)),
+        "{audit}"
+    );
+    // the numbers of the messages as they were sent, though each result is a message of its own to the measures
+    let loss = audit["losses"].as_array().unwrap().iter().find(|loss| loss["value"] == "P13977").unwrap();
+    assert_eq!((&loss["step"], &loss["place"]["message"], &loss["place"]["turn"]), (&json!(15), &json!(2), &json!(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_never_read_or_not_wanted_is_not_audited() {
     let off = TestApp::start().await;
     let path = live_run(&off, "P13977").await;
@@ -228,8 +262,7 @@ async fn what_was_never_read_or_not_wanted_is_not_audited() {
 async fn a_long_run_is_looked_back_on_before_its_end() {
     let app = TestApp::start_with(&[("tuning.audit", "true")]).await;
     let path = app.trajectory(&json!({ "budget": 2000 })).await;
-    let message =
-        |n: usize| json!({ "role": if n % 2 == 0 { "user" } else { "assistant" }, "content": format!("words {n}") });
+    let message = |n: usize| json!({ "role": if n.is_multiple_of(2) { "user" } else { "assistant" }, "content": format!("words {n}") });
     app.append(&path, &(0..100).map(message).collect::<Vec<_>>()).await;
     assert_eq!(app.get("/v1/jobs").await.ok()["jobs"], json!([]));
     app.append(&path, &(100..130).map(message).collect::<Vec<_>>()).await;

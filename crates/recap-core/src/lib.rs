@@ -7,6 +7,7 @@ pub mod compress;
 pub mod context;
 pub mod playbook;
 pub mod prompt;
+pub mod secrets;
 pub mod tokens;
 pub mod trajectory;
 pub mod tuning;

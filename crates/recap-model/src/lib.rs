@@ -8,6 +8,7 @@ pub mod bert;
 pub mod extract;
 pub mod handle;
 pub mod causal;
+pub mod head;
 
 pub use device::device;
 pub use error::ModelError;

@@ -77,7 +77,7 @@ impl Import {
         let mut report = Report::default();
         for file in &files {
             report.files += 1;
-            self.import_file(file, &target, &bar, &mut report).await?;
+            Box::pin(self.import_file(file, &target, &bar, &mut report)).await?;
         }
         bar.finish_and_clear();
         target.close().await?;

@@ -124,10 +124,11 @@ fn head(playbook: &Value) -> String {
     head
 }
 
-/// Returns what an excerpt is made of, in one line.
+/// Returns what an excerpt is made of and what chose it, in one line.
 pub(super) fn served(playbook: &Value) -> String {
     let count = items(&playbook["bullets"]).count();
-    format!("{count} bullets, {} of {} tokens", playbook["tokens"], playbook["budget"])
+    let chosen_by = text(playbook, "chosen_by");
+    format!("{count} bullets, {} of {} tokens, chosen by: {chosen_by}", playbook["tokens"], playbook["budget"])
 }
 
 /// Returns a bullet with all that is known of it.

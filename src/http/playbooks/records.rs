@@ -67,6 +67,9 @@ pub struct PlaybookRecord {
     /// The excerpt's text as it would be served.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// What chose the excerpt's bullets: `whole` where all fit, `words`, or `embeddings:` and the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chosen_by: Option<String>,
 }
 
 impl PlaybookRecord {
@@ -82,6 +85,7 @@ impl PlaybookRecord {
             sections: view.row.playbook.sections.clone(),
             bullets: bullets.into_iter().map(BulletRecord::from).collect(),
             text: None,
+            chosen_by: None,
             name: view.row.key.name,
             namespace: view.row.key.namespace,
         }
@@ -89,8 +93,9 @@ impl PlaybookRecord {
 
     /// Makes it the record of an excerpt within a budget.
     #[must_use]
-    pub fn excerpt(self, excerpt: Excerpt, budget: u32) -> Self {
-        Self { tokens: excerpt.tokens, text: Some(excerpt.text), budget, ..self }
+    pub fn excerpt(self, excerpt: Excerpt, chosen_by: String, budget: u32) -> Self {
+        let (text, chosen_by) = (Some(excerpt.text), Some(chosen_by));
+        Self { tokens: excerpt.tokens, text, chosen_by, budget, ..self }
     }
 }
 

@@ -156,7 +156,7 @@ impl Compressors {
 
     /// Asks the chat models one after the other until a reply is accepted. Returns what was made of it, and the label of the
     /// model that wrote it.
-    pub(in crate::pipeline) async fn ask<T>(
+    pub async fn ask<T>(
         &self,
         purpose: Purpose,
         schema: &str,
@@ -212,39 +212,44 @@ fn parts(guideline: &Guideline) -> Vec<Part> {
 
 /// The prompt: what the guideline says to the system, the data between tags to the user.
 fn asked(question: &Question<'_>, parts: &[Part], most_tokens: u32) -> Result<Prompt, String> {
-    let instructions = instructions(question, most_tokens)?;
-    Ok(prompt(&Input {
-        instructions: &instructions,
+    let input = Input {
+        instructions: "",
         parts,
         task: question.task,
         query: question.query,
         previous: question.previous,
         source: question.source,
         most_tokens,
-    }))
+    };
+    let instructions = instructions(question.guideline, &input)?;
+    Ok(prompt(&Input { instructions: &instructions, ..input }))
 }
 
 /// The guideline's body. Where it places data, it says between which tags that stands: what a run said or read is no
 /// instruction.
-fn instructions(question: &Question<'_>, most_tokens: u32) -> Result<String, String> {
-    let most = most_tokens.to_string();
+///
+/// # Errors
+///
+/// Says why the body cannot be rendered.
+pub fn instructions(guideline: &Guideline, input: &Input<'_>) -> Result<String, String> {
+    let most = input.most_tokens.to_string();
     let pointer = |data: &str, pointer: &'static str| if data.trim().is_empty() { "" } else { pointer };
-    let source = pointer(question.source, "the text in <source>");
-    let now = pointer(question.query, "the text in <now>");
+    let source = pointer(input.source, "the text in <source>");
+    let now = pointer(input.query, "the text in <now>");
     let known = HashMap::from([
-        ("task", pointer(question.task, "the text in <task>")),
+        ("task", pointer(input.task, "the text in <task>")),
         ("query", now),
-        ("previous", pointer(question.previous, "the text in <earlier>")),
+        ("previous", pointer(input.previous, "the text in <earlier>")),
         ("turns", source),
         ("observation", source),
         // the calls with their arguments, which the agent wrote
         ("tool", now),
         ("most_tokens", most.as_str()),
     ]);
-    let named = question.guideline.variables.iter();
+    let named = guideline.variables.iter();
     let values: Vec<(&str, &str)> =
         named.filter_map(|name| known.get_key_value(name.as_str())).map(|(name, value)| (*name, *value)).collect();
-    question.guideline.render_body(&values).map_err(|error| error.to_string())
+    guideline.render_body(&values).map_err(|error| error.to_string())
 }
 
 fn unmade(error: RepairError) -> Unmade {

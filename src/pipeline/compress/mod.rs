@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use recap_core::context::{Compression, Maker};
 
-pub use compressors::{Compressors, Ready};
+pub use compressors::{Compressors, Ready, instructions};
 pub(super) use inline::in_time;
 pub use inline::{Prepared, prepare_session};
 pub use ledger::OnBehalf;

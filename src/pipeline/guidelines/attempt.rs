@@ -207,7 +207,7 @@ impl Bench {
     }
 
     fn history(&self, steering: &Steering, budget: u32) -> Result<Outcome, Failure> {
-        let set = GuidelineSet { history: steering.clone(), observation: self.sets.observation.clone() };
+        let set = GuidelineSet { history: steering.clone(), ..(*self.sets).clone() };
         let Live { counter, held, row, .. } = &self.live;
         let mut session = Session::new(settings(&set, counter.clone(), held, row.tools.as_deref(), Handles::Shown)?);
         session.append(self.messages.numbered.iter().map(|(_, admitted)| admitted.clone()).collect());

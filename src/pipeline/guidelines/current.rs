@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use recap_core::context::ActiveHead;
+
 use super::{DEFAULT_SET, GuidelineSet, Kind, Steering};
 
 /// Shares are in millionths.
@@ -24,11 +26,13 @@ pub(super) struct Served {
 }
 
 /// What steers now.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Current {
     pub(super) served: BTreeMap<Place, Served>,
     sets: BTreeMap<String, Arc<GuidelineSet>>,
     default: Arc<GuidelineSet>,
+    /// The trained head of all sets.
+    pub(super) head: Option<Arc<ActiveHead>>,
     /// The store's number for it.
     pub(super) state: u64,
     /// What cannot be used.
@@ -50,7 +54,7 @@ impl Current {
         };
         let observation = champion(DEFAULT_SET, Kind::Observation)?;
         let history = champion(DEFAULT_SET, Kind::History)?;
-        let default = Arc::new(GuidelineSet { observation, history });
+        let default = Arc::new(GuidelineSet { observation, history, head: None });
         let mut sets = BTreeMap::new();
         for (Place { set, .. }, found) in &served {
             if found.champion.is_none() && found.canary.is_none() || sets.contains_key(set) {
@@ -59,10 +63,18 @@ impl Current {
             let complete = GuidelineSet {
                 observation: champion(set, Kind::Observation).unwrap_or_else(|| default.observation.clone()),
                 history: champion(set, Kind::History).unwrap_or_else(|| default.history.clone()),
+                head: None,
             };
             sets.insert(set.clone(), Arc::new(complete));
         }
-        Some(Self { served, sets, default, state, faults })
+        Some(Self { served, sets, default, head: None, state, faults })
+    }
+
+    /// The same with a trained head.
+    pub(super) fn with_head(&self, head: Option<Arc<ActiveHead>>) -> Self {
+        let with = |set: &Arc<GuidelineSet>| Arc::new(GuidelineSet { head: head.clone(), ..(**set).clone() });
+        let sets = self.sets.iter().map(|(name, set)| (name.clone(), with(set))).collect();
+        Self { sets, default: with(&self.default), head: head.clone(), ..self.clone() }
     }
 
     pub(super) fn champions(&self, set: &str) -> Option<Arc<GuidelineSet>> {
@@ -92,6 +104,7 @@ impl Current {
             (observation, history) => Arc::new(GuidelineSet {
                 observation: observation.unwrap_or_else(|| champions.observation.clone()),
                 history: history.unwrap_or_else(|| champions.history.clone()),
+                head: self.head.clone(),
             }),
         })
     }

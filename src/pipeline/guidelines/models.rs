@@ -130,7 +130,7 @@ struct Past {
 impl Past {
     /// Serves the turns by rules. A model may then tell any number of tokens: that is what is tried.
     fn lay_out(bench: &Bench, version: Steering, compressor: Compressor, budget: u32) -> Result<Self, Failure> {
-        let set = GuidelineSet { history: version.clone(), observation: bench.sets.observation.clone() };
+        let set = GuidelineSet { history: version.clone(), ..(*bench.sets).clone() };
         let counter = bench.live.counter.clone();
         let held = Effective {
             history: compressor,

@@ -13,12 +13,14 @@ macro_rules! shipped {
                 (Kind::History, include_str!(concat!("../../../guidelines/", $set, "/history.md"))),
                 (Kind::Reflect, include_str!(concat!("../../../guidelines/", $set, "/reflect.md"))),
                 (Kind::Curate, include_str!(concat!("../../../guidelines/", $set, "/curate.md"))),
+                (Kind::Analyse, include_str!(concat!("../../../guidelines/", $set, "/analyse.md"))),
+                (Kind::Propose, include_str!(concat!("../../../guidelines/", $set, "/propose.md"))),
             ],
         )
     };
 }
 
-const SETS: [(&str, [(Kind, &str); 4]); 3] = [shipped!("default"), shipped!("coding"), shipped!("service")];
+const SETS: [(&str, [(Kind, &str); 6]); 3] = [shipped!("default"), shipped!("coding"), shipped!("service")];
 
 /// Returns the shipped guidelines; their paths are those in recapd's source.
 pub(super) fn files() -> Vec<File> {

@@ -9,6 +9,8 @@ use super::*;
 use crate::config;
 
 /// The members of a reflector's reply that a body explains.
+const ANALYSED: [&str; 8] =
+    ["first_divergence", "category", "missing", "lost_variables", "loops", "remedies", "unused", "confidence"];
 const REFLECTED: [&str; 7] =
     ["reasoning", "error_identification", "root_cause", "correct_approach", "key_insight", "bullet_tags", "turns"];
 
@@ -28,7 +30,7 @@ fn all_shipped_guidelines_have_rules_that_compile_and_words() {
         let Place { set, kind } = &file.place;
         let guideline = Steering::read(set, *kind, &file.text).unwrap().guideline;
         assert_eq!(guideline.kind, Some(*kind));
-        assert_eq!(secrets::secret_in(&file.text), None);
+        assert_eq!(recap_core::secrets::secret_in(&file.text), None);
         assert!(guideline.body.contains("Never"), "{}", file.path.display());
         let has_rules = set != DEFAULT_SET && matches!(kind, Kind::Observation | Kind::History);
         assert_eq!(guideline.rules != Rules::default(), has_rules, "{}", file.path.display());
@@ -117,6 +119,8 @@ fn shipped_bodies_are_filled_and_ask_for_the_sections_that_they_name() {
         let written: Vec<&str> = match file.place.kind {
             Kind::Reflect => REFLECTED.to_vec(),
             Kind::Curate => vec!["add", "update", "merge", "delete"],
+            Kind::Analyse => ANALYSED.to_vec(),
+            Kind::Propose => vec!["rules", "body"],
             _ => guideline.write.iter().map(|section| section.name.as_str()).collect(),
         };
         assert_eq!(headings, written, "{}", file.path.display());

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use recap_core::secrets::secret_in;
 use recap_core::trajectory::OriginalHash;
 use serde_json::json;
 use similar::TextDiff;
 
 use super::current::{Place, WHOLE_PPM};
 use super::folder::{MOST_BYTES, is_set_name};
-use super::secrets::secret_in;
 use super::{Kind, Steering};
 use crate::pipeline::Pipeline;
 use crate::pipeline::failure::Failure;

@@ -59,13 +59,14 @@ impl Pipeline {
     }
 
     /// Looks once at folder and store. A changed file becomes the champion; one that cannot be used is reported and
-    /// changes nothing.
+    /// changes nothing. Takes up the trained head that the store names, too.
     ///
     /// # Errors
     ///
     /// Fails when the store does.
     pub async fn watch_guidelines(&self) -> Result<(), StoreError> {
-        self.guidelines().watch(self.store(), self.world().now_ms()).await
+        self.guidelines().watch(self.store(), self.world().now_ms()).await?;
+        self.take_up_head().await
     }
 }
 
@@ -192,7 +193,7 @@ impl Guidelines {
         }
         metrics::gauge!("recapd_guideline_faults").set(f64::from(u32::try_from(faults.len()).unwrap_or(u32::MAX)));
         if let Some(current) = Current::new(served, state, faults) {
-            self.current.store(Arc::new(current));
+            self.current.store(Arc::new(current.with_head(before.head.clone())));
         }
         Ok(())
     }

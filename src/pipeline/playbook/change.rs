@@ -111,6 +111,7 @@ impl Pipeline {
             let change = own.change_of(asked);
             let changed = own.store().change_playbook(change).await.map_err(|error| of_store(error, &key))?;
             own.inner.playbooks.put(&changed.row).await?;
+            own.embed_playbook_later(&changed.row);
             Ok(changed)
         });
         let changed = match done.await {

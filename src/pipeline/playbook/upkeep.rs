@@ -1,22 +1,25 @@
 //! Duplicates merged, and bullets removed that do harm or no good: proposed, and done where an operator says so.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use recap_core::context::{LessonWords, WORDS};
 use recap_core::playbook::{
-    Duplicate, Excerpt, Operation, Playbook, Prunable, Query, Source, duplicates, excerpt, merges, prunable,
+    Choice, Duplicate, Excerpt, Operation, Playbook, Prunable, Query, Source, duplicates, excerpt, merges, prunable,
 };
 use serde_json::json;
 
 use super::bounds::{Removals, Rules, WORDS_WAIT};
 use super::change::{Asked, ChangeKind, origin_of};
-use super::embeddings::by_bullet;
+use super::embeddings::{BulletPoints, by_bullet, contents};
 use super::read::PlaybookView;
 use super::refusal::Refusal;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::Caller;
 use crate::pipeline::{Pipeline, compute};
 use crate::store::{PlaybookDecision, PlaybookKey, PlaybookRow};
+
+/// What chooses bullets where all of them fit.
+const WHOLE: &str = "whole";
 
 /// Which duplicates are merged.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,7 +64,7 @@ impl Pipeline {
     /// [`Failure::NotFound`]
     pub async fn playbook_duplicates(&self, key: &PlaybookKey) -> Result<Vec<Duplicate>, Failure> {
         let playbook = self.playbook_row(key).await?.playbook;
-        let points = self.inner.embeddings.of(&playbook).await;
+        let points = self.inner.embeddings.of(contents(&playbook)).await;
         compute(bytes_of(&playbook), move || duplicates(&playbook, &by_bullet(&playbook, &points))).await
     }
 
@@ -74,7 +77,8 @@ impl Pipeline {
     pub async fn dedupe_playbook(&self, caller: &Caller, key: PlaybookKey, dedupe: Dedupe) -> Result<Deduped, Failure> {
         let rules = Rules::of(self, &caller.actor);
         let source = Source { name: Some("dedupe".to_owned()), ..Source::of(origin_of(caller)) };
-        let points = Arc::new(self.inner.embeddings.of(&self.playbook_row(&key).await?.playbook).await);
+        let now = self.playbook_row(&key).await?.playbook;
+        let points = Arc::new(self.inner.embeddings.of(contents(&now)).await);
         let chosen = move |playbook: &Playbook| -> Vec<Duplicate> {
             let found = duplicates(playbook, &by_bullet(playbook, &points));
             found.into_iter().filter(|duplicate| duplicate.score >= dedupe.at_least).collect()
@@ -156,19 +160,42 @@ impl Pipeline {
         Ok(changed)
     }
 
-    /// Returns the excerpt that would be served for a task within a budget in tokens.
+    /// Returns the excerpt that would be served for a task within a budget in tokens, and what chooses its bullets. Where
+    /// not all fit, the encoder is waited for, for three quarters of a request's time at most; without it words choose.
     ///
     /// # Errors
     ///
     /// Fails where the computation does.
-    pub async fn playbook_excerpt(&self, view: &PlaybookView, budget: u32, task: String) -> Result<Excerpt, Failure> {
-        let playbook = Arc::clone(&view.row.playbook);
-        let (counter, now_ms) = (Arc::clone(self.inner.playbooks.counter()), self.world().now_ms());
-        let chosen = move || {
-            let query = Query { task: &task, recent: &[], embedding: None };
-            excerpt(&playbook, &query, &HashMap::new(), budget, now_ms, &*counter)
+    pub async fn playbook_excerpt(
+        &self,
+        view: &PlaybookView,
+        budget: u32,
+        task: String,
+    ) -> Result<(Excerpt, String), Failure> {
+        let (bytes, now_ms) = (bytes_of(&view.row.playbook), self.world().now_ms());
+        let choose = |task: String, points: Option<(BulletPoints, Arc<[f32]>)>| {
+            let (playbook, counter) = (Arc::clone(&view.row.playbook), Arc::clone(self.inner.playbooks.counter()));
+            compute(bytes, move || {
+                let (bullets, point) = points.unzip();
+                let query = Query { task: &task, recent: &[], embedding: point.as_deref() };
+                excerpt(&playbook, &query, &bullets.unwrap_or_default(), budget, now_ms, &*counter)
+            })
         };
-        compute(bytes_of(&view.row.playbook), chosen).await
+        let by_words = choose(task.clone(), None).await?;
+        if by_words.choice == Choice::Whole {
+            return Ok((by_words, WHOLE.to_owned()));
+        }
+        let points = self.points_for(&view.row.playbook, LessonWords { task: task.clone(), recent: Vec::new() });
+        match tokio::time::timeout(self.time_for_models(), points).await.ok().flatten() {
+            Some(points) => Ok((choose(task, Some(points)).await?, self.inner.embeddings.maker())),
+            None => Ok((by_words, WORDS.to_owned())),
+        }
+    }
+
+    async fn points_for(&self, playbook: &Playbook, words: LessonWords) -> Option<(BulletPoints, Arc<[f32]>)> {
+        let embeddings = &self.inner.embeddings;
+        let point = embeddings.of_words(&words).await?;
+        Some((embeddings.of_all(playbook, playbook.words_hash()).await?, point))
     }
 }
 

@@ -347,12 +347,7 @@ pub(super) async fn lock_run(conn: &mut Conn, id: &str) -> Result<Option<TuningR
 }
 
 /// Adds what a step took to a run, and the steps that it was.
-pub(super) async fn add_spent(
-    conn: &mut Conn,
-    id: &str,
-    steps: u64,
-    spent: &TuningSpent,
-) -> Result<(), StoreError> {
+pub(super) async fn add_spent(conn: &mut Conn, id: &str, steps: u64, spent: &TuningSpent) -> Result<(), StoreError> {
     let sql = "UPDATE tuning_runs SET done = done + $2, tokens = tokens + $3, cost_usd_micros = cost_usd_micros + $4, \
                unpriced = CASE WHEN unpriced + $5 > 0 THEN 1 ELSE 0 END, worked_ms = worked_ms + $6 WHERE id = $1";
     let unpriced = i64::from(spent.is_unpriced);

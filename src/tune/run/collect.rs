@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use recap_core::tuning::{Side, Split};
 use recap_core::trajectory::{OriginalHash, WireFormat};
+use recap_core::tuning::{Side, Split};
 use serde_json::Value;
 
 use super::error::RunError;
@@ -347,8 +347,15 @@ mod tests {
     #[test]
     fn both_sides_need_a_task() {
         let split = Split { seed: 0, held_out: 0.5 };
-        let case = |name: &str, task: &str| TuningCase { name: name.into(), task: task.into(), n: 0, side: String::new(),
-            trajectory: None, pair: None, length: 1 };
+        let case = |name: &str, task: &str| TuningCase {
+            name: name.into(),
+            task: task.into(),
+            n: 0,
+            side: String::new(),
+            trajectory: None,
+            pair: None,
+            length: 1,
+        };
         let found = |tasks: &[&str]| Found {
             cases: tasks.iter().enumerate().map(|(n, task)| case(&n.to_string(), task)).collect(),
             ..Found::default()

@@ -10,7 +10,9 @@ pub enum RunError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// There is nothing to measure on.
-    #[error("there is no run to measure on: {found} found, {small} of them with contexts that are too small, {unusable} unusable")]
+    #[error(
+        "there is no run to measure on: {found} found, {small} of them with contexts that are too small, {unusable} unusable"
+    )]
     NoCases {
         /// Runs that the filter finds.
         found: usize,
@@ -20,7 +22,9 @@ pub enum RunError {
         unusable: usize,
     },
     /// Nothing would be held out, or nothing be left to learn from.
-    #[error("all {tasks} tasks are on one side of the split: another `split.seed` or `split.held_out`, or more tasks, divide them")]
+    #[error(
+        "all {tasks} tasks are on one side of the split: another `split.seed` or `split.held_out`, or more tasks, divide them"
+    )]
     OneSided {
         /// Different tasks.
         tasks: usize,

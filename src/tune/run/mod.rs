@@ -20,6 +20,6 @@ pub use collect::Files;
 pub use error::RunError;
 pub use pairs::{Imported, NewPair, Outcome, PairRecord, PairSide, Told};
 pub use record::{CandidateRecord, ScoreRecord, TuningRunRecord};
-pub use spec::{CaseBudget, Caps, CaseFilter, EvidenceSource, Proposer, Spec};
+pub use spec::{Caps, CaseBudget, CaseFilter, EvidenceSource, Proposer, Spec};
 pub use tuning::{Promotion, TUNE, Tuning, Worker};
 pub use work::{Replays, Watch};

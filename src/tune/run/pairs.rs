@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::tuning::Tuning;
+use crate::pipeline::checks;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::Caller;
 use crate::pipeline::trajectories::DEFAULT_NAMESPACE;
-use crate::pipeline::checks;
 use crate::store::{OutcomeStatus, PairPage, PairRow};
 use crate::tune::RecordedRun;
 

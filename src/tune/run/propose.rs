@@ -85,7 +85,12 @@ impl Ground {
         checked.collect()
     }
 
-    fn judged(&self, text: &str, proposer: &str, known: &mut Vec<Option<Meaning>>) -> (CandidateStatus, Option<String>) {
+    fn judged(
+        &self,
+        text: &str,
+        proposer: &str,
+        known: &mut Vec<Option<Meaning>>,
+    ) -> (CandidateStatus, Option<String>) {
         if let Err(error) = Steering::read(&self.set, self.kind, text) {
             // The parser's words can quote the text.
             let said = error.to_string();

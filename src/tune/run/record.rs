@@ -9,9 +9,7 @@ use utoipa::ToSchema;
 
 use super::settle::{Sums, share};
 use super::spec::Spec;
-use crate::store::{
-    CHAMPION, CandidateStatus, TuningCandidate, TuningCase, TuningRun, TuningScore, TuningState,
-};
+use crate::store::{CHAMPION, CandidateStatus, TuningCandidate, TuningCase, TuningRun, TuningScore, TuningState};
 use crate::world::rfc3339;
 
 /// Unchanged lines around changes in a diff.

@@ -60,9 +60,9 @@ pub(super) fn best(
     candidates: &[Trained],
 ) -> Option<i64> {
     let champion = Sums::of(champion);
-    let ranked = candidates.iter().map(|candidate| {
-        (candidate.n, rank(objective, margins, [&champion, &Sums::of(&candidate.scores)]))
-    });
+    let ranked = candidates
+        .iter()
+        .map(|candidate| (candidate.n, rank(objective, margins, [&champion, &Sums::of(&candidate.scores)])));
     let best = ranked.reduce(|best, next| if compare(&next.1, &best.1) == Ordering::Greater { next } else { best });
     best.map(|(n, _)| n)
 }

@@ -308,8 +308,17 @@ mod tests {
             "caps": { "max_seconds": 0.0, "max_cost_usd": -1.0, "max_cases": 0 }, "margins": { "level": 0.5 },
             "cases": { "since": "yesterday", "limit": 0 }, "budget": { "tokens": 10, "fraction": 2.0 } });
         let expected = [
-            "/guideline", "/cases/since", "/candidates", "/split/held_out", "/caps/max_cost_usd", "/caps/max_seconds",
-            "/caps/max_cases", "/cases/limit", "/budget/fraction", "/budget", "/margins/level",
+            "/guideline",
+            "/cases/since",
+            "/candidates",
+            "/split/held_out",
+            "/caps/max_cost_usd",
+            "/caps/max_seconds",
+            "/caps/max_cases",
+            "/cases/limit",
+            "/budget/fraction",
+            "/budget",
+            "/margins/level",
         ];
         assert_eq!(pointers(&wrong), expected);
         assert_eq!(pointers(&json!({ "candidates": 0 })), ["/candidates"]);

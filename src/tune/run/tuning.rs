@@ -128,7 +128,8 @@ impl Tuning {
         let (set, kind) = spec.place()?;
         for (n, hash) in spec.drafts.iter().enumerate() {
             let wrong = |detail: String| Failure::field(format!("/drafts/{n}"), detail);
-            let parsed = hash.parse().map_err(|_| wrong("not a version's hash: `b3:` and 64 hexadecimal digits".to_owned()))?;
+            let parsed =
+                hash.parse().map_err(|_| wrong("not a version's hash: `b3:` and 64 hexadecimal digits".to_owned()))?;
             match self.0.guideline_version(set, kind.name(), &parsed).await {
                 Err(Failure::NotFound(what)) => return Err(wrong(format!("there is no {what}"))),
                 found => drop(found?),
@@ -265,7 +266,8 @@ impl Tuning {
             return Err(Failure::TuningState { state: run.state.as_str() });
         }
         let unreadable = |error| Failure::from(RunError::Unreadable(error));
-        let verdict: Option<Verdict> = run.verdict.as_deref().map(serde_json::from_str).transpose().map_err(unreadable)?;
+        let verdict: Option<Verdict> =
+            run.verdict.as_deref().map(serde_json::from_str).transpose().map_err(unreadable)?;
         let refused = || Failure::Gate { reason: run.why.clone().unwrap_or_else(|| "there is no verdict".to_owned()) };
         verdict.filter(|verdict| verdict.passes).ok_or_else(refused)?;
         let candidates = self.0.store().tuning_candidates(id).await?;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use recap_core::compress::GuidelineKind;
-use recap_core::tuning::{CaseScore, TrainingValues, judge};
 use recap_core::trajectory::OriginalHash;
+use recap_core::tuning::{CaseScore, TrainingValues, judge};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -80,9 +80,10 @@ impl<'a> Work<'a> {
         };
         let own = read(&set, kind, &champion, &run.champion)?;
         let other = read(&beside.set, other_kind, &other, &beside.hash)?;
+        let head = pipeline.guidelines().default_set().head.clone();
         let guidelines = match kind {
-            GuidelineKind::Observation => GuidelineSet { observation: own, history: other },
-            _ => GuidelineSet { observation: other, history: own },
+            GuidelineKind::Observation => GuidelineSet { observation: own, history: other, head },
+            _ => GuidelineSet { observation: other, history: own, head },
         };
         let bench = Bench { pipeline: pipeline.clone(), budget: spec.budget.rule(), model: spec.model.clone() };
         let scores = store.tuning_scores(&run.id).await?;
@@ -285,7 +286,8 @@ impl<'a> Work<'a> {
         let [champion, candidate] = [CHAMPION, best].map(|version| scores.of(version, self.on(Side::HeldOut)));
         let (champion, candidate) = (champion?, candidate?);
         let (objective, margins, seed) = (*objective, *margins, split.seed);
-        let verdict = tokio::task::spawn_blocking(move || judge(objective, &champion, &candidate, &margins, seed)).await;
+        let verdict =
+            tokio::task::spawn_blocking(move || judge(objective, &champion, &candidate, &margins, seed)).await;
         let verdict = verdict.map_err(|_| RunError::CutOff("the gate was stopped"))?;
         let result = if verdict.passes { "passed" } else { "refused" };
         metrics::counter!("recapd_tuning_verdicts_total", "result" => result).increment(1);
@@ -304,11 +306,7 @@ impl<'a> Work<'a> {
 struct Scores(Vec<TuningScore>);
 
 impl Scores {
-    fn of<'c>(
-        &self,
-        candidate: i64,
-        cases: impl Iterator<Item = &'c TuningCase>,
-    ) -> Result<Vec<CaseScore>, RunError> {
+    fn of<'c>(&self, candidate: i64, cases: impl Iterator<Item = &'c TuningCase>) -> Result<Vec<CaseScore>, RunError> {
         let cases: HashSet<i64> = cases.map(|case| case.n).collect();
         let own = self.0.iter().filter(|score| score.candidate == candidate && cases.contains(&score.case));
         let records = own.filter_map(|score| score.record.as_deref());

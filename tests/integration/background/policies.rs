@@ -55,15 +55,15 @@ async fn a_trajectory_goes_before_its_agent_before_its_namespace_before_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compressor_without_its_model_is_refused() {
     let bench = Bench::start(Bed::sqlite().await, Endpoint::open(good).await, &[]).await;
-    for kind in ["history", "observation"] {
-        let policy = json!({ "compress": { kind: "extract" } });
-        let problem = bench.app.post("/v1/trajectories", &json!({ "policy": policy })).await.problem(422);
-        assert!(problem.to_string().contains(&format!("/policy/compress/{kind}")), "{problem}");
-        assert!(problem.to_string().contains("models.reranker"), "{problem}");
-        let path = bench.app.trajectory(&json!({ "id": format!("t-{kind}") })).await;
-        let change = json!({ "policy": policy });
-        let changed = bench.app.send(reqwest::Method::PATCH, &path, Some(&change), &[("if-match", "\"1\"")]).await;
-        assert_eq!(changed.status, 422, "{}: {}", id(&path), changed.text());
-    }
+    let policy = json!({ "compress": { "observation": "extract" } });
+    let problem = bench.app.post("/v1/trajectories", &json!({ "policy": policy })).await.problem(422);
+    assert!(problem.to_string().contains("/policy/compress/observation"), "{problem}");
+    assert!(problem.to_string().contains("models.reranker"), "{problem}");
+    let path = bench.app.trajectory(&json!({ "id": "t-observation" })).await;
+    let change = json!({ "policy": policy });
+    let changed = bench.app.send(reqwest::Method::PATCH, &path, Some(&change), &[("if-match", "\"1\"")]).await;
+    assert_eq!(changed.status, 422, "{}: {}", id(&path), changed.text());
+    // of old turns a trained head may choose, which no configuration names
+    bench.app.trajectory(&json!({ "policy": { "compress": { "history": "extract" } } })).await;
     bench.app.post("/v1/trajectories", &json!({ "policy": { "compress": { "history": "off" } } })).await.problem(422);
 }

@@ -4,6 +4,7 @@ mod append;
 pub mod bed;
 mod deletion;
 mod faults;
+mod heads;
 mod model_calls;
 mod guidelines;
 mod playbooks;

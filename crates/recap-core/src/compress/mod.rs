@@ -11,7 +11,7 @@ pub mod units;
 pub use elide::{Elide, Elided, Ruled, bare_heading, cut_head_tail, elide, ruled_out};
 pub use kind::{Kind, classify};
 pub use rules::{
-    DropRule, Favour, Guideline, GuidelineKind, Rules, RulesError, RulesMatcher, Thresholds, Verdict, Weigh, WeightName,
-    WrittenSection,
+    DropRule, Favour, Guideline, GuidelineKind, Rules, RulesError, RulesMatcher, Thresholds, Verdict, Weigh,
+    WeightName, WrittenSection,
 };
 pub use units::{Unit, UnitRole, Units, units};

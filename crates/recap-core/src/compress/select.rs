@@ -18,6 +18,8 @@ pub struct Item {
     pub facts: Vec<u32>,
     /// An item that must be chosen with it.
     pub parent: Option<u32>,
+    /// An item without which it says little: it is chosen with it, too. What that one stands beside is not.
+    pub beside: Option<u32>,
 }
 
 /// How a selection weighs.
@@ -161,8 +163,19 @@ impl<'a> Selection<'a> {
         !self.is_chosen(index) && self.items.get(index).is_some_and(|item| item.tokens <= self.left)
     }
 
+    /// What is chosen with an item: itself, what it stands beside, and the unchosen ancestors of both.
+    fn chain(&self, index: usize) -> Vec<usize> {
+        let mut chain: Vec<usize> = self.ancestors(index).collect();
+        let beside = self.items.get(index).and_then(|item| item.beside).map(|beside| beside as usize);
+        if let Some(beside) = beside.filter(|beside| !self.is_chosen(*beside) && !chain.contains(beside)) {
+            let more: Vec<usize> = self.ancestors(beside).filter(|at| !chain.contains(at)).collect();
+            chain.extend(more);
+        }
+        chain
+    }
+
     /// The item and its unchosen ancestors, nearest first; parents stand before their children, so it ends.
-    fn chain(&self, index: usize) -> impl Iterator<Item = usize> {
+    fn ancestors(&self, index: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(index), |&at| {
             let parent = self.items.get(at)?.parent? as usize;
             (parent < at && !self.is_chosen(parent)).then_some(parent)
@@ -172,7 +185,7 @@ impl<'a> Selection<'a> {
     fn gain(&self, index: usize) -> f32 {
         let mut worth = 0.0;
         let mut tokens = 0;
-        for item in self.chain(index).filter_map(|index| self.items.get(index)) {
+        for item in self.chain(index).into_iter().filter_map(|index| self.items.get(index)) {
             worth += item.worth + item.facts.iter().map(|&fact| self.fact_gain(fact)).sum::<f32>();
             tokens += item.tokens;
         }
@@ -187,9 +200,9 @@ impl<'a> Selection<'a> {
         if held { worth * self.weighing.repeat } else { worth }
     }
 
-    /// Takes an item with its ancestors, if they fit; tells whether they did.
+    /// Takes an item with what is chosen with it, if they fit; tells whether they did.
     fn take(&mut self, index: usize) -> bool {
-        let chain: Vec<usize> = self.chain(index).collect();
+        let chain = self.chain(index);
         let tokens: u32 = chain.iter().filter_map(|&index| self.items.get(index)).map(|item| item.tokens).sum();
         if tokens > self.left {
             return false;
@@ -217,7 +230,7 @@ mod tests {
     const EVEN: Weighing = Weighing { repeat: 0.0, density: 1.0 };
 
     fn item(tokens: u32, facts: &[u32], parent: Option<u32>) -> Item {
-        Item { tokens, worth: 0.01, facts: facts.to_vec(), parent }
+        Item { tokens, worth: 0.01, facts: facts.to_vec(), parent, beside: None }
     }
 
     #[test]
@@ -239,6 +252,14 @@ mod tests {
     fn a_child_brings_its_parent() {
         let items = [item(3, &[], None), item(3, &[0], Some(0)), item(6, &[1], None)];
         assert_eq!(select(&items, &[1.0, 0.4], &[], 6, EVEN).chosen, [true, true, false]);
+    }
+
+    #[test]
+    fn an_item_brings_what_it_stands_beside() {
+        let beside = |tokens, facts: &[u32], beside| Item { beside, ..item(tokens, facts, None) };
+        let items = [beside(3, &[], None), beside(3, &[0], Some(2)), beside(4, &[], Some(0)), item(7, &[1], None)];
+        assert_eq!(select(&items, &[1.0, 0.4], &[], 7, EVEN).chosen, [false, true, true, false]);
+        assert_eq!(select(&items, &[1.0, 0.4], &[], 6, EVEN).chosen, [true, false, false, false]);
     }
 
     proptest! {

@@ -164,6 +164,7 @@ fn section_piece(session: &Session, section: &Section, index: usize) -> Piece {
         tokens: section.tokens,
         full_tokens: section.full_tokens,
         playbook: section.playbook.as_ref().map(|from| format!("{}@{}", from.name, from.version)),
+        facts_appended: section.by.as_ref().filter(|_| steered(section)).map(|by| by.facts_appended),
         bullets: section.bullets.clone(),
         ..maker_of(section.by.as_ref(), session.settings.guideline.as_ref().filter(|_| steered(section)))
     }

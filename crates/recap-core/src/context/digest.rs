@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::compress::{UnitRole, units};
+use crate::compress::{Kind, UnitRole, units};
 use crate::tokens::TokenCounter;
-use crate::trajectory::{Block, FactKey, FactKind, Origin, OriginalHash, Role, TurnKind, facts};
+use crate::trajectory::{Block, FactKey, FactKind, Origin, OriginalHash, Role, TurnKind, facts, naming_words};
 
 use super::admit::Admitted;
 use super::headline::{bare_arguments, headline};
@@ -30,6 +30,8 @@ pub struct Line {
     pub parent: Option<u32>,
     /// Its number in the turn as it was digested; `u32::MAX` for the headline.
     pub number: u32,
+    /// Words beside its values.
+    pub words: u32,
     /// The source it was cut from, an index into [`TurnDigest::sources`].
     pub source: u32,
 }
@@ -52,6 +54,8 @@ pub struct Source {
     pub original: OriginalHash,
     /// Whether the agent wrote it (else its tools or its user did).
     pub said: bool,
+    /// What it is.
+    pub kind: Kind,
     /// Its tokens.
     pub tokens: u32,
     /// How many values it holds, with repeats.
@@ -314,7 +318,8 @@ fn push_lines(turn: &mut TurnDigest, original: OriginalHash, served: &str, said:
     let source = u32::try_from(turn.sources.len()).unwrap_or(u32::MAX);
     let base = u32::try_from(turn.lines.len()).unwrap_or(u32::MAX);
     let (mut tokens, mut held) = (0, 0);
-    for unit in &units(served).units {
+    let cut = units(served);
+    for unit in &cut.units {
         let text = served.get(unit.span.clone()).unwrap_or_default();
         let parent = unit.parent.map(|parent| parent.saturating_add(base));
         let number = u32::try_from(turn.lines.len()).unwrap_or(u32::MAX);
@@ -324,14 +329,16 @@ fn push_lines(turn: &mut TurnDigest, original: OriginalHash, served: &str, said:
         turn.lines.push(line);
     }
     let facts = u32::try_from(held).unwrap_or(u32::MAX);
-    turn.sources.push(Source { original, said, tokens, facts, verbatim: None });
+    turn.sources.push(Source { original, said, kind: cut.kind, tokens, facts, verbatim: None });
 }
 
 /// A line by itself: a headline, until it is told its place.
 fn line_of(text: &str, role: UnitRole, counter: &dyn TokenCounter) -> Line {
     let text = text.trim_end();
     let opening = text.len() - text.trim_start().len();
-    let mut found: Vec<LineFact> = facts(text)
+    let values = facts(text);
+    let words = naming_words(text, &values);
+    let mut found: Vec<LineFact> = values
         .into_iter()
         .filter_map(|fact| {
             let opens = fact.span.start == opening && fact.kind == FactKind::Number;
@@ -347,6 +354,7 @@ fn line_of(text: &str, role: UnitRole, counter: &dyn TokenCounter) -> Line {
         role,
         parent: None,
         number: u32::MAX,
+        words,
         source: 0,
     }
 }

@@ -137,7 +137,7 @@ impl Session {
         }
         match recap_of(epoch, turn) {
             Some(section) if self.is_told(section, turn) => Fate::Untold,
-            Some(_) => self.outweighed(turn, HEADLINE, scales),
+            Some(_) => outweighed(turn, HEADLINE, scales),
             None => Fate::Elided,
         }
     }
@@ -181,17 +181,13 @@ impl Session {
         if self.is_told(section, turn.turn) {
             return Fate::Untold;
         }
-        self.outweighed(turn.turn, line.number, scales)
+        outweighed(turn.turn, line.number, scales)
     }
 
     /// What recapd wrote itself is never digested: it is left out as untold words of a model are.
     fn undigested(&self, spot: &Spot<'_>) -> Fate {
         let own = self.messages.get(spot.message).is_some_and(|own| own.message.origin == Origin::Recapd);
         if own { Fate::Untold } else { Fate::Thinned }
-    }
-
-    fn outweighed(&self, turn: u32, line: u32, scales: &Scales) -> Fate {
-        Fate::Outweighed { gain: scales.gain(turn, line), least_chosen: scales.least(turn) }
     }
 
     /// Tells whether a model told a turn in a section.
@@ -212,4 +208,8 @@ fn recap_of(epoch: &EpochRecord, turn: u32) -> Option<&Section> {
 fn line_with<'a>(turn: &'a TurnDigest, original: OriginalHash, value: &str) -> Option<&'a Line> {
     let is_of = |line: &&Line| turn.sources.get(line.source as usize).is_some_and(|from| from.original == original);
     turn.lines.iter().rev().filter(is_of).find(|line| line.text.contains(value))
+}
+
+fn outweighed(turn: u32, line: u32, scales: &Scales) -> Fate {
+    Fate::Outweighed { gain: scales.gain(turn, line), least_chosen: scales.least(turn) }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::admit::Admitted;
 use super::epoch::{EditedMessage, EpochRecord, Section};
 use super::fit::{FitTerms, Fitted, fit_turn, skeleton};
+use super::lessons::LessonWords;
 use super::made::Made;
 use super::recap::{Block, RecapSource, note_gains, words, write_block, write_facts, write_recalled};
 use super::receipt::PieceKind;
@@ -13,6 +14,7 @@ use super::request::{ContextError, ContextRequest};
 use super::scales::Scales;
 use super::serve::Layout;
 use super::session::{HistoryBy, Session, facts_of, is_system};
+use super::worth::Learned;
 use crate::tokens::REPLY_TOKENS;
 use crate::trajectory::{Block as Content, FactKey, Origin};
 
@@ -66,6 +68,8 @@ struct Terms {
     tail: HashSet<FactKey>,
     /// Words of what the agent is about to do.
     echo: HashSet<String>,
+    /// What a trained head makes of the values.
+    learned: Learned,
     nothing: Made,
 }
 
@@ -197,14 +201,10 @@ impl<'a> Planner<'a> {
     /// follow.
     fn lessons(&self, room: u32) -> Option<Section> {
         let lessons = self.session.lessons.as_ref().filter(|_| self.request.include.playbook)?;
-        let head = self.session.turn_messages(0).iter().filter(|admitted| !is_system(&admitted.message));
-        let task: Vec<String> = head.flat_map(said_texts).collect();
-        if task.is_empty() {
-            return None;
-        }
+        let task = task_of(self.session)?;
         let before = self.before.and_then(EpochRecord::lessons);
         let most = lessons.most(room);
-        lessons.section((&task.join("\n"), &self.query()), most, before, &*self.session.settings.counter)
+        lessons.section((&task, &self.query()), most, before, &*self.session.settings.counter)
     }
 
     /// Tokens beside the pinned part.
@@ -260,12 +260,18 @@ impl<'a> Planner<'a> {
 
     /// What a block is written under, `first` being the first turn that stays and `tail` the tokens of those that do.
     fn terms(&self, room: u32, (tail, first): (u32, usize)) -> Terms {
-        let low = share(room, self.session.settings.marks.low);
+        let settings = &self.session.settings;
+        let low = share(room, settings.marks.low);
+        let tail_facts = (first..=self.last).flat_map(|turn| facts_of(self.session.turn_messages(turn))).collect();
+        let echo = self.query().iter().flat_map(|text| words(text)).collect();
+        let outlook = self.session.outlook(index(first.saturating_sub(1)), index(self.last), &tail_facts, &echo);
+        let learned = settings.head.as_deref().map(|head| Learned::by(head, &outlook, &settings.weights));
         Terms {
             room,
             target: low.saturating_sub(tail).max(share(room, LEAST_BLOCK_SHARE)).min(room.saturating_sub(tail)),
-            tail: (first..=self.last).flat_map(|turn| facts_of(self.session.turn_messages(turn))).collect(),
-            echo: self.query().iter().flat_map(|text| words(text)).collect(),
+            learned: learned.unwrap_or_default(),
+            tail: tail_facts,
+            echo,
             nothing: Made::default(),
         }
     }
@@ -282,6 +288,7 @@ impl<'a> Planner<'a> {
             pinned: &self.session.head_facts,
             tail: &terms.tail,
             echo: &terms.echo,
+            learned: &terms.learned,
             rules: &settings.history_rules,
             weights: settings.weights,
             pinned_tokens: share(room, settings.pinned_share).min(target),
@@ -445,8 +452,29 @@ fn condensed_edit(
     (saved > 0 && !admitted.pinned).then_some((at, edited, saved))
 }
 
+/// The words of the task; `None` where there are none.
+fn task_of(session: &Session) -> Option<String> {
+    let head = session.turn_messages(0).iter().filter(|admitted| !is_system(&admitted.message));
+    let task: Vec<String> = head.flat_map(said_texts).collect();
+    (!task.is_empty()).then(|| task.join("\n"))
+}
+
+/// The words by which the next epoch would choose from a playbook; `None` without a task.
+#[must_use]
+pub fn lesson_words(session: &Session, query: Option<&str>) -> Option<LessonWords> {
+    let task = task_of(session)?;
+    let (last, _) = session.last_servable();
+    let said = || session.turn_messages(last).iter().flat_map(said_texts).collect();
+    let recent = match query {
+        Some(query) => vec![query.to_owned()],
+        None if last == 0 => Vec::new(),
+        None => said(),
+    };
+    Some(LessonWords { task, recent })
+}
+
 /// The words and call arguments of a message, bounded.
-fn said_texts(admitted: &Admitted) -> Vec<String> {
+pub(super) fn said_texts(admitted: &Admitted) -> Vec<String> {
     const MOST_CHARS: usize = 2_000;
     if admitted.message.origin == Origin::Recapd {
         return Vec::new();

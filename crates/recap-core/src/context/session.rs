@@ -1,16 +1,18 @@
 //! The live state of one trajectory, and how a read is answered from it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::account::RULES;
 use super::admit::Admitted;
 use super::digest::Digest;
 use super::epoch::EpochRecord;
-use super::lessons::Lessons;
+use super::features::{Outlook, SeenValue};
+use super::head::ActiveHead;
+use super::lessons::{LessonWords, Lessons};
 use super::made::Made;
-use super::plan::{Cause, Planner};
-use super::recap::Handles;
+use super::plan::{Cause, Planner, lesson_words, said_texts};
+use super::recap::{Handles, words};
 use super::request::{ContextError, ContextRequest, Marks};
 use super::serve::{Layout, Served, Shown, render};
 use super::worth::Weights;
@@ -37,6 +39,8 @@ pub struct Settings {
     pub history_rules: Arc<RulesMatcher>,
     /// How values are weighed.
     pub weights: Weights,
+    /// A trained head that has its word in it.
+    pub head: Option<Arc<ActiveHead>>,
     /// Whether originals are stored, so that markers can name them.
     pub handles: Handles,
     /// Set, kind and hash of the guideline behind `rules`, shown in receipts.
@@ -62,6 +66,7 @@ impl Settings {
             history_rules: Arc::clone(&rules),
             rules,
             weights: Weights::default(),
+            head: None,
             handles: Handles::Shown,
             observation_guideline: None,
             guideline: None,
@@ -101,9 +106,10 @@ pub struct Session {
     pub(super) messages: Vec<Admitted>,
     pub(super) turns: Vec<Turn>,
     pub(super) digest: Digest,
-    pub(super) head_facts: std::collections::HashSet<FactKey>,
+    pub(super) head_facts: HashSet<FactKey>,
+    pub(super) task_words: HashSet<String>,
     pub(super) made: Made,
-    pub(super) lessons: Option<Lessons>,
+    pub(super) lessons: Option<Box<Lessons>>,
     kind: Option<AgentKind>,
     builder: TurnBuilder,
     digested: usize,
@@ -136,7 +142,8 @@ impl Session {
             messages: Vec::new(),
             turns: Vec::new(),
             digest: Digest::default(),
-            head_facts: std::collections::HashSet::new(),
+            head_facts: HashSet::new(),
+            task_words: HashSet::new(),
             made: Made::default(),
             lessons: None,
             kind,
@@ -226,13 +233,34 @@ impl Session {
 
     /// Takes the playbook that epochs from now on show an excerpt of. Open epochs keep theirs.
     pub fn set_lessons(&mut self, lessons: Option<Lessons>) {
-        self.lessons = lessons;
+        self.lessons = lessons.map(Box::new);
     }
 
     /// Returns the playbook that epochs show an excerpt of.
     #[must_use]
     pub fn lessons(&self) -> Option<&Lessons> {
-        self.lessons.as_ref()
+        self.lessons.as_deref()
+    }
+
+    /// As [`Session::lessons`], to give it points.
+    pub fn lessons_mut(&mut self) -> Option<&mut Lessons> {
+        self.lessons.as_deref_mut()
+    }
+
+    /// Returns the words by which an excerpt of the playbook is chosen as the trajectory stands, for reads with this query.
+    /// `None` without playbook or task.
+    #[must_use]
+    pub fn lesson_words(&self, query: Option<&str>) -> Option<LessonWords> {
+        self.lessons.as_ref().and_then(|_| lesson_words(self, query))
+    }
+
+    /// Tells whether the next epoch of a line of reads chooses an excerpt that better points would change: not where it
+    /// shows none or keeps the one that there is.
+    #[must_use]
+    pub fn chooses_lessons(&self, request: &ContextRequest) -> bool {
+        let Some(lessons) = self.lessons.as_ref().filter(|_| request.include.playbook) else { return false };
+        let shown = self.lines.get(&request.line_key()).and_then(|line| line.epoch.lessons());
+        !shown.is_some_and(|section| lessons.keeps(section))
     }
 
     /// Takes a stored epoch as the current one of its line. If other code or configuration made it, or turns are
@@ -284,6 +312,32 @@ impl Session {
     /// Tokens beside the pinned part on a line of reads, `None` for one that nobody read.
     pub(super) fn room_of(&self, line: &str) -> Option<u32> {
         self.lines.get(line).map(|line| line.epoch.room)
+    }
+
+    /// What values are seen against when turns up to `covered` are planned at turn `now`.
+    pub(super) fn outlook<'a>(
+        &'a self,
+        covered: u32,
+        now: u32,
+        tail: &'a HashSet<FactKey>,
+        echo: &'a HashSet<String>,
+    ) -> Outlook<'a> {
+        let (digest, made, pinned, task) = (&self.digest, &self.made, &self.head_facts, &self.task_words);
+        Outlook { digest, made, covered, now, pinned, tail, echo, task }
+    }
+
+    /// Returns the values that the current epoch of a line stands for, as they were seen when it began: what a head is
+    /// trained on. Empty where the line has no epoch, or one that covers nothing.
+    #[must_use]
+    pub fn seen_values(&self, line: &str) -> Vec<SeenValue> {
+        let Some(epoch) = self.lines.get(line).map(|line| &line.epoch).filter(|epoch| epoch.covered > 0) else {
+            return Vec::new();
+        };
+        let kept = epoch.covered as usize + 1..=epoch.began_at as usize;
+        let tail: HashSet<FactKey> = kept.flat_map(|turn| facts_of(self.turn_messages(turn))).collect();
+        let newest = self.turn_messages(epoch.began_at as usize).iter().flat_map(said_texts);
+        let echo: HashSet<String> = newest.flat_map(|text| words(&text).collect::<Vec<_>>()).collect();
+        self.outlook(epoch.covered, epoch.began_at, &tail, &echo).values()
     }
 
     /// The last turn that the epochs of all lines cover; a line that is no longer read is not waited for.
@@ -447,6 +501,9 @@ impl Session {
             let messages = self.messages.get(turn.messages.clone()).unwrap_or_default();
             if turn.kind == TurnKind::Head {
                 self.head_facts = facts_of(messages);
+                let task = messages.iter().filter(|admitted| !is_system(&admitted.message));
+                let texts = task.flat_map(|admitted| admitted.message.originals());
+                self.task_words = texts.flat_map(|text| words(text)).collect();
             } else {
                 let number = u32::try_from(at).unwrap_or(u32::MAX);
                 self.digest.push(number, turn.kind, messages, &*self.settings.counter);
@@ -456,8 +513,8 @@ impl Session {
 }
 
 /// The values that stand in messages as served.
-pub(super) fn facts_of(messages: &[Admitted]) -> std::collections::HashSet<FactKey> {
-    let mut found = std::collections::HashSet::new();
+pub(super) fn facts_of(messages: &[Admitted]) -> HashSet<FactKey> {
+    let mut found = HashSet::new();
     for admitted in messages {
         for text in admitted.message.originals() {
             found.extend(facts(text).into_iter().filter_map(|fact| text.get(fact.span).map(FactKey::of)));

@@ -227,12 +227,12 @@ impl Session {
         first_kept(self, most, last, self.served_tokens(last)).saturating_sub(1)
     }
 
-    fn served_tokens(&self, turn: usize) -> u32 {
+    pub(super) fn served_tokens(&self, turn: usize) -> u32 {
         self.turn_messages(turn).iter().map(|message| message.served_tokens).sum()
     }
 
     /// What a person asked for first.
-    fn task(&self) -> String {
+    pub(super) fn task(&self) -> String {
         let head = self.turn_messages(0).iter().filter(|admitted| admitted.message.role == Role::User);
         let texts = head.flat_map(|admitted| admitted.message.originals());
         texts.flat_map(|text| text.chars().chain(['\n'])).take(TASK_CHARS).collect::<String>().trim().to_owned()
@@ -240,8 +240,12 @@ impl Session {
 
     /// What the agent said and called last.
     fn about_to_do(&self) -> String {
-        let (last, _) = self.last_servable();
-        let said = self.turn_messages(last).iter().filter(|admitted| admitted.message.role == Role::Assistant);
+        self.said_in(self.last_servable().0)
+    }
+
+    /// What the agent said and called in a turn.
+    pub(super) fn said_in(&self, turn: usize) -> String {
+        let said = self.turn_messages(turn).iter().filter(|admitted| admitted.message.role == Role::Assistant);
         let texts = said.flat_map(|admitted| admitted.message.originals());
         texts.flat_map(|text| text.chars().chain(['\n'])).take(QUERY_CHARS).collect::<String>().trim().to_owned()
     }
@@ -253,14 +257,19 @@ impl Session {
     }
 
     fn recaps_before(&self) -> String {
+        self.recaps_up_to(u32::MAX)
+    }
+
+    /// The newest recaps up to a turn.
+    pub(super) fn recaps_up_to(&self, turn: u32) -> String {
         const SHOWN: usize = 2;
-        let told = self.made.told(0, u32::MAX);
+        let told = self.made.told(0, turn);
         let newest = told.get(told.len().saturating_sub(SHOWN)..).unwrap_or_default();
         newest.iter().map(|told| told.text.as_ref()).collect::<Vec<_>>().join("\n")
     }
 
     /// A turn as a model reads it.
-    fn told_text(&self, turn: usize, most_tokens: u32) -> String {
+    pub(super) fn told_text(&self, turn: usize, most_tokens: u32) -> String {
         let mut out = String::new();
         let agent = |admitted: &&Admitted| admitted.message.origin == Origin::Agent;
         for admitted in self.turn_messages(turn).iter().filter(agent) {
@@ -279,7 +288,7 @@ impl Session {
     }
 
     /// A text in at most `most` tokens.
-    fn within(&self, served: &str, original: &str, most: u32) -> String {
+    pub(super) fn within(&self, served: &str, original: &str, most: u32) -> String {
         let settings = &self.settings;
         let shorter = elide(&Elide {
             text: served,
@@ -314,16 +323,21 @@ impl Session {
         (tokens > least_tokens).then_some(Large { turn, original, result, served, tokens })
     }
 
-    fn observation_work_on(&self, large: &Large<'_>, most_tokens: u32) -> ObservationWork {
-        let messages = self.turn_messages(large.turn).iter();
+    /// The calls of a turn, and what the agent said with them.
+    pub(super) fn calls_of(&self, turn: usize) -> String {
+        let messages = self.turn_messages(turn).iter();
         let calls = messages.filter(|admitted| admitted.message.role == Role::Assistant);
         let calls: Vec<&str> = calls.flat_map(|admitted| admitted.message.originals().map(AsRef::as_ref)).collect();
+        calls.join("\n").chars().take(QUERY_CHARS).collect()
+    }
+
+    fn observation_work_on(&self, large: &Large<'_>, most_tokens: u32) -> ObservationWork {
         ObservationWork {
             original: large.original,
             source: self.within(large.served, large.result, most_tokens),
             source_tokens: large.tokens,
             task: self.task(),
-            query: calls.join("\n").chars().take(QUERY_CHARS).collect(),
+            query: self.calls_of(large.turn),
         }
     }
 }

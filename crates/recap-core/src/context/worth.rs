@@ -5,6 +5,9 @@ use std::collections::HashSet;
 use rustc_hash::FxHashMap;
 
 use super::digest::{Digest, Line, LineFact, Sightings, TurnDigest};
+use super::features::Outlook;
+use super::head::{ActiveHead, make_relative};
+use super::made::Maker;
 use super::recap::RecapSource;
 use crate::trajectory::{FactKey, FactKind};
 
@@ -55,6 +58,15 @@ pub struct Weights {
     pub recalled_share: f32,
     /// Worth of a line that a model finds to answer the query, for its score from 0 to 1.
     pub relevance: f32,
+    /// Power of a trained head's word on a value against that of the formula above: 0 for the formula alone, 1 for the head
+    /// alone.
+    pub head_share: f32,
+    /// Factor for all values that a head was asked about: its word weighs more than the formula's.
+    pub head_scale: f32,
+    /// Power of the head's probability.
+    pub head_power: f32,
+    /// Factor for values that the agent has not written yet, where a head speaks.
+    pub head_fresh: f32,
     /// Share of a block for recaps that a model wrote.
     pub told_share: f32,
     /// Share of a block's worth that may be lost to keep all of the last block, so that the provider need not read it
@@ -86,6 +98,10 @@ impl Default for Weights {
             facts_share: 0.06,
             recalled_share: 0.03,
             relevance: 0.1,
+            head_share: 0.6,
+            head_scale: 5.0,
+            head_power: 0.5,
+            head_fresh: 3.0,
             told_share: 0.4,
             stay: 0.17,
         }
@@ -126,8 +142,8 @@ impl<'a> FactWorths<'a> {
     fn add(&mut self, source: &RecapSource<'_>, fact: LineFact, held: &Held) {
         let weights = &source.weights;
         let seen = self.digest.sightings(fact.key);
-        let share = if source.tail.contains(&fact.key) { weights.in_tail } else { 1.0 };
-        let worth = share * worth(&seen, fact, source.now, weights);
+        let worth =
+            source.learned.of(fact.key).unwrap_or_else(|| beside_tail(source.tail, fact, &seen, source.now, weights));
         let [mut presence, mut meaning] = [worth * weights.presence, worth * (1.0 - weights.presence)];
         if held.facts.contains(&fact.key) {
             self.held_worth += presence;
@@ -168,6 +184,59 @@ impl<'a> FactWorths<'a> {
     pub fn worths(&self) -> &[f32] {
         &self.worths
     }
+}
+
+/// What a trained head makes of the values' worths; empty without one.
+#[derive(Debug, Clone, Default)]
+pub struct Learned {
+    worths: FxHashMap<FactKey, f32>,
+    by: Option<Maker>,
+}
+
+impl Learned {
+    /// Asks a head about every value. Taken together the values are worth `head_scale` times what the formula says,
+    /// however sure the head is of itself.
+    #[must_use]
+    pub fn by(head: &ActiveHead, outlook: &Outlook<'_>, weights: &Weights) -> Self {
+        let mut values = outlook.values();
+        let bases: Vec<f32> = values
+            .iter()
+            .map(|value| {
+                let seen = outlook.digest.sightings(value.key);
+                beside_tail(outlook.tail, value.fact, &seen, outlook.now, weights)
+            })
+            .collect();
+        make_relative(values.iter_mut().map(|value| &mut value.features));
+        let heads = values.iter().map(|value| {
+            let fresh = if value.said { 1.0 } else { weights.head_fresh };
+            fresh * head.head.score(&value.features).powf(weights.head_power)
+        });
+        let mixed: Vec<f32> = heads
+            .zip(&bases)
+            .map(|(head, base)| base.powf(1.0 - weights.head_share) * head.powf(weights.head_share))
+            .collect();
+        let scale = weights.head_scale * bases.iter().sum::<f32>() / mixed.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+        Self {
+            worths: values.iter().zip(mixed).map(|(value, worth)| (value.key, worth * scale)).collect(),
+            by: Some(Maker { compressor: head.name(), ..Maker::default() }),
+        }
+    }
+
+    /// Returns whose word it is, if any head had one.
+    #[must_use]
+    pub fn maker(&self) -> Option<&Maker> {
+        self.by.as_ref()
+    }
+
+    fn of(&self, key: FactKey) -> Option<f32> {
+        self.worths.get(&key).copied()
+    }
+}
+
+/// A value's worth beside the turns that stay.
+fn beside_tail(tail: &HashSet<FactKey>, fact: LineFact, seen: &Sightings, now: u32, weights: &Weights) -> f32 {
+    let share = if tail.contains(&fact.key) { weights.in_tail } else { 1.0 };
+    share * worth(seen, fact, now, weights)
 }
 
 /// Returns what a value is worth.

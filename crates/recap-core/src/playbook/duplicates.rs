@@ -159,6 +159,26 @@ pub fn twin_of(playbook: &Playbook, content: &str) -> Option<(BulletId, How, f32
     best.map(|(bullet, score)| named(bullet, How::Lexical, score))
 }
 
+/// Returns the bullet that says the same as new words by the points of both, if there is one: the nearest, then the first.
+/// `point_of` returns the point of a content, where it has one.
+#[must_use]
+pub fn near_twin_of<'a>(
+    playbook: &Playbook,
+    content: &str,
+    point_of: impl Fn(&str) -> Option<&'a [f32]>,
+) -> Option<(BulletId, How, f32)> {
+    let wanted = point_of(content)?;
+    let at_stake = Stakes::of(content);
+    let near = |bullet: &Bullet| {
+        let cosine = similar::cosine(wanted, point_of(&bullet.content)?).filter(|cosine| *cosine >= LEAST_COSINE)?;
+        Stakes::of(&bullet.content).agree(&at_stake).then_some(cosine)
+    };
+    let scored = playbook.bullets.iter().filter_map(|bullet| Some((bullet, near(bullet)?)));
+    // of equal scores `min_by` takes the first
+    let best = scored.min_by(|(_, score), (_, other)| other.total_cmp(score));
+    best.map(|(bullet, score)| (bullet.id.clone(), How::Embedding, score))
+}
+
 /// Makes merges of duplicates: one for each group that pairs hold together, in the playbook's order. The bullet that stays
 /// keeps its words and takes over counters and evidence: an operator's before all other ones and one with words of a
 /// tool's answer after them, then the one with most worth, then the oldest.

@@ -27,6 +27,18 @@ const MOST_MISSES: usize = 64;
 /// Bullets with which what is left is filled up.
 const MOST_FILLINGS: usize = 4;
 
+/// How the bullets of an excerpt were chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// Not at all: every bullet fits.
+    #[default]
+    Whole,
+    /// By the words that they share with the query, and their worth.
+    Words,
+    /// By nearness of meaning too.
+    Meaning,
+}
+
 /// A part of a playbook.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Excerpt {
@@ -36,6 +48,8 @@ pub struct Excerpt {
     pub text: String,
     /// The tokens of the text: never above the budget.
     pub tokens: u32,
+    /// How they were chosen.
+    pub choice: Choice,
 }
 
 /// Returns the whole playbook if it fits the budget in tokens, otherwise whole bullets of it: those that bear on the task
@@ -54,7 +68,7 @@ pub fn excerpt(
     counter: &dyn TokenCounter,
 ) -> Excerpt {
     let bullets = in_order(playbook);
-    if bullets.is_empty() || budget == 0 {
+    if bullets.is_empty() {
         return Excerpt::default();
     }
     let mut draft = Draft::of(bullets, budget, counter);
@@ -66,7 +80,8 @@ pub fn excerpt(
     let missed = draft.choose(&ranked);
     let used = draft.fit();
     draft.fill(&missed, used);
-    draft.written()
+    let is_near = query.embedding.is_some() && !embeddings.is_empty();
+    draft.written(if is_near { Choice::Meaning } else { Choice::Words })
 }
 
 /// Bullets chosen so far.
@@ -98,7 +113,7 @@ impl<'a> Draft<'a> {
         let text = render::text(self.bullets.iter().copied());
         let tokens = self.counter.count(&text);
         let bullets = self.bullets.iter().map(|bullet| bullet.id.clone()).collect();
-        (tokens <= self.budget).then_some(Excerpt { bullets, text, tokens })
+        (tokens <= self.budget).then_some(Excerpt { bullets, text, tokens, choice: Choice::Whole })
     }
 
     /// The bullets by score for their tokens, best first.
@@ -192,9 +207,10 @@ impl<'a> Draft<'a> {
         render::text(self.in_order())
     }
 
-    fn written(&self) -> Excerpt {
+    fn written(&self, choice: Choice) -> Excerpt {
         let (text, tokens) = (self.text(), self.count());
-        Excerpt { bullets: self.in_order().into_iter().map(|bullet| bullet.id.clone()).collect(), text, tokens }
+        let bullets = self.in_order().into_iter().map(|bullet| bullet.id.clone()).collect();
+        Excerpt { bullets, text, tokens, choice }
     }
 }
 
@@ -282,8 +298,9 @@ mod tests {
 
     #[test]
     fn no_bullet_is_no_text() {
-        assert_eq!(cut(&lessons(), "songs", 4), Excerpt::default());
-        assert_eq!(cut(&lessons(), "songs", 0), Excerpt::default());
+        let nothing = Excerpt { choice: Choice::Words, ..Excerpt::default() };
+        assert_eq!(cut(&lessons(), "songs", 4), nothing);
+        assert_eq!(cut(&lessons(), "songs", 0), nothing);
         assert_eq!(cut(&Playbook::default(), "songs", 100), Excerpt::default());
     }
 

@@ -32,9 +32,9 @@ mod testing;
 pub use apply::Fault;
 pub use bullet::{Bullet, BulletId, BulletIdError, Credit, Credits, Evidence, MOST_EVIDENCE, Origin};
 pub use duplicates::{
-    Duplicate, How, LEAST_COSINE, LEAST_LEXICAL, MOST_TWINS, duplicates, merges, same_lesson, twin_of,
+    Duplicate, How, LEAST_COSINE, LEAST_LEXICAL, MOST_TWINS, duplicates, merges, near_twin_of, same_lesson, twin_of,
 };
-pub use excerpt::{Excerpt, excerpt};
+pub use excerpt::{Choice, Excerpt, excerpt};
 pub use growth::{Collapse, OverBudget, check_growth, collapses, tokens};
 pub use heirs::heirs;
 pub use operation::{Delta, Operation, Revision, Source};

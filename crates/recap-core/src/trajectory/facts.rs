@@ -168,6 +168,30 @@ fn number_or_date(shape: &Shape) -> Option<FactKind> {
     (shape.digits >= 3).then_some(if id { FactKind::Id } else { FactKind::Number })
 }
 
+/// Words that name nothing.
+pub const EMPTY_WORDS: [&str; 24] = [
+    "the", "and", "for", "with", "that", "this", "from", "are", "was", "you", "your", "have", "has", "not", "but",
+    "can", "will", "its", "any", "all", "true", "false", "null", "none",
+];
+
+/// Returns how many words of three letters and more stand in a text outside of its values and say what these are.
+#[must_use]
+pub fn naming_words(text: &str, values: &[Fact]) -> u32 {
+    let mut count = 0;
+    let mut from = 0;
+    for value in values {
+        count += text.get(from..value.span.start).map_or(0, naming_words_in);
+        from = value.span.end;
+    }
+    count + text.get(from..).map_or(0, naming_words_in)
+}
+
+fn naming_words_in(text: &str) -> u32 {
+    let words = text.split(|c: char| !c.is_alphabetic()).filter(|word| word.chars().nth(2).is_some());
+    let naming = words.filter(|word| !EMPTY_WORDS.iter().any(|empty| word.eq_ignore_ascii_case(empty)));
+    u32::try_from(naming.count()).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

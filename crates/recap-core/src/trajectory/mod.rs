@@ -17,7 +17,7 @@ mod tests;
 mod turns;
 
 pub use count::{MessageTokens, RenderedTokens, count_message, count_rendered};
-pub use facts::{Fact, FactKey, FactKind, facts};
+pub use facts::{EMPTY_WORDS, Fact, FactKey, FactKind, facts, naming_words};
 pub use hash::{HashError, OriginalHash};
 pub use message::{Block, Call, Image, Message, Observation, Origin, Role, WireFormat};
 pub use parse::{Fault, Limits, parse_messages, parse_system};

@@ -36,7 +36,8 @@ const COUNTS: [&str; 7] =
 static SETTING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let counts = COUNTS.join("|");
     let weights = WeightName::ALL.map(WeightName::name).join("|");
-    let number = format!(r"(?:{counts})[ \t]*:[ \t]*[0-9]+|(?:worth|{weights})[ \t]*:[ \t]*-?[0-9]{{0,2}}(?:\.[0-9]+)?");
+    let number =
+        format!(r"(?:{counts})[ \t]*:[ \t]*[0-9]+|(?:worth|{weights})[ \t]*:[ \t]*-?[0-9]{{0,2}}(?:\.[0-9]+)?");
     Regex::new(&format!(r"(^|[{{,])[ \t]*(?:{number})[ \t]*([,}}#\r\n]|$)")).ok()
 });
 
@@ -172,8 +173,11 @@ pub fn leaks(candidate: &str, champion: &str, training: &TrainingValues) -> Vec<
             }
         });
     }
-    let whole: Vec<String> =
-        found.iter().filter(|value| !found.iter().any(|other| other != *value && other.contains(*value))).cloned().collect();
+    let whole: Vec<String> = found
+        .iter()
+        .filter(|value| !found.iter().any(|other| other != *value && other.contains(*value)))
+        .cloned()
+        .collect();
     whole
 }
 
@@ -280,7 +284,8 @@ mod tests {
     use super::*;
 
     fn run(task: &str, observation: &str) -> Recorded {
-        let call = json!({"id": "1", "type": "function", "function": {"name": "get", "arguments": "{\"q\": \"flat 12 b\"}"}});
+        let call =
+            json!({"id": "1", "type": "function", "function": {"name": "get", "arguments": "{\"q\": \"flat 12 b\"}"}});
         Recorded::new(vec![
             json!({"role": "system", "content": "Policy RULE77."}),
             json!({"role": "user", "content": task}),

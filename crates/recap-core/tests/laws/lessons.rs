@@ -1,7 +1,10 @@
 //! Laws 5, 8 and 10 for the playbook's excerpt: whole bullets in their share, frozen within an epoch, no evidence.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use proptest::prelude::*;
-use recap_core::context::{EpochRecord, PieceKind, Section, Served};
+use recap_core::context::{EpochRecord, Lessons, Meaning, PieceKind, Section, Served, WORDS};
 
 use crate::world::{BULLETS, ByLine, case, cases, cheap, lessons, words_of};
 
@@ -27,6 +30,42 @@ proptest! {
                 }
             }
             prop_assert!(served.new_epoch.iter().all(keeps_to_its_share), "{:?}", served.new_epoch);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn laws_5_8_and_12_points_choose_whole_bullets_within_their_share_from_the_next_epoch_on(
+        case in case(60..900),
+        seed in any::<u8>(),
+    ) {
+        let mut lines: ByLine<Served> = ByLine::new();
+        let (mut reads, plain) = (0_usize, lessons(&BULLETS));
+        case.play(&cheap(), |answer| {
+            reads += 1;
+            let next = if reads % 3 == 0 { plain.clone() } else { with_points(&plain, seed, reads) };
+            answer.world.session.set_lessons(Some(next));
+            let line = case.lines.iter().position(|line| line == answer.request).unwrap();
+            let Ok(served) = answer.result else { return Ok(()) };
+            if let Some(epoch) = &served.new_epoch {
+                prop_assert!(keeps_to_its_share(epoch), "{:?}", epoch);
+                let by = epoch.lessons().and_then(|section| section.by.as_ref());
+                prop_assert!(by.is_none_or(|by| [WORDS, "embeddings:laws"].contains(&by.compressor.as_str())));
+                let text = epoch.lessons().map_or("", |section| &section.text);
+                for id in epoch.bullets() {
+                    let number = usize::try_from(id.number().unwrap()).unwrap();
+                    for line in BULLETS[number - 1].lines().filter(|line| !line.contains("recapd")) {
+                        prop_assert!(text.contains(line), "{line:?} of {id} is not in {text}");
+                    }
+                }
+            }
+            let is_next = served.new_epoch.is_some();
+            let before = lines.insert(line, served);
+            let (Some(before), Some(now)) = (before, lines.get(&line)) else { return Ok(()) };
+            if !is_next {
+                prop_assert!(!now.receipt.prefix.changed);
+                prop_assert_eq!(excerpt_of(&before), excerpt_of(now));
+            }
             Ok(())
         })?;
     }
@@ -64,6 +103,21 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+/// The same lessons with points that differ from read to read.
+fn with_points(plain: &Lessons, seed: u8, read: usize) -> Lessons {
+    let point = |at: usize| {
+        let degrees = u16::try_from((usize::from(seed) + at * 37 + read) % 360).unwrap();
+        let angle = f32::from(degrees).to_radians();
+        vec![angle.cos(), angle.sin()]
+    };
+    let bullets: HashMap<_, _> =
+        plain.playbook().bullets.iter().enumerate().map(|(at, bullet)| (bullet.id.clone(), point(at + 1))).collect();
+    let mut lessons = plain.clone();
+    let (by, query) = ("embeddings:laws".to_owned(), point(0).into());
+    lessons.set_meaning(Some(Meaning { by, bullets: Arc::new(bullets), query }));
+    lessons
 }
 
 fn keeps_to_its_share(epoch: &EpochRecord) -> bool {

@@ -10,6 +10,7 @@
 )]
 
 mod budget;
+mod export;
 mod interchange;
 mod lessons;
 mod look_back;

@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, default_value_t = 24)]
     held_out: usize,
     /// What the agent is served with
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "none,online,shuffled,oracle")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "none,online,shuffled,oracle,shuffled-oracle")]
     conditions: Vec<Condition>,
     /// Rounds of looking back on one run
     #[arg(long, default_value_t = 1)]

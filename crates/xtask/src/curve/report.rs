@@ -33,7 +33,7 @@ struct Rate {
 /// Two conditions on the same tasks.
 struct Paired {
     only_this: usize,
-    only_none: usize,
+    only_other: usize,
 }
 
 impl Rate {
@@ -57,7 +57,7 @@ impl Rate {
 
 impl Paired {
     fn p(&self) -> f64 {
-        sign_test(self.only_this, self.only_none)
+        sign_test(self.only_this, self.only_other)
     }
 }
 
@@ -86,13 +86,19 @@ impl Report {
 
     /// Compares a condition with none on the held-out tasks; `None` where there is nothing to compare.
     fn against_none(&self, condition: Condition) -> Option<Paired> {
-        if condition == Condition::None || self.of(Condition::None, Phase::HeldOut).next().is_none() {
+        self.paired(condition, Condition::None)
+    }
+
+    /// Compares two conditions on the held-out tasks; `None` where there is nothing to compare.
+    fn paired(&self, condition: Condition, with: Condition) -> Option<Paired> {
+        let has = |condition| self.of(condition, Phase::HeldOut).next().is_some();
+        if condition == with || !has(condition) || !has(with) {
             return None;
         }
-        let mut paired = Paired { only_this: 0, only_none: 0 };
-        for (this, none) in self.of(condition, Phase::HeldOut).zip(self.of(Condition::None, Phase::HeldOut)) {
-            paired.only_this += usize::from(this.is_right() && !none.is_right());
-            paired.only_none += usize::from(none.is_right() && !this.is_right());
+        let mut paired = Paired { only_this: 0, only_other: 0 };
+        for (this, other) in self.of(condition, Phase::HeldOut).zip(self.of(with, Phase::HeldOut)) {
+            paired.only_this += usize::from(this.is_right() && !other.is_right());
+            paired.only_other += usize::from(other.is_right() && !this.is_right());
         }
         Some(paired)
     }
@@ -120,6 +126,7 @@ impl Report {
         writeln!(out, "Model {} (SHA-256 {}), `{}`, {} s.\n", self.model, self.sha256, self.command, self.seconds)?;
         self.write_rates(out)?;
         self.write_forms(out)?;
+        self.write_control(out)?;
         self.write_learning(out)
     }
 
@@ -134,7 +141,7 @@ impl Report {
             let curve = if curve.is_empty() { "–".to_owned() } else { curve.join(" ") };
             let paired = self.against_none(condition);
             let paired = paired
-                .map_or("–".to_owned(), |pair| format!("{}, {}, {:.4}", pair.only_this, pair.only_none, pair.p()));
+                .map_or("–".to_owned(), |pair| format!("{}, {}, {:.4}", pair.only_this, pair.only_other, pair.p()));
             let cost = self.cost(condition, Phase::HeldOut);
             let calls = cost.calls.max(1);
             writeln!(
@@ -162,6 +169,19 @@ impl Report {
             writeln!(out, "| {} | {} |", condition.name(), cells.join(" | "))?;
         }
         Ok(())
+    }
+
+    /// The two playbooks that were written by hand, task by task: the control must not be as good.
+    fn write_control(&self, out: &mut String) -> std::fmt::Result {
+        let Some(pair) = self.paired(Condition::Oracle, Condition::ShuffledOracle) else { return Ok(()) };
+        writeln!(
+            out,
+            "\nTrue rules against the same with forms and fields exchanged: right only with the true ones {}, only with the \
+             exchanged ones {}, p {:.2e}.",
+            pair.only_this,
+            pair.only_other,
+            pair.p()
+        )
     }
 
     fn write_learning(&self, out: &mut String) -> std::fmt::Result {
@@ -215,6 +235,7 @@ impl Report {
             },
             "lessons": self.measured.lessons,
             "exchanged_lessons": self.measured.exchanged,
+            "written_lessons": self.measured.written.iter().map(written).collect::<Vec<_>>(),
             "tasks": self.measured.outcomes.iter().map(outcome).collect::<Vec<_>>(),
         })
     }
@@ -222,7 +243,7 @@ impl Report {
     fn condition(&self, condition: Condition) -> Value {
         let paired = self
             .against_none(condition)
-            .map(|pair| json!({ "only_this": pair.only_this, "only_none": pair.only_none, "p": pair.p() }));
+            .map(|pair| json!({ "only_this": pair.only_this, "only_none": pair.only_other, "p": pair.p() }));
         json!({
             "condition": condition.name(),
             "training": self.curve(condition).iter().map(Rate::json).collect::<Vec<_>>(),
@@ -233,6 +254,10 @@ impl Report {
             "held_out_cost": cost(&self.cost(condition, Phase::HeldOut)),
         })
     }
+}
+
+fn written((condition, lessons): &(Condition, Vec<String>)) -> Value {
+    json!({ "condition": condition.name(), "lessons": lessons })
 }
 
 fn outcome(outcome: &Outcome) -> Value {
@@ -282,8 +307,8 @@ mod tests {
     fn conditions_are_compared_task_by_task() {
         let report = report();
         let online = report.against_none(Condition::Online).unwrap();
-        assert_eq!((online.only_this, online.only_none), (7, 1));
-        assert!(report.against_none(Condition::None).is_none());
+        assert_eq!((online.only_this, online.only_other), (7, 1));
+        assert!(report.against_none(Condition::None).is_none() && report.against_none(Condition::Oracle).is_none());
         assert_eq!(report.json()["conditions"][1]["held_out"]["right"], 7);
     }
 

@@ -5,13 +5,14 @@ use clap::ValueEnum;
 
 use super::agent::{Agent, Attempt, Try};
 use super::memory::{Learned, Memory};
-use super::task::{Draw, FAMILIES, Task};
+use super::task::{Draw, FAMILIES, Family, Task};
 use crate::process::check_interrupted;
 
-/// The playbook that learns, the one with exchanged lessons, the one with the true rules.
+/// The playbook that learns, the one with exchanged lessons, the one with the true rules, the one with exchanged rules.
 const ONLINE: &str = "office";
 const SHUFFLED: &str = "shuffled";
 const ORACLE: &str = "oracle";
+const SHUFFLED_ORACLE: &str = "shuffled-oracle";
 
 /// What an agent is served with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -24,6 +25,8 @@ pub enum Condition {
     Shuffled,
     /// The true rules, written by hand
     Oracle,
+    /// The true rules with forms and fields exchanged: a wrong playbook that looks right
+    ShuffledOracle,
 }
 
 /// Which tasks a measurement is of.
@@ -66,6 +69,8 @@ pub struct Measured {
     pub lessons: Vec<String>,
     /// The bullets of the control, in the same order.
     pub exchanged: Vec<String>,
+    /// The bullets of playbooks that were written by hand.
+    pub written: Vec<(Condition, Vec<String>)>,
 }
 
 impl Condition {
@@ -76,6 +81,7 @@ impl Condition {
             Self::Online => "online",
             Self::Shuffled => "shuffled",
             Self::Oracle => "oracle",
+            Self::ShuffledOracle => "shuffled-oracle",
         }
     }
 
@@ -85,6 +91,7 @@ impl Condition {
             Self::Online => Some(ONLINE),
             Self::Shuffled => Some(SHUFFLED),
             Self::Oracle => Some(ORACLE),
+            Self::ShuffledOracle => Some(SHUFFLED_ORACLE),
         }
     }
 }
@@ -128,14 +135,22 @@ pub fn run(plan: &Plan, agent: &Agent) -> Result<Measured> {
             Condition::None => bench.tasks(condition, Phase::Training, &training)?,
             Condition::Online => bench.train(&training)?,
             Condition::Shuffled => bench.exchange()?,
-            Condition::Oracle => {
-                let rules: Vec<String> = FAMILIES.iter().map(super::task::Family::lesson).collect();
-                bench.memory.write(ORACLE, &rules)?;
-            }
+            Condition::Oracle => bench.write(condition, ORACLE, rules())?,
+            Condition::ShuffledOracle => bench.write(condition, SHUFFLED_ORACLE, wrong_rules())?,
         }
         bench.tasks(condition, Phase::HeldOut, &held_out)?;
     }
     Ok(bench.measured)
+}
+
+/// The true rules.
+fn rules() -> Vec<String> {
+    FAMILIES.iter().map(Family::lesson).collect()
+}
+
+/// The true rules, each said of another form and its field.
+fn wrong_rules() -> Vec<String> {
+    rules().iter().map(|rule| exchanged(rule)).collect()
 }
 
 /// Draws tasks, one of each family in turn.
@@ -171,6 +186,13 @@ impl Bench<'_> {
             self.note(Condition::Online, Phase::Training, number, task, first, second);
         }
         self.measured.lessons = self.memory.lessons(ONLINE)?;
+        Ok(())
+    }
+
+    /// Writes a playbook by hand.
+    fn write(&mut self, condition: Condition, playbook: &str, lessons: Vec<String>) -> Result<()> {
+        self.memory.write(playbook, &lessons)?;
+        self.measured.written.push((condition, lessons));
         Ok(())
     }
 
@@ -262,9 +284,19 @@ mod tests {
     #[test]
     fn the_control_says_of_each_form_what_holds_for_another() {
         assert_eq!(exchanged("In Refunds, the field `amount` is whole."), "In visits, the field `date` is whole.");
+        let (right, wrong) = (rules(), wrong_rules());
+        for ((family, right), wrong) in FAMILIES.iter().zip(&right).zip(&wrong) {
+            assert!(!wrong.contains(&format!("form {},", family.form)), "{wrong}");
+            assert!(
+                !right.contains(wrong.as_str()) && wrong.split_whitespace().count() == right.split_whitespace().count()
+            );
+        }
+        // every form has a rule, and none its own
         for family in &FAMILIES {
-            let wrong = exchanged(&family.lesson());
-            assert!(wrong != family.lesson() && !wrong.contains(&format!("form {},", family.form)), "{wrong}");
+            let about = format!("In the form {}, the field {} ", family.form, family.field);
+            let of_form = |lessons: &[String]| lessons.iter().filter_map(|one| one.strip_prefix(&about)).count();
+            assert_eq!((of_form(&right), of_form(&wrong)), (1, 1), "{about}");
+            assert!(!wrong.contains(&family.lesson()));
         }
     }
 }

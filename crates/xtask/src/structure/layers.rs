@@ -24,8 +24,16 @@ const FOREIGN: [(Package, [&str; 2]); 2] =
     [(Package::Core, ["recap_model", "recapd"]), (Package::Model, ["recap_core", "recapd"])];
 
 /// The core's folders. A folder imports from lower ranks alone; equals do not know each other.
-const CORE: [(&str, u8); 7] =
-    [("prompt", 0), ("tokens", 0), ("trajectory", 1), ("compress", 2), ("playbook", 2), ("context", 3), ("tuning", 4)];
+const CORE: [(&str, u8); 8] = [
+    ("prompt", 0),
+    ("secrets", 0),
+    ("tokens", 0),
+    ("trajectory", 1),
+    ("compress", 2),
+    ("playbook", 2),
+    ("context", 3),
+    ("tuning", 4),
+];
 
 /// What every part of the daemon may use: they import nothing but each other.
 const FOUNDATION: u8 = 0;

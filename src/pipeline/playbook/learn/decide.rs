@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use recap_core::playbook::{
-    BulletId, Credit, Delta, Operation, Origin, Playbook, Prior, Source, collapses, resolve, same_lesson, twin_of,
+    BulletId, Credit, Delta, Operation, Origin, Playbook, Prior, Source, collapses, near_twin_of, resolve, same_lesson,
+    twin_of,
 };
+use recap_core::trajectory::OriginalHash;
 
 use super::super::bounds::{Removals, Rules};
 use super::super::refusal::Refusal;
@@ -58,7 +60,7 @@ pub(super) fn decide(
     let playbook = &now.row.playbook;
     let tags = tags(now, &findings.tags);
     let mut left_out = findings.left_out;
-    let words = mergeable(now, &findings.seen, &findings.words.operations, &mut left_out);
+    let words = mergeable(now, findings, &mut left_out);
     if words.is_empty() {
         return Ok(PlaybookDecision { left_out, ..PlaybookDecision::apply(tags) });
     }
@@ -97,14 +99,16 @@ fn tags(now: &PlaybookNow, said: &[Operation]) -> Vec<Operation> {
 }
 
 /// Those operations that still mean what they meant: their bullets have the words that the models saw, and nobody has said
-/// the same meanwhile; no new bullet that waits already. Counts the others.
-fn mergeable(now: &PlaybookNow, seen: &Playbook, operations: &[Operation], left_out: &mut LeftOut) -> Vec<Operation> {
-    let playbook = &now.row.playbook;
+/// the same meanwhile, or in other words before; no new bullet that waits already. Counts the others.
+fn mergeable(now: &PlaybookNow, findings: &Findings, left_out: &mut LeftOut) -> Vec<Operation> {
+    let (playbook, seen) = (&now.row.playbook, &findings.seen);
     let is_as_seen = |id: &BulletId| {
         let words = |playbook: &Playbook| playbook.bullet(id).map(|bullet| bullet.content.clone());
         words(playbook).is_some_and(|now| Some(now) == words(seen))
     };
-    let is_new = |content: &str, own: &[BulletId]| twin_of(playbook, content).is_none_or(|(id, ..)| own.contains(&id));
+    let point_of = |content: &str| findings.points.get(&OriginalHash::of(content)).map(|point| &**point);
+    let twin = |content: &str| twin_of(playbook, content).or_else(|| near_twin_of(playbook, content, point_of));
+    let is_new = |content: &str, own: &[BulletId]| twin(content).is_none_or(|(id, ..)| own.contains(&id));
     let stands = |operation: &&Operation| {
         let Some((own, content)) = words_of(operation) else { return false };
         if !own.iter().all(is_as_seen) {
@@ -116,7 +120,12 @@ fn mergeable(now: &PlaybookNow, seen: &Playbook, operations: &[Operation], left_
         left_out.twin += usize::from(!stands);
         stands
     };
-    operations.iter().filter(stands).cloned().collect()
+    findings.words.operations.iter().filter(stands).cloned().collect()
+}
+
+/// The words that an operation brings.
+pub(super) fn new_content(operation: &Operation) -> Option<&str> {
+    words_of(operation).and_then(|(_, content)| content)
 }
 
 /// The bullets that an operation on words changes, and the words that it brings.
@@ -171,4 +180,59 @@ fn fitting(
 
 fn resolved(playbook: &Playbook, operations: &[Operation]) -> Result<Vec<Operation>, Refusal> {
     resolve(playbook, operations.to_vec(), Prior::Trusted).map_err(Refusal::of_faults)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::sync::Arc;
+
+    use recap_core::playbook::guard::Observations;
+
+    use super::super::super::embeddings::Points;
+    use super::*;
+    use crate::store::{PlaybookKey, PlaybookRow};
+
+    fn add(content: &str) -> Operation {
+        let (content, section) = (content.into(), "Rules".into());
+        Operation::Add { id: None, section, content, origin: None, evidence: Vec::new() }
+    }
+
+    fn now(content: &str) -> PlaybookNow {
+        let mut playbook = Playbook::default();
+        let operations = resolve(&playbook, vec![add(content)], Prior::Outside).unwrap();
+        let (actor, source) = ("local".to_owned(), Source::of(Origin::Operator));
+        playbook.apply(&Delta { version: 1, at_ms: 0, actor, source, operations }, |_| None).unwrap();
+        let key = PlaybookKey { namespace: "default".to_owned(), name: "support".to_owned() };
+        let (playbook, budget, review) = (Arc::new(playbook), None, None);
+        let row = PlaybookRow { key, playbook, budget, review, changes: 1, pending: 0, created_ms: 0, updated_ms: 0 };
+        let (of_run, heirs, waiting) = (Vec::new(), BTreeMap::new(), Vec::new());
+        PlaybookNow { row, run: None, of_run, heirs, review: None, waiting }
+    }
+
+    #[test]
+    fn what_is_said_in_other_words_is_no_new_lesson() {
+        let (known, same, new) = ("Sign in before you call", "Authenticate first", "Count the pages");
+        let now = now(known);
+        let point = |content: &str, point: [f32; 2]| (OriginalHash::of(content), Arc::from(point));
+        let mut findings = Findings {
+            seen: Arc::clone(&now.row.playbook),
+            tags: Vec::new(),
+            words: Observations::default().guard(vec![add(same), add(new)]),
+            points: Points::from([point(known, [1.0, 0.1]), point(same, [1.0, 0.2]), point(new, [0.0, 1.0])]),
+            left_out: LeftOut::default(),
+            makers: Vec::new(),
+            reflections: 1,
+        };
+        let stands = |findings: &Findings| {
+            let mut left_out = LeftOut::default();
+            let words = mergeable(&now, findings, &mut left_out);
+            let contents = words.iter().filter_map(new_content).map(str::to_owned).collect::<Vec<_>>();
+            (contents, left_out.twin)
+        };
+        assert_eq!(stands(&findings), (vec![new.to_owned()], 1));
+        findings.points.clear();
+        assert_eq!(stands(&findings), (vec![same.to_owned(), new.to_owned()], 0), "without an encoder words decide");
+    }
 }

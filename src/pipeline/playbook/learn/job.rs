@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::super::bounds::Rules;
 use super::super::change::{Asked, ChangeKind, LEASE_LOST};
 use super::super::credits::served_bullets;
-use super::decide::{Effect, decide};
+use super::super::embeddings::contents;
+use super::decide::{Effect, decide, new_content};
 use super::teacher::{Findings, Lesson, Teacher};
 use super::{ACTOR, labels_of};
 use crate::config::Labels;
@@ -162,7 +163,7 @@ impl Pipeline {
         labels: &'static str,
         lease: Lease,
     ) -> Result<Learned, Failure> {
-        let asked = self.learned(key, findings, labels, id.to_owned());
+        let asked = self.learned(key, findings, labels, id.to_owned()).await;
         let asked = Asked { run: Some(id.to_owned()), job: Some(lease), ..asked };
         match self.change_playbook(asked).await {
             Ok(changed) => {
@@ -175,14 +176,19 @@ impl Pipeline {
         }
     }
 
-    /// Returns the change that findings ask for.
-    pub(super) fn learned(
+    /// Returns the change that findings ask for; an encoder is waited for, where there is one.
+    pub(super) async fn learned(
         &self,
         key: PlaybookKey,
-        findings: Findings,
+        mut findings: Findings,
         labels: &'static str,
         trajectory: String,
     ) -> Asked {
+        let new: Vec<Arc<str>> = findings.words.operations.iter().filter_map(new_content).map(Arc::from).collect();
+        if !new.is_empty() {
+            let all = [contents(&findings.seen), new].concat();
+            findings.points = self.inner.embeddings.of(all).await;
+        }
         let source = Source {
             trajectory: Some(trajectory),
             labels: Some(labels.to_owned()),

@@ -109,7 +109,7 @@ impl Pipeline {
             Err(unmade) => taught.unmade = Some(unmade),
             Ok(findings) => {
                 taught.reflections = findings.reflections;
-                let mut change = self.learned(key.clone(), findings, named, name);
+                let mut change = self.learned(key.clone(), findings, named, name).await;
                 change.lesson = Some(lesson);
                 taught.effect = effect_of(&self.change_playbook(change).await?);
             }

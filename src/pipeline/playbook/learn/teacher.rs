@@ -11,6 +11,7 @@ use recap_core::playbook::{Bullet, BulletId, Evidence, Operation, Playbook, Quer
 use recap_core::tokens::Counter;
 use tokio_util::sync::CancellationToken;
 
+use super::super::embeddings::Points;
 use crate::llm::{Attempt, Purpose};
 use crate::pipeline::compress::{Compressors, Unmade};
 use crate::pipeline::guidelines::{Guidelines, Kind, Steering};
@@ -58,6 +59,8 @@ pub(super) struct Findings {
     pub tags: Vec<Operation>,
     /// Changes of words, looked through.
     pub words: Guarded,
+    /// Points of these words and of the bullets, where there is an encoder.
+    pub points: Points,
     /// What of the replies was left out as it was written.
     pub left_out: LeftOut,
     /// Guidelines and models (law 12).
@@ -129,6 +132,7 @@ impl Teacher {
             seen: Arc::clone(lesson.playbook),
             tags: reflection.tag_operations(),
             words: Observations::default().guard(Vec::new()),
+            points: Points::default(),
             left_out: LeftOut { refused: reflection.dropped, ..LeftOut::default() },
             makers,
             reflections,

@@ -138,6 +138,40 @@ fn prose_keeps_what_is_specific() {
     insta::assert_snapshot!(shown(&text, 70, &[]));
 }
 
+/// What rules out the last place of a value in a text, as field and pattern.
+fn ruled_by(text: &str, value: &str, front: &str) -> Option<(&'static str, String)> {
+    let guideline = Guideline::parse(&format!("---\n{front}\n---\n")).unwrap();
+    let rules = RulesMatcher::new(&guideline.rules).unwrap();
+    ruled_out(text, &rules, text.rfind(value).unwrap()).map(|ruled| match ruled {
+        Ruled::Rule(rule) => (rule.field, rule.pattern),
+        Ruled::Cap(field) => (field, String::new()),
+    })
+}
+
+#[test]
+fn what_rules_out_a_line_is_named() {
+    let rule = |field, pattern: &str| Some((field, pattern.to_owned()));
+    let rows: String =
+        (0..40).map(|n| format!("    {{\"id\": \"K{n}\", \"my_note\": \"N{n}\"}},\n")).collect::<Vec<_>>().concat();
+    let json = format!(
+        "{{\n  \"rows\": [\n{rows}    {{\"id\": \"K40\"}}\n  ],\n  \"log\": {{\"deep\": [\"D1\", \"D2\"]}}\n}}"
+    );
+    let front = "keys: {keep: [kept_*], drop: [none, '*note', log]}\ncaps: {list_items: 3}";
+    assert_eq!(ruled_by(&json, "N2\"", front), rule("keys.drop", "*note"));
+    assert_eq!(ruled_by(&json, "D2", front), rule("keys.drop", "log"));
+    assert_eq!(ruled_by(&json, "K30", front), rule("caps.list_items", ""));
+    assert_eq!(ruled_by(&json, "K2\"", front), None);
+    let markdown = "# Top\n\nwords one\n\n## Appendix\n\nwords two\n\n## Rest\n\nwords three\n";
+    let front = "sections: {drop: [append*]}\ndrop: [other, 'words one', '/three$/']\nkeep: [never]";
+    assert_eq!(ruled_by(markdown, "two", front), rule("sections.drop", "append*"));
+    assert_eq!(ruled_by(markdown, "one", front), rule("drop", "words one"));
+    assert_eq!(ruled_by(markdown, "three", front), rule("drop", "/three$/"));
+    assert_eq!(ruled_by(markdown, "Rest", front), None);
+    let long = format!("start {} end77", "word ".repeat(200));
+    assert_eq!(ruled_by(&long, "end77", "caps: {line_bytes: 100}"), rule("caps.line_bytes", ""));
+    assert_eq!(ruled_by(&long, "start", "caps: {line_bytes: 100}"), None);
+}
+
 #[test]
 fn rules_steer_keys_sections_lines_and_caps() {
     let items: Vec<String> = (0..40).map(|n| format!("{{\"id\": \"A{n:03}\", \"secret_note\": \"x{n}-{n}\", \"kept_name\": \"the name of number {n}\", \"more\": \"{}\"}}", "word ".repeat(20))).collect();

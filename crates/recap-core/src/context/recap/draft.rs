@@ -16,6 +16,9 @@ use crate::context::worth::FactWorths;
 const TURN_TOKENS: u32 = 4;
 const MARKER_TOKENS: u32 = 3;
 
+/// Words that a line has to have for its values to be known by them.
+const NAMING_WORDS: u32 = 2;
+
 /// Worth of a line that the guideline keeps, and of one that it drops, beside any sum of facts.
 const ALWAYS: f32 = 1e6;
 const NEVER: f32 = -1e6;
@@ -117,6 +120,7 @@ impl<'a> Choice<'a> {
             worth: weights.headline,
             facts: self.worths.numbers(turn.turn, &turn.headline),
             parent: None,
+            beside: None,
         });
         self.origins.push(Origin::Headline(at));
         for (number, line) in turn.lines.iter().enumerate() {
@@ -133,6 +137,7 @@ impl<'a> Choice<'a> {
                 worth,
                 facts: self.worths.numbers(turn.turn, line),
                 parent: Some(line.parent.map_or(headline, |parent| headline + 1 + parent)),
+                beside: named_by(turn, number).map(|beside| headline + 1 + beside),
             });
             self.origins.push(Origin::Line(at, number));
         }
@@ -264,6 +269,18 @@ impl<'a> Draft<'a> {
         let expand = most.and_then(|source| turn.sources.get(source)).map(|source| source.original);
         (tokens > 0).then_some(Cut { turn: turn.turn, tokens, expand })
     }
+}
+
+/// The line beside a line that holds values and fewer than [`NAMING_WORDS`] words to name them: the one before, or the one
+/// after where that one has no words either.
+fn named_by(turn: &TurnDigest, number: usize) -> Option<u32> {
+    let line = turn.lines.get(number)?;
+    if line.facts.is_empty() || line.words >= NAMING_WORDS {
+        return None;
+    }
+    let names = |at: &usize| turn.lines.get(*at).is_some_and(|near| near.source == line.source && near.words > 0);
+    let beside = number.checked_sub(1).filter(names).or_else(|| number.checked_add(1).filter(names))?;
+    u32::try_from(beside).ok()
 }
 
 /// How many words of the newest turns a line shares, at most 4.

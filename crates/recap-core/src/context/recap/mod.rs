@@ -18,13 +18,14 @@ use super::made::{Made, Maker, Told};
 use super::plan::share;
 use super::receipt::PieceKind;
 use super::scales::Scales;
-use super::worth::{FactWorths, Held, Weights};
+use super::worth::{FactWorths, Held, Learned, Weights};
 use crate::compress::RulesMatcher;
 use crate::tokens::{MESSAGE_TOKENS, TokenCounter};
 use crate::trajectory::{FactKey, OriginalHash, facts};
 pub use draft::words;
 use draft::{Choice, Draft};
 pub use excerpts::{write_facts, write_recalled};
+pub use prose::said_in;
 
 /// What a recap is written from.
 pub struct RecapSource<'a> {
@@ -42,6 +43,8 @@ pub struct RecapSource<'a> {
     pub tail: &'a HashSet<FactKey>,
     /// Lower-case words of the newest turn and the query.
     pub echo: &'a HashSet<String>,
+    /// What a trained head makes of the values.
+    pub learned: &'a Learned,
     /// What the guideline keeps and drops.
     pub rules: &'a RulesMatcher,
     /// How values are weighed.
@@ -308,7 +311,7 @@ fn section(
 /// Who wrote a section beside the rules: the models that told its turns, and one that scored their lines.
 fn maker(source: &RecapSource<'_>, turns: [u32; 2], told: &[Told], text: &str) -> Option<Maker> {
     let tellers = told.iter().filter(|told| !told.text.is_empty()).map(|told| &told.by);
-    let makers: Vec<&Maker> = tellers.chain(source.made.scorer(turns)).collect();
+    let makers: Vec<&Maker> = tellers.chain(source.made.scorer(turns)).chain(source.learned.maker()).collect();
     if makers.is_empty() {
         return None;
     }

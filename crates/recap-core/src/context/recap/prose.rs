@@ -31,12 +31,25 @@ pub struct Frame {
     pub handles: Handles,
 }
 
+/// What the first section begins with.
+const LEGEND: &str = "Earlier turns of this conversation, shortened to their main lines, word for word.";
+
+/// Returns what a section says of its turns: its text without the frame and the words on how to read it.
+#[must_use]
+pub fn said_in(section: &str) -> &str {
+    let body = section.trim_end().strip_suffix("</recapd_context>").unwrap_or(section);
+    let body =
+        if body.starts_with(SERVED_BLOCK_OPEN) { body.split_once('\n').map_or("", |(_, rest)| rest) } else { body };
+    let body = if body.starts_with(LEGEND) { body.split_once('\n').map_or("", |(_, rest)| rest) } else { body };
+    body.trim_end()
+}
+
 /// Writes the section for a range of a draft's turns: first what models told of them, then their lines.
 #[must_use]
 pub fn write(draft: &Draft<'_>, range: Range<usize>, told: &[Told], frame: Frame) -> String {
     let mut out = format!("{SERVED_BLOCK_OPEN}>\n");
     if frame.legend {
-        out.push_str("Earlier turns of this conversation, shortened to their main lines, word for word.");
+        out.push_str(LEGEND);
         if frame.handles == Handles::Shown {
             out.push_str(" What was cut (…) from turn 1 can be read with recapd_expand and the handle t1.");
         }

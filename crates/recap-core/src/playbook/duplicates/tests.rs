@@ -154,3 +154,22 @@ fn an_operators_words_stay() {
     playbook.bullets.pop();
     assert_eq!(into(&merges(&playbook, &duplicates(&playbook, &HashMap::new()), 0)), "a-2");
 }
+
+#[test]
+fn new_words_have_a_near_twin_where_points_say_so() {
+    let playbook = playbook(&["Sign in before you call", "Sort the rows", "Take at most 5 rows"]);
+    let points: HashMap<&str, Vec<f32>> = HashMap::from([
+        ("Sign in before you call", vec![1.0, 0.1]),
+        ("Take at most 5 rows", vec![0.1, 1.0]),
+        ("Authenticate first", vec![1.0, 0.2]),
+        ("Never take more than 9 rows", vec![0.1, 1.0]),
+        ("Count pages", vec![1.0, 1.0]),
+    ]);
+    let twin = |content: &str| near_twin_of(&playbook, content, |content| points.get(content).map(Vec::as_slice));
+    let (id, how, score) = twin("Authenticate first").unwrap();
+    assert_eq!((id.as_str(), how), ("a-1", How::Embedding));
+    assert!(score >= LEAST_COSINE);
+    assert_eq!(twin("Never take more than 9 rows"), None, "another number is at stake");
+    assert_eq!(twin("Count pages"), None, "it is not near enough");
+    assert_eq!(twin("Without a point"), None);
+}

@@ -55,19 +55,16 @@ impl Auditor {
         let epoch = self.epoch.as_ref()?;
         let message = self.origin(message);
         let spot = session.spot_of(message, &lost.value);
-        let (place, fate) = match &spot {
-            Some(spot) => {
-                let place = self.shapes.place(&Held::of(spot, &lost.value));
-                (place, session.fate_of(epoch, spot, &lost.value, &self.scales))
-            }
+        let (place, fate) = if let Some(spot) = &spot {
+            let place = self.shapes.place(&Held::of(spot, &lost.value));
+            (place, session.fate_of(epoch, spot, &lost.value, &self.scales))
+        } else {
             // the name of a call is no text of its own
-            None => {
-                let turn = session.turn_of(message)?;
-                let start = flat.rfind(&lost.value)?;
-                let at = start..start + lost.value.len();
-                let held = Held { turn, message, original: OriginalHash::of(flat), text: flat, at };
-                (self.shapes.place(&held), session.fate_of_turn(epoch, turn, &self.scales))
-            }
+            let turn = session.turn_of(message)?;
+            let start = flat.rfind(&lost.value)?;
+            let at = start..start + lost.value.len();
+            let held = Held { turn, message, original: OriginalHash::of(flat), text: flat, at };
+            (self.shapes.place(&held), session.fate_of_turn(epoch, turn, &self.scales))
         };
         let piece = piece_of(&self.pieces, place.turn, epoch.covered);
         let made = piece.and_then(|at| self.pieces.get(at));

@@ -247,7 +247,9 @@ impl Verdict {
         }
         if self.candidate_faults > self.champion_faults {
             let [new, old] = [self.candidate_faults, self.champion_faults];
-            return Some(format!("refused: {new} contexts were over the budget, invalid or not served, the champion's {old}"));
+            return Some(format!(
+                "refused: {new} contexts were over the budget, invalid or not served, the champion's {old}"
+            ));
         }
         self.worsened().map(|what| format!("refused: {what} is surely lower"))
     }
@@ -289,7 +291,10 @@ impl Verdict {
             self.enough_tasks()?;
             return Ok(format!("bound recall {}", signed(self.bound)));
         }
-        Err(format!("refused: nothing is surely better, and a tie keeps the champion; bound recall {}", signed(self.bound)))
+        Err(format!(
+            "refused: nothing is surely better, and a tie keeps the champion; bound recall {}",
+            signed(self.bound)
+        ))
     }
 
     fn without_growth(&self) -> Result<(), String> {
@@ -305,7 +310,10 @@ impl Verdict {
             self.enough_tasks()?;
             return Ok(format!("billed tokens {}", signed(self.billed)));
         }
-        Err(format!("refused: tokens are not surely saved, and a tie keeps the champion; billed {}", signed(self.billed)))
+        Err(format!(
+            "refused: tokens are not surely saved, and a tie keeps the champion; billed {}",
+            signed(self.billed)
+        ))
     }
 
     fn not_inferior(&self) -> Result<(), String> {

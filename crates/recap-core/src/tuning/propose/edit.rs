@@ -60,11 +60,14 @@ pub fn edited(text: &str, kind: GuidelineKind, changes: &[Change]) -> Result<Str
 pub fn says_the_same(a: &Guideline, b: &Guideline) -> bool {
     let lists = |guideline: &Guideline| {
         let rules = &guideline.rules;
-        let mut lists = [&rules.keep, &rules.drop].map(|list| list.iter().cloned().map(String::from).collect::<Vec<_>>()).to_vec();
+        let mut lists =
+            [&rules.keep, &rules.drop].map(|list| list.iter().cloned().map(String::from).collect::<Vec<_>>()).to_vec();
         for names in [&rules.keys.keep, &rules.keys.drop, &rules.sections.keep, &rules.sections.drop] {
             lists.push(names.iter().cloned().map(String::from).collect());
         }
-        lists.push(rules.favour.iter().map(|one| format!("{} {}", String::from(one.pattern.clone()), one.worth)).collect());
+        lists.push(
+            rules.favour.iter().map(|one| format!("{} {}", String::from(one.pattern.clone()), one.worth)).collect(),
+        );
         for list in &mut lists {
             list.sort_unstable();
             list.dedup();
@@ -103,7 +106,7 @@ fn apply(yaml: &str, change: &Change) -> Result<String, EditError> {
         }
         Change::Remove { field, item } => (field.as_str(), remove(&root, yaml, field, item)),
         Change::Set { field, to, .. } => (field.as_str(), set(&root, yaml, field, &to.to_string())),
-        Change::Unset { field } => (field.as_str(), unset(&root, field)),
+        Change::Unset { field } => (field.as_str(), unset(&root, yaml, field)),
     };
     let edit = edit.ok_or_else(|| EditError::NoPlace { field: field.to_owned() })?;
     let mut out = yaml.to_owned();
@@ -140,7 +143,7 @@ fn add(root: &Node, yaml: &str, field: &str, item: &str) -> Option<Vec<Edit>> {
     match parent.entry(name) {
         Some(Entry { value: Node::List(items, style), .. }) => add_item(yaml, items, *style, item),
         Some(_) => None,
-        None => add_entry(parent, yaml, name, &format!("[{item}]"), &format!("\n{{}}  - {item}")),
+        None => add_entry(parent, yaml, name, &format!("[{item}]"), |indent| format!("\n{indent}  - {item}")),
     }
 }
 
@@ -154,15 +157,14 @@ fn add_item(yaml: &str, items: &[Range<usize>], style: Style, item: &str) -> Opt
     .filter(|_| yaml.ends_with('\n'))
 }
 
-/// Adds an entry to a map: its value in a flow map, and in a block, where `{}` stands for the indent.
-fn add_entry(map: &Node, yaml: &str, name: &str, flow: &str, block: &str) -> Option<Vec<Edit>> {
+/// Adds an entry to a map: its value as it is written in a flow map, and in a block of an indent.
+fn add_entry(map: &Node, yaml: &str, name: &str, flow: &str, block: impl FnOnce(&str) -> String) -> Option<Vec<Edit>> {
     let Node::Map(entries, style) = map else { return None };
     Some(match (*style, entries.last()) {
         (Style::Block(indent), last) => {
             let indent = " ".repeat(indent);
-            let value = block.replace("{}", &indent);
-            let gap = if value.starts_with('\n') { "" } else { " " };
-            Edit::insert(last.map_or(yaml.len(), |last| last.span.end), format!("{indent}{name}:{gap}{value}\n"))
+            let value = block(&indent);
+            Edit::insert(last.map_or(yaml.len(), |last| last.span.end), format!("{indent}{name}:{value}\n"))
         }
         (Style::Flow(_), Some(last)) => Edit::insert(last.span.end, format!(", {name}: {flow}")),
         (Style::Flow(close), None) => Edit::insert(close, format!("{name}: {flow}")),
@@ -175,14 +177,15 @@ fn remove(root: &Node, yaml: &str, field: &str, item: &str) -> Option<Vec<Edit>>
     let Node::List(items, style) = &entry.value else { return None };
     let is_it = |span: &Range<usize>| {
         let text = yaml.get(span.clone()).map(str::trim_start);
-        let text = text.map(|text| text.strip_prefix("- ").filter(|_| matches!(style, Style::Block(_))).unwrap_or(text));
+        let text =
+            text.map(|text| text.strip_prefix("- ").filter(|_| matches!(style, Style::Block(_))).unwrap_or(text));
         text.and_then(|text| serde_yaml_ng::from_str::<String>(text).ok()).is_some_and(|text| text == item)
     };
     let at = items.iter().position(is_it)?;
     let span = items.get(at)?.clone();
     let without = match style {
         Style::Block(_) => Edit { at: span, with: String::new() },
-        Style::Flow(_) => Edit { at: with_comma(items.iter().cloned(), at)?, with: String::new() },
+        Style::Flow(_) => Edit { at: with_comma(yaml, items.iter().cloned(), at)?, with: String::new() },
     };
     let empties = items.len() == 1 && matches!(style, Style::Block(_));
     let mark = empties.then(|| Edit { at: entry.colon..entry.colon, with: " []".to_owned() });
@@ -190,7 +193,7 @@ fn remove(root: &Node, yaml: &str, field: &str, item: &str) -> Option<Vec<Edit>>
 }
 
 /// Takes a field out of a map. A block map that has no other becomes `{}`.
-fn unset(root: &Node, field: &str) -> Option<Vec<Edit>> {
+fn unset(root: &Node, yaml: &str, field: &str) -> Option<Vec<Edit>> {
     let (owner, name) = field.split_once('.')?;
     let entry = root.entry(owner)?;
     let Node::Map(entries, style) = &entry.value else { return None };
@@ -198,7 +201,7 @@ fn unset(root: &Node, field: &str) -> Option<Vec<Edit>> {
     let spans = entries.iter().map(|entry| entry.span.clone());
     let gone = match style {
         Style::Block(_) => entries.get(at)?.span.clone(),
-        Style::Flow(_) => with_comma(spans, at)?,
+        Style::Flow(_) => with_comma(yaml, spans, at)?,
     };
     let empties = entries.len() == 1 && matches!(style, Style::Block(_));
     let mark = empties.then(|| Edit { at: entry.colon..entry.colon, with: " {}".to_owned() });
@@ -206,13 +209,18 @@ fn unset(root: &Node, field: &str) -> Option<Vec<Edit>> {
 }
 
 /// The span of a member of a flow collection with the comma beside it.
-fn with_comma(members: impl Iterator<Item = Range<usize>>, at: usize) -> Option<Range<usize>> {
+fn with_comma(yaml: &str, members: impl Iterator<Item = Range<usize>>, at: usize) -> Option<Range<usize>> {
     let members: Vec<_> = members.collect();
     let span = members.get(at)?.clone();
     Some(match (at.checked_sub(1).and_then(|before| members.get(before)), members.get(at + 1)) {
         (Some(before), _) => before.end..span.end,
         (None, Some(after)) => span.start..after.start,
-        (None, None) => span,
+        (None, None) => {
+            let rest = yaml.get(span.end..)?;
+            let gap = rest.len() - rest.trim_start().len();
+            let comma = rest.trim_start().starts_with(',').then_some(gap + 1);
+            span.start..span.end + comma.unwrap_or(0)
+        }
     })
 }
 
@@ -223,11 +231,9 @@ fn set(root: &Node, yaml: &str, field: &str, value: &str) -> Option<Vec<Edit>> {
         return Some(Edit::insert(yaml.len(), format!("{owner}:\n  {name}: {value}\n")));
     };
     match parent.value.entry(name) {
-        Some(Entry { value: Node::Scalar(span), .. }) => {
-            Some(vec![Edit { at: span.clone(), with: value.to_owned() }])
-        }
+        Some(Entry { value: Node::Scalar(span), .. }) => Some(vec![Edit { at: span.clone(), with: value.to_owned() }]),
         Some(_) => None,
-        None => add_entry(&parent.value, yaml, name, value, value),
+        None => add_entry(&parent.value, yaml, name, value, |_| format!(" {value}")),
     }
 }
 

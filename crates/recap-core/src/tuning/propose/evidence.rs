@@ -47,18 +47,14 @@ impl Evidence {
 /// Returns the values that the assistant messages from `from` on use, by their place in the trajectory.
 #[must_use]
 pub fn later_values(recorded: &Recorded, from: usize) -> HashSet<String> {
-    recorded.messages().iter().skip(from).flat_map(used_values).collect()
+    let later = recorded.messages().iter().skip(from);
+    later.filter(|message| message.get("role").is_some_and(|role| role == "assistant")).flat_map(used_values).collect()
 }
 
 /// Returns the lines of a served section that hold none of the values that later actions `used`, frames and markers
 /// apart.
 #[must_use]
-pub fn idle_lines(
-    case: &str,
-    section: &Section,
-    used: &HashSet<String>,
-    counter: &dyn TokenCounter,
-) -> Vec<IdleLine> {
+pub fn idle_lines(case: &str, section: &Section, used: &HashSet<String>, counter: &dyn TokenCounter) -> Vec<IdleLine> {
     let original = section.originals.first().copied().unwrap_or_else(|| OriginalHash::of(&section.text));
     let kind = classify(&section.text);
     let mut turn = section.turns[0];

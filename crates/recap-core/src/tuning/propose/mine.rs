@@ -102,24 +102,34 @@ impl<'a> Mine<'a> {
     }
 
     /// Returns names, as JSON keys, that are more frequent among lost values than among idle lines.
-    pub(super) fn lost_names(&self, lost: fn(&Loss) -> Option<&str>, idle: fn(&IdleLine) -> Option<&str>) -> Vec<String> {
+    pub(super) fn lost_names(
+        &self,
+        lost: fn(&Loss) -> Option<&str>,
+        idle: fn(&IdleLine) -> Option<&str>,
+    ) -> Vec<String> {
         let common = self.common(|loss| lost(loss).and_then(pattern::glob_of));
         let share = |name: &str| {
             let same = self.idle.iter().filter_map(|line| idle(line)).filter(|other| is_name(name, other)).count();
             (same, self.idle.len())
         };
-        let names = common.into_iter().filter(|(name, count)| {
-            self.is_safe(name) && lift(*count, self.losses.len(), share(name)) >= LEAST_LIFT
-        });
+        let names = common
+            .into_iter()
+            .filter(|(name, count)| self.is_safe(name) && lift(*count, self.losses.len(), share(name)) >= LEAST_LIFT);
         names.map(|(name, _)| name).take(MOST_NAMES).collect()
     }
 
     /// Returns names of idle lines that no lost value stood under, the dearest first.
-    pub(super) fn idle_names(&self, idle: fn(&IdleLine) -> Option<&str>, lost: fn(&Loss) -> Option<&str>) -> Vec<String> {
+    pub(super) fn idle_names(
+        &self,
+        idle: fn(&IdleLine) -> Option<&str>,
+        lost: fn(&Loss) -> Option<&str>,
+    ) -> Vec<String> {
         let wanted: BTreeSet<String> =
             self.evidence.losses.iter().filter_map(|(_, loss)| lost(loss)).map(str::to_lowercase).collect();
         let names = self.dear(|line| idle(line).and_then(pattern::glob_of));
-        let free = names.into_iter().filter(|(name, _)| !wanted.iter().any(|other| is_name(name, other)) && self.is_safe(name));
+        let free = names
+            .into_iter()
+            .filter(|(name, _)| !wanted.iter().any(|other| is_name(name, other)) && self.is_safe(name));
         free.map(|(name, _)| name).take(MOST_NAMES).collect()
     }
 
@@ -134,8 +144,9 @@ impl<'a> Mine<'a> {
             .into_iter()
             .filter_map(|expression| {
                 let regex = compiled(&expression)?;
-                let covers: Vec<usize> =
-                    (0..lost.len()).filter(|at| lost.get(*at).is_some_and(|loss| regex.is_match(&loss.place.text))).collect();
+                let covers: Vec<usize> = (0..lost.len())
+                    .filter(|at| lost.get(*at).is_some_and(|loss| regex.is_match(&loss.place.text)))
+                    .collect();
                 let beside = idle.iter().filter(|line| regex.is_match(&line.place.text)).count();
                 let lift = lift(covers.len(), lost.len(), (beside, idle.len()));
                 let least = if hold == Hold::Forced { FORCED_LIFT } else { LEAST_LIFT };
@@ -168,7 +179,8 @@ impl<'a> Mine<'a> {
         let lines: Vec<&str> = self.evidence.losses.iter().map(|(_, loss)| loss.place.text.as_str()).collect();
         let kinds = self.dear(|line| pattern::of_line(&line.place.text)).into_iter().take(MOST_TRIED);
         let never = kinds.filter(|(expression, _)| {
-            self.is_safe(expression) && compiled(expression).is_some_and(|regex| !lines.iter().any(|line| regex.is_match(line)))
+            self.is_safe(expression)
+                && compiled(expression).is_some_and(|regex| !lines.iter().any(|line| regex.is_match(line)))
         });
         let kinds = never.map(|(expression, count)| LineKind { expression, covers: count, worth: 0.0 });
         kinds.take(MOST_CHOSEN).collect()
@@ -186,7 +198,9 @@ impl<'a> Mine<'a> {
         }
         let held = found.into_iter().filter(|(kind, (tasks, _))| tasks.len() >= LEAST_TASKS && self.is_safe(kind));
         let mut held: Vec<(String, usize)> = held.map(|(kind, (_, count))| (kind, count)).collect();
-        held.sort_by(|(a, more), (b, less)| less.cmp(more).then_with(|| a.cmp(b)));
+        // of kinds that cover as much the longest says most
+        let order = |(kind, count): &(String, usize)| (std::cmp::Reverse((*count, kind.len())), kind.clone());
+        held.sort_by_cached_key(order);
         held.into_iter().map(|(kind, _)| kind).take(MOST_TRIED).collect()
     }
 
@@ -201,10 +215,11 @@ impl<'a> Mine<'a> {
                 *count += 1;
             }
         }
-        let held = found.into_iter().filter(|(_, (tasks, tokens, _))| {
-            tasks.len() >= LEAST_TASKS && *tokens >= LEAST_IDLE_TOKENS
-        });
-        let mut held: Vec<(String, (u32, usize))> = held.map(|(name, (_, tokens, count))| (name, (tokens, count))).collect();
+        let held = found
+            .into_iter()
+            .filter(|(_, (tasks, tokens, _))| tasks.len() >= LEAST_TASKS && *tokens >= LEAST_IDLE_TOKENS);
+        let mut held: Vec<(String, (u32, usize))> =
+            held.map(|(name, (_, tokens, count))| (name, (tokens, count))).collect();
         held.sort_by(|(a, (more, _)), (b, (less, _))| less.cmp(more).then_with(|| a.cmp(b)));
         held.into_iter().map(|(name, (_, count))| (name, count)).collect()
     }

@@ -26,6 +26,8 @@ pub(super) struct Parts {
     idle: Vec<Change>,
     /// Steps of weights.
     weights: Vec<Change>,
+    /// What it is all drawn from, in words.
+    grounds: String,
 }
 
 /// A candidate to be: its note and its changes.
@@ -35,7 +37,13 @@ impl Parts {
     /// Reads the evidence for a guideline.
     pub(super) fn of(before: &Guideline, kind: GuidelineKind, evidence: &Evidence, objective: Objective) -> Self {
         let mine = Mine::new(evidence, &format!("/{}@", kind.name()));
-        let mut parts = Self { structure: blamed(before, kind, &mine), lines: Vec::new(), idle: Vec::new(), weights: Vec::new() };
+        let mut parts = Self {
+            structure: blamed(before, kind, &mine),
+            lines: Vec::new(),
+            idle: Vec::new(),
+            weights: Vec::new(),
+            grounds: format!("{} lost values and {} idle lines", mine.losses().len(), evidence.idle.len()),
+        };
         match kind {
             GuidelineKind::History => {
                 parts.lines = favoured(before, &mine.lost_lines(Hold::Favoured));
@@ -57,9 +65,10 @@ impl Parts {
     /// Returns the candidates to be, of which at most `most` will be taken: each part by itself, all together, then single
     /// steps of weights.
     pub(super) fn sets(self, objective: Objective, most: usize) -> Vec<Set> {
-        let Self { structure, lines, idle, weights } = self;
+        let Self { structure, lines, idle, weights, grounds } = self;
         let joint = one_each(&weights);
-        let part = |name: &str, changes: &[Change]| (format!("{name}: {}", told(changes)), changes.to_vec());
+        let part =
+            |name: &str, changes: &[Change]| (format!("{name}, from {grounds}: {}", told(changes)), changes.to_vec());
         let mut sets = vec![
             part("rules, bounds and names", &structure),
             part("kinds of lines that were lost", &lines),
@@ -92,10 +101,22 @@ fn blamed(before: &Guideline, kind: GuidelineKind, mine: &Mine<'_>) -> Vec<Chang
         _ => None,
     });
     let untold = mine.common(|loss| (loss.cause == Cause::Untold).then_some(()));
-    let rules = rules.into_iter().map(|((field, item), _)| Change::Remove { field, item });
+    let rules = rules.into_iter().map(|(rule, _)| rule).filter(|(field, item)| stands(before, field, item));
+    let rules = rules.map(|(field, item)| Change::Remove { field, item });
     let caps = caps.into_iter().filter_map(|(field, _)| raised(before, &field));
     let threshold = untold.first().and_then(|_| threshold(before, kind));
     rules.chain(caps).chain(threshold).collect()
+}
+
+/// Tells whether a rule that drops stands in the guideline.
+fn stands(before: &Guideline, field: &str, item: &str) -> bool {
+    let rules = &before.rules;
+    match field {
+        "drop" => rules.drop.iter().any(|pattern| String::from(pattern.clone()) == item),
+        "keys.drop" => rules.keys.drop.iter().any(|name| String::from(name.clone()) == item),
+        "sections.drop" => rules.sections.drop.iter().any(|name| String::from(name.clone()) == item),
+        _ => false,
+    }
 }
 
 fn raised(before: &Guideline, field: &str) -> Option<Change> {

@@ -11,7 +11,7 @@ const CLIPPED_CHARS: usize = 380;
 /// Letters that the words of a pattern have together, at least.
 const LEAST_LETTERS: usize = 4;
 /// What may stand between a word and the next one, or its value.
-const GAP: &str = r"\W{1,6}";
+const GAP: &str = "[^A-Za-z0-9_]{1,6}";
 
 /// Up to three words right before a value.
 static BEFORE: LazyLock<Option<Regex>> =
@@ -23,7 +23,7 @@ static FIRST: LazyLock<Option<Regex>> =
 static MEMBER: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"^[\s{\[,]*["']?([A-Za-z_][A-Za-z0-9_.-]*)["']?\s*:"#).ok());
 
-/// Returns expressions for lines like the one that a value was lost with, narrow ones first. None holds a digit of the
+/// Returns expressions for lines like the one that a value was lost with. None holds a digit of the
 /// line, or anything of the value but its shape.
 pub(super) fn of_loss(place: &Place, value: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn of_loss(place: &Place, value: &str) -> Vec<String> {
         }
     }
     found.extend(of_line(&place.text));
-    found.reverse();
+    found.dedup();
     found
 }
 
@@ -57,8 +57,8 @@ pub(super) fn of_line(text: &str) -> Option<String> {
     // part of a word that goes on with a digit is part of a value
     let is_cut = after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
     match second {
-        Some(second) if letters >= LEAST_LETTERS => Some(format!(r"^\W{{0,8}}{first}{GAP}{second}\b")),
-        None if first.len() > LEAST_LETTERS && !is_cut => Some(format!(r"^\W{{0,8}}{first}\b")),
+        Some(second) if letters >= LEAST_LETTERS => Some(format!(r"^[^A-Za-z0-9_]{{0,8}}{first}{GAP}{second}\b")),
+        None if first.len() > LEAST_LETTERS && !is_cut => Some(format!(r"^[^A-Za-z0-9_]{{0,8}}{first}\b")),
         _ => None,
     }
 }
@@ -98,17 +98,19 @@ fn words_of(text: &str) -> Vec<&str> {
     text.split(|c: char| !c.is_ascii_alphabetic() && c != '_').filter(|word| !word.is_empty()).collect()
 }
 
-/// Returns an expression for values of the same shape.
-fn class_of(value: &str) -> String {
+/// Returns an expression for the beginning of values of the same shape.
+fn class_of(value: &str) -> &'static str {
     let value = value.trim_matches(|c: char| !c.is_alphanumeric());
-    let parts: Vec<&str> = value.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    match parts.as_slice() {
-        [one] if is_number(one) => r"\d+".to_owned(),
-        [one] if one.contains(|c: char| c.is_numeric()) => r"\w*\d".to_owned(),
-        [_] => r"\w+".to_owned(),
-        parts if parts.iter().all(|part| is_number(part)) => r"\d+[\W]\d+".to_owned(),
-        [..] => r"\w+[^\w\s]\w+".to_owned(),
+    let mut parts = value.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let (first, more) = (parts.next().unwrap_or_default(), parts.next().is_some());
+    let is_number = first.bytes().all(|byte| byte.is_ascii_digit());
+    match (first.is_ascii(), is_number, more) {
+        (false, _, _) => r"\S",
+        (_, true, false) => r"[0-9]+\b",
+        (_, true, true) => r"[0-9]+[^A-Za-z0-9_\s]",
+        (_, false, false) if first.bytes().any(|byte| byte.is_ascii_digit()) => "[A-Za-z0-9_]*[0-9]",
+        (_, false, false) => "[A-Za-z_]",
+        (_, false, true) => r"[A-Za-z0-9_]+[^A-Za-z0-9_\s]",
     }
 }
 

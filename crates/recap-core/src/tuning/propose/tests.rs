@@ -133,7 +133,9 @@ fn lost_lines_are_favoured_and_idle_ones_are_not() {
 fn two_tasks_teach_nothing() {
     for objective in [Objective::Utility, Objective::Both] {
         let found = by_rules(CHAMPION, GuidelineKind::History, &evidence(2), objective, 9);
-        assert!(found.iter().all(|candidate| candidate.changes.iter().all(|change| matches!(change, Change::Set { .. }))));
+        assert!(
+            found.iter().all(|candidate| candidate.changes.iter().all(|change| matches!(change, Change::Set { .. })))
+        );
     }
     assert!(by_rules(CHAMPION, GuidelineKind::History, &evidence(2), Objective::Utility, 9).is_empty());
     let mut one_task = evidence(5);
@@ -182,10 +184,7 @@ fn edits_leave_the_rest_as_it_is_written() {
         edited(CHAMPION, GuidelineKind::History, &[remove("drop", "absent")]),
         Err(EditError::NoPlace { .. })
     ));
-    assert!(matches!(
-        edited(CHAMPION, GuidelineKind::History, &[set("weigh.path", 99.0)]),
-        Err(EditError::Refused(_))
-    ));
+    assert!(matches!(edited(CHAMPION, GuidelineKind::History, &[set("weigh.path", 99.0)]), Err(EditError::Refused(_))));
     let anchored = "---\nkeep: &a [x]\n---\n";
     assert!(matches!(edited(anchored, GuidelineKind::History, &changes[..1]), Err(EditError::Unknown)));
 }
@@ -224,7 +223,8 @@ fn any_champion() -> impl Strategy<Value = String> {
             format!("{name}:\n{}", lines.collect::<String>())
         })
     };
-    let flow = |name: &'static str| list.clone().prop_map(move |items| format!("{name}: [{}] # all\n", items.join(", ")));
+    let flow =
+        |name: &'static str| list.clone().prop_map(move |items| format!("{name}: [{}] # all\n", items.join(", ")));
     let lines = |name: &'static str| prop_oneof![Just(String::new()), block(name), flow(name)];
     let caps = prop_oneof![
         Just(String::new()),
@@ -237,10 +237,13 @@ fn any_champion() -> impl Strategy<Value = String> {
         Just("keys: {keep: ['*_id', \"a\\\\b\"], drop: []}\n".to_owned()),
         Just("keys:\n  drop:\n  - 'debug*'\n".to_owned()),
     ];
-    (lines("keep"), lines("drop"), caps, keys, "[ -~]{0,20}\n").prop_filter_map("parses", |(keep, drop, caps, keys, body)| {
-        let text = format!("---\n# first\n{keep}{caps}{drop}{keys}# last\n---\n{}", body.replace(['{', '}'], ""));
-        Guideline::parse(&text).is_ok().then_some(text)
-    })
+    (lines("keep"), lines("drop"), caps, keys, "[ -~]{0,20}\n").prop_filter_map(
+        "parses",
+        |(keep, drop, caps, keys, body)| {
+            let text = format!("---\n# first\n{keep}{caps}{drop}{keys}# last\n---\n{}", body.replace(['{', '}'], ""));
+            Guideline::parse(&text).is_ok().then_some(text)
+        },
+    )
 }
 
 fn any_evidence() -> impl Strategy<Value = Evidence> {
@@ -253,15 +256,17 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
     ];
     let one = ("(code|order id|total)(: |=)", "[A-Z]{2}[0-9]{3,5}", cause, proptest::option::of("(ref|item_9|x)"));
     let losses = proptest::collection::vec((0usize..5, one), 0..40);
-    (losses, proptest::collection::vec((0usize..5, "(Thank you|note well) [a-z0-9]{0,9}"), 0..40)).prop_map(|(losses, idles)| {
-        let losses = losses.into_iter().map(|(task, (label, value, cause, key))| {
-            let mut loss = loss(&format!("the {label}{value} of it"), &value, cause);
-            loss.place.key = key;
-            (format!("case {task}"), loss)
-        });
-        let idle = idles.into_iter().map(|(task, text)| idle(&format!("case {task}"), &text)).collect();
-        Evidence { losses: losses.collect(), idle, ..Evidence::default() }
-    })
+    (losses, proptest::collection::vec((0usize..5, "(Thank you|note well) [a-z0-9]{0,9}"), 0..40)).prop_map(
+        |(losses, idles)| {
+            let losses = losses.into_iter().map(|(task, (label, value, cause, key))| {
+                let mut loss = loss(&format!("the {label}{value} of it"), &value, cause);
+                loss.place.key = key;
+                (format!("case {task}"), loss)
+            });
+            let idle = idles.into_iter().map(|(task, text)| idle(&format!("case {task}"), &text)).collect();
+            Evidence { losses: losses.collect(), idle, ..Evidence::default() }
+        },
+    )
 }
 
 proptest! {

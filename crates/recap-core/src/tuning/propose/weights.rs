@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::mine::{LEAST_TASKS, Mine};
 use crate::compress::{Weigh, WeightName};
 use crate::context::Weights;
+use crate::trajectory::{FactKind, facts};
 use crate::tuning::audit::{Cause, Loss};
 use crate::tuning::gate::Objective;
 use crate::tuning::replay::Measure;
-use crate::trajectory::{FactKind, facts};
 
 /// The share of losses from which on they speak for a step.
 const LEAST_SHARE: f64 = 0.15;

@@ -5,6 +5,7 @@
 use memchr::memmem;
 
 use super::text::bare;
+use crate::trajectory::EMPTY_WORDS;
 
 /// Characters on each side in which words count as near.
 const SPAN: usize = 100;
@@ -18,11 +19,6 @@ const SERVED_SPAN: usize = 200;
 const LINE_SPAN: usize = 24;
 /// Occurrences whose lines count, from the last.
 const MOST_LINES: usize = 20;
-/// Words that say nothing.
-const STOP: [&[u8]; 24] = [
-    b"the", b"and", b"for", b"with", b"that", b"this", b"from", b"are", b"was", b"you", b"your", b"have", b"has",
-    b"not", b"but", b"can", b"will", b"its", b"any", b"all", b"true", b"false", b"null", b"none",
-];
 
 /// Tells whether `needle` occurs in `text`.
 pub(super) fn contains(text: &[u8], needle: &str) -> bool {
@@ -44,7 +40,7 @@ pub(super) fn near_words(text: &[u8], plain: &[u8], value: &str) -> Vec<String> 
     found.sort_unstable();
     let mut out: Vec<&[u8]> = Vec::new();
     for (_, word) in found {
-        if out.len() < MOST_WORDS && !STOP.contains(&word) && !out.contains(&word) {
+        if out.len() < MOST_WORDS && !EMPTY_WORDS.iter().any(|empty| empty.as_bytes() == word) && !out.contains(&word) {
             out.push(word);
         }
     }

@@ -1,0 +1,293 @@
+//! A better guideline, proposed by a model that read what was found in many cases.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::reply::{Rejection, Source, cut, plain, read};
+pub use super::rules::{RuleChange, RuleEdit, RuleList};
+use super::rules::{with_body, with_edits};
+use crate::compress::{Guideline, GuidelineKind};
+use crate::prompt::{Prompt, tagged};
+use crate::tuning::gate::Objective;
+use crate::tuning::propose::{Candidate, Change};
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The proposing guideline's body, rendered with [`variables`].
+    pub instructions: &'a str,
+    /// The text of the guideline that is to get better.
+    pub champion: &'a str,
+    /// What it speaks of.
+    pub kind: GuidelineKind,
+    /// What was found, see [`super::digest`].
+    pub analyses: &'a str,
+    /// What better means.
+    pub objective: Objective,
+    /// Which proposal it is, from 1: replies to equal prompts would be equal.
+    pub n: u32,
+    /// What was proposed before.
+    pub earlier: &'a [Proposal],
+    /// Passages of runs, which no proposal may copy.
+    pub quotes: &'a BTreeSet<String>,
+}
+
+/// A guideline that a model proposes. It parses, and changes something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The whole text.
+    pub text: String,
+    /// Why, in the model's words; empty where these hold words or values of single runs.
+    pub note: String,
+    /// Whether the body is another one.
+    pub has_new_body: bool,
+    /// Entries of the front matter that were added and removed.
+    pub edits: Vec<RuleEdit>,
+    /// Edits that are no rules, or change nothing: left out.
+    pub dropped: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reply {
+    reasoning: String,
+    rules: Vec<ReplyEdit>,
+    body: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplyEdit {
+    change: RuleChange,
+    list: RuleList,
+    pattern: String,
+}
+
+const NOTE_CHARS: usize = 400;
+const PATTERN_CHARS: usize = 160;
+/// Edits of one proposal.
+const MOST_EDITS: usize = 12;
+/// Least characters that a body may have in any case.
+const LEAST_ROOM_CHARS: usize = 2_000;
+/// The most that any body may have.
+const MOST_BODY_CHARS: usize = 12_000;
+/// Least characters of a quote that a proposal may not copy.
+const LEAST_COPY_CHARS: usize = 16;
+const FORM: &str = "Reply with one JSON object: reasoning (which remedy you chose and why, at most three sentences), rules (a list of \
+    {change, list, pattern}: change is add or remove; list is keep or drop for lines, keys.keep or keys.drop for names of JSON \
+    members, sections.keep or sections.drop for headings; pattern is words that a line holds, or /a regular expression/, or a \
+    name with * and ?), body (the whole new body; empty if it stays as it is). At most 12 rules.";
+
+/// Returns the values of a guideline's variables: where its prompt holds the data, never the data (law 13).
+#[must_use]
+pub fn variables(most_tokens: &str) -> [(&'static str, &str); 4] {
+    [
+        ("guideline", "<guideline>"),
+        ("analyses", "<analyses>"),
+        ("objective", "<objective>"),
+        ("most_tokens", most_tokens),
+    ]
+}
+
+/// Returns the most characters of a body that may stand in place of a champion's: twice as many, from 2,000 to 12,000.
+#[must_use]
+pub fn most_body_chars(champion: &str) -> usize {
+    (champion.chars().count() * 2).clamp(LEAST_ROOM_CHARS, MOST_BODY_CHARS)
+}
+
+/// Returns the prompt for an input.
+#[must_use]
+pub fn prompt(input: &Input<'_>) -> Prompt {
+    let earlier: Vec<String> = input.earlier.iter().enumerate().map(|(n, proposal)| proposal.told(n + 1)).collect();
+    let mut user = tagged(&[
+        ("guideline", input.champion),
+        ("analyses", input.analyses),
+        ("objective", told(input.objective)),
+        ("earlier", &earlier.join("\n")),
+    ]);
+    if !earlier.is_empty() {
+        user.push_str("In <earlier> stands what was proposed before. Choose another remedy.\n");
+    } else if input.n > 1 {
+        let _infallible =
+            writeln!(user, "This is proposal {}: choose not the first remedy that comes to mind.", input.n);
+    }
+    user.push_str(
+        "Make the guideline in <guideline> better for what <objective> says. Change little, and what counts.",
+    );
+    let system = format!("{}\n\n{}\n{}\n{FORM}", input.instructions.trim(), super::RULES, law(input));
+    Prompt { system, user, schema: schema(input) }
+}
+
+/// What better means, for a model.
+fn told(objective: Objective) -> &'static str {
+    match objective {
+        Objective::Utility => {
+            "Lose fewer of the things that later actions need, in the same number of tokens: what is kept more has to be paid for \
+             by what is kept less."
+        }
+        Objective::Compression => {
+            "Take fewer tokens, and lose none of the things that later actions need: drop and shorten what nothing needs."
+        }
+        Objective::Both => {
+            "Lose fewer of the things that later actions need, and take fewer tokens: drop what nothing needs for what is needed."
+        }
+    }
+}
+
+/// What the new guideline must hold to.
+fn law(input: &Input<'_>) -> String {
+    let guideline = Guideline::parse_as(input.kind, input.champion).ok();
+    let variables: Vec<String> =
+        guideline.iter().flat_map(|known| &known.variables).map(|name| format!("{{{{ {name} }}}}")).collect();
+    let placed = if variables.is_empty() {
+        "The body places no variables.".to_owned()
+    } else {
+        format!("The body must place {}, and nothing else in double braces.", variables.join(", "))
+    };
+    format!(
+        "Never write ids, names, dates, paths or other values of single runs: a pattern says what such things have in common. \
+         {placed} The front matter between the lines --- is not part of the body."
+    )
+}
+
+fn schema(input: &Input<'_>) -> Value {
+    let words = |most_chars: usize| json!({"type": "string", "maxLength": most_chars});
+    let rule = json!({
+        "type": "object",
+        "properties": {
+            "change": {"type": "string", "enum": ["add", "remove"]},
+            "list": {"type": "string", "enum": RuleList::ALL.map(RuleList::name)},
+            "pattern": words(PATTERN_CHARS),
+        },
+        "required": ["change", "list", "pattern"],
+        "additionalProperties": false,
+    });
+    json!({
+        "type": "object",
+        "properties": {
+            "reasoning": words(NOTE_CHARS),
+            "rules": {"type": "array", "items": rule, "maxItems": MOST_EDITS},
+            "body": words(most_body_chars(input.champion)),
+        },
+        "required": ["reasoning", "rules", "body"],
+        "additionalProperties": false,
+    })
+}
+
+/// Checks a reply to the prompt of an input and puts the guideline together. `leaks` tells which values of the runs a text
+/// holds that the champion does not.
+///
+/// Edits that are no rules by themselves are left out and counted; the rest, with the body, must make a guideline of its
+/// kind that says or does something new.
+///
+/// # Errors
+/// [`Rejection`]
+pub fn accept(reply: &str, input: &Input<'_>, leaks: &dyn Fn(&str) -> Vec<String>) -> Result<Proposal, Rejection> {
+    let reply: Reply = read(reply)?;
+    let champion =
+        Guideline::parse_as(input.kind, input.champion).map_err(|error| Rejection::Guideline(error.to_string()))?;
+    let body = new_body(&reply.body, &champion, input)?;
+    let shown = reply.rules.len();
+    let edits: Vec<RuleEdit> = reply.rules.into_iter().filter_map(|edit| edit.checked(&champion, input)).collect();
+    let edits: Vec<RuleEdit> = edits.into_iter().take(MOST_EDITS).collect();
+    let (text, changed) = with_edits(input.champion, &champion.rules, &edits);
+    let text = body.as_deref().map_or(text.clone(), |body| with_body(&text, body));
+    let proposed = Guideline::parse_as(input.kind, &text).map_err(|error| Rejection::Guideline(error.to_string()))?;
+    let is_known = |other: &Guideline| other.rules == proposed.rules && plain(&other.body) == plain(&proposed.body);
+    let earlier = input.earlier.iter().filter_map(|known| Guideline::parse_as(input.kind, &known.text).ok());
+    if is_known(&champion) || earlier.into_iter().any(|known| is_known(&known)) {
+        return Err(Rejection::Unchanged);
+    }
+    let found = leaked(&text, input, leaks);
+    if !found.is_empty() {
+        return Err(Rejection::Leak(found));
+    }
+    let note = cut(&reply.reasoning, NOTE_CHARS);
+    Ok(Proposal {
+        has_new_body: body.is_some(),
+        note: if leaked(&note, input, leaks).is_empty() { note } else { String::new() },
+        dropped: shown - changed.min(shown),
+        edits,
+        text,
+    })
+}
+
+/// The new body, `None` where it stays.
+fn new_body(body: &str, champion: &Guideline, input: &Input<'_>) -> Result<Option<String>, Rejection> {
+    let body = body.trim();
+    if body.is_empty() || plain(body) == plain(&champion.body) {
+        return Ok(None);
+    }
+    let (chars, most) = (body.chars().count(), most_body_chars(input.champion));
+    if chars > most {
+        return Err(Rejection::TooLong { chars, most });
+    }
+    if body.starts_with("---") {
+        return Err(Rejection::Guideline("the body begins with front matter".to_owned()));
+    }
+    if body.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        return Err(Rejection::Guideline("the body has control characters".to_owned()));
+    }
+    let named = |body: &str, name: &str| body.to_lowercase().contains(&name.to_lowercase());
+    let lost =
+        champion.write.iter().find(|section| named(&champion.body, &section.name) && !named(body, &section.name));
+    match lost {
+        Some(section) => Err(Rejection::MissingSection(section.name.clone())),
+        None => Ok(Some(format!("{body}\n"))),
+    }
+}
+
+impl ReplyEdit {
+    /// The edit, if it is a rule by itself, or names one that is there.
+    fn checked(self, champion: &Guideline, input: &Input<'_>) -> Option<RuleEdit> {
+        let pattern = self.pattern.trim().to_owned();
+        let is_short = !pattern.is_empty() && pattern.chars().nth(PATTERN_CHARS).is_none();
+        let is_plain = !pattern.contains(|c: char| c.is_control());
+        let edit = RuleEdit { change: self.change, list: self.list, pattern };
+        let (text, changed) = with_edits(input.champion, &champion.rules, std::slice::from_ref(&edit));
+        let stands = is_short && is_plain && changed == 1 && Guideline::parse_as(input.kind, &text).is_ok();
+        stands.then_some(edit)
+    }
+}
+
+/// What a text holds that only the runs hold: values, and passages that were quoted.
+fn leaked(text: &str, input: &Input<'_>, leaks: &dyn Fn(&str) -> Vec<String>) -> Vec<String> {
+    let mut found = leaks(text);
+    let (own, known) = (Source::of([text]), Source::of([input.champion]));
+    let long = input.quotes.iter().filter(|quote| quote.chars().nth(LEAST_COPY_CHARS - 1).is_some());
+    found.extend(long.filter(|quote| own.holds(quote) && !known.holds(quote)).cloned());
+    found
+}
+
+impl From<&Proposal> for Candidate {
+    fn from(proposal: &Proposal) -> Self {
+        let change = |edit: &RuleEdit| {
+            let (field, item) = (edit.list.name().to_owned(), edit.pattern.clone());
+            match edit.change {
+                RuleChange::Add => Change::Add { field, item },
+                RuleChange::Remove => Change::Remove { field, item },
+            }
+        };
+        let changes = proposal.edits.iter().map(change).collect();
+        Self { text: proposal.text.clone(), note: proposal.note.clone(), changes }
+    }
+}
+
+impl Proposal {
+    /// What the next proposal is told of this one.
+    fn told(&self, n: usize) -> String {
+        let edits: Vec<String> = self
+            .edits
+            .iter()
+            .map(|edit| {
+                let sign = if edit.change == RuleChange::Add { "+" } else { "-" };
+                format!("{sign} {}: {}", edit.list.name(), edit.pattern)
+            })
+            .collect();
+        let body = if self.has_new_body { "another body" } else { "the same body" };
+        format!("{n}. {} ({body})\n{}", self.note, edits.join("\n"))
+    }
+}

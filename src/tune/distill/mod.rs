@@ -1,0 +1,22 @@
+//! Distillation: examples of a compressor's work for training elsewhere, and the extractive head that is trained here.
+
+mod course;
+pub mod export;
+mod job;
+mod library;
+pub mod part;
+mod rehearsed;
+mod samples;
+mod spec;
+mod training;
+mod trial;
+
+pub use course::{Course, Lap, TrainError, Watcher};
+pub use export::{Export, ExportError, Material, Outcomes, Report, Terms};
+pub use job::{DISTILL, DistillError, ask, cancel, find, list, work};
+pub use library::Library;
+pub use rehearsed::rehearsed;
+pub use samples::{BUDGETS, Collector, Samples};
+pub use spec::{Cases, EPOCHS, Kind as DistillKind, Spec};
+pub use training::{Made, made};
+pub use trial::{Measures, Outcome as TrialOutcome, Trial, asking_heads};

@@ -1,0 +1,54 @@
+//! One context of a recorded run, served as its replay serves it.
+
+use recap_core::context::{ContextError, ContextRequest, Include};
+use recap_core::trajectory::{OutFormat, WireFormat};
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+use crate::pipeline::append_messages::Incoming;
+use crate::pipeline::failure::Failure;
+use crate::pipeline::rehearse::Rehearsal;
+use crate::tune::recorded::RecordedRun;
+use crate::tune::replay::{ReplayError, Server};
+
+/// Returns the context that a run's action at `step` (its message's place) is served in a budget. Every action before it
+/// is served, too: epochs depend on them.
+///
+/// # Errors
+///
+/// [`ReplayError`]
+pub(super) fn serve_at(
+    server: &Server<'_>,
+    run: &RecordedRun,
+    budget: u32,
+    step: usize,
+) -> Result<Vec<Value>, ReplayError> {
+    let Server { config, counters, guideline, model, compressors } = server;
+    let mut rehearsal = Rehearsal::new(config, counters, guideline, Some(model))?;
+    let messages = run.recorded.messages();
+    let is_action = |at: &usize| messages.get(*at).and_then(|message| message.get("role")) == Some(&"assistant".into());
+    let mut served = Vec::new();
+    let mut sent = 0;
+    for at in (0..=step).filter(is_action) {
+        let new = run.messages.get(sent..at).unwrap_or_default().to_vec();
+        sent = at;
+        rehearsal.append(&Incoming { format: WireFormat::OpenAi, messages: new, system: None })?;
+        let mut request =
+            ContextRequest { budget, reserve: 0, format: OutFormat::OpenAi, query: None, include: Include::default() };
+        let answer = match rehearsal.serve(&request) {
+            Err(Failure::Context(ContextError::BudgetTooSmall { minimum_budget, .. })) => {
+                request.budget = minimum_budget;
+                rehearsal.serve(&request)?
+            }
+            answer => answer?,
+        };
+        if at < step && rehearsal.awaits_models(&answer) {
+            let preparing = rehearsal.prepare(compressors, &request);
+            tokio::task::block_in_place(|| Handle::current().block_on(preparing));
+        }
+        if at == step {
+            served = answer.messages.iter().map(|text| serde_json::from_str(text)).collect::<Result<_, _>>()?;
+        }
+    }
+    Ok(served)
+}

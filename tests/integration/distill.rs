@@ -1,0 +1,293 @@
+//! Distillation: examples of a compressor's work, and heads that are activated.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use recapd::store::{NewHead, StoreUrl};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::app::TestApp;
+use crate::run::tool_run;
+use crate::store::bed::Bed;
+
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/trajectories.jsonl");
+const SECRET: &str = "Zq7$kLm92x";
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn export(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
+    command.env_clear().arg("--data").arg(folder).args(["distill", "export", "--json"]);
+    command.args(arguments).output().unwrap()
+}
+
+/// A run of many epochs that names a secret, and how it ended.
+async fn ended(app: &TestApp, task: &str, status: &str) -> String {
+    let path = app.trajectory(&json!({ "metadata": { "task_id": task } })).await;
+    let mut messages = tool_run(30, 400);
+    let told = messages[3]["content"].as_str().unwrap();
+    messages[3]["content"] = json!(format!("{{\"user\": \"ann\", \"password\": \"{SECRET}\"}}\n{told}"));
+    for turns in messages.chunks(10) {
+        app.append(&path, turns).await;
+        app.get(&format!("{path}/context?budget=2500")).await.ok();
+    }
+    app.post(&format!("{path}/outcome"), &json!({ "status": status })).await.ok();
+    path.rsplit('/').next().unwrap().to_owned()
+}
+
+async fn over(app: &TestApp, id: &str) -> Value {
+    for _ in 0..400 {
+        let row = app.get(&format!("/v1/distillations/{id}")).await.ok();
+        if !["queued", "running"].contains(&row["state"].as_str().unwrap()) {
+            return row;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("distillation {id} does not end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stored_runs_that_succeeded_become_examples_without_secrets() {
+    let app = TestApp::start().await;
+    let good = ended(&app, "tasks/one", "success").await;
+    ended(&app, "tasks/two", "failure").await;
+    let asked = app.post("/v1/distillations", &json!({ "kind": "export" })).await;
+    assert_eq!(asked.status, 202, "{}", asked.text());
+    let id = asked.json()["id"].as_str().unwrap().to_owned();
+    let done = over(&app, &id).await;
+    assert_eq!((&done["state"], &done["report"]["runs"]), (&json!("done"), &json!(1)), "{done}");
+    assert_eq!(done["report"]["unsuccessful"], 1, "{done}");
+    let file = app.folder.path().join(done["report"]["files"][0].as_str().unwrap());
+    let examples = lines(&file);
+    assert_eq!(json!(examples.len()), done["report"]["examples"]);
+    assert!(!examples.is_empty());
+    assert!(done["report"]["masked"].as_u64().unwrap() > 0, "{done}");
+    for example in &examples {
+        let about = &example["metadata"];
+        assert_eq!((&about["trajectory"], &about["task"]), (&json!(good), &json!("tasks/one")), "{about}");
+        assert_eq!((&about["success"], &about["compressor"]), (&json!(true), &json!("rules")), "{about}");
+        assert!(about["guideline"].as_str().unwrap().starts_with("default/history@"), "{about}");
+        assert!(!example.to_string().contains(SECRET), "{example}");
+    }
+    assert!(examples[0]["messages"][1]["content"].as_str().unwrap().contains("\"password\": \"[secret]\""));
+
+    let split = json!({ "kind": "export", "outcomes": "any", "split": { "seed": 7, "held_out": 0.5 } });
+    let id = app.post("/v1/distillations", &split).await.ok()["id"].as_str().unwrap().to_owned();
+    let parted = over(&app, &id).await;
+    let report = &parted["report"];
+    assert_eq!((report["runs"].as_u64(), report["files"].as_array().unwrap().len()), (Some(2), 2), "{parted}");
+    let sides = report["train"].as_u64().unwrap() + report["held_out"].as_u64().unwrap();
+    assert_eq!(Some(sides), report["examples"].as_u64());
+    let list = app.get("/v1/distillations?limit=1").await.ok();
+    assert_eq!(list["distillations"][0]["id"], json!(id));
+    assert!(list["next_cursor"].is_string());
+    let cancelled = app.post(&format!("/v1/distillations/{id}/cancel"), &json!({})).await.ok();
+    assert_eq!(cancelled["state"], "done", "what is over stays as it is");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_distilled_is_refused() {
+    let mut app = TestApp::start().await;
+    for (body, pointer) in [
+        (json!({ "kind": "export", "split": { "seed": 1, "held_out": 1.0 } }), "/split/held_out"),
+        (json!({ "kind": "export", "max_source_tokens": 3 }), "/max_source_tokens"),
+        (json!({ "kind": "export", "cases": { "limit": 0 } }), "/cases/limit"),
+    ] {
+        let problem = app.post("/v1/distillations", &body).await.problem(422);
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+    }
+    app.post("/v1/distillations", &json!({ "kind": "export", "what": 1 })).await.problem(422);
+    app.get("/v1/distillations/none").await.problem(404);
+    let made = app.post("/v1/keys", &json!({ "name": "admin", "scope": "admin" })).await.ok();
+    app.key = made["key"].as_str().map(str::to_owned);
+    let key = |scope: &str| json!({ "name": scope, "scope": scope, "namespace": "blue" });
+    let agent = app.post("/v1/keys", &key("agent")).await.ok()["key"].as_str().unwrap().to_owned();
+    let blue = app.post("/v1/keys", &key("operator")).await.ok()["key"].as_str().unwrap().to_owned();
+    app.key = Some(agent);
+    app.post("/v1/distillations", &json!({ "kind": "export" })).await.problem(403);
+    app.get("/v1/heads").await.problem(403);
+    app.key = Some(blue);
+    let other = json!({ "kind": "export", "cases": { "namespace": "red" } });
+    app.post("/v1/distillations", &other).await.problem(403);
+    let own = app.post("/v1/distillations", &json!({ "kind": "export" })).await.ok();
+    assert_eq!(own["namespace"], "blue");
+    app.post("/v1/heads/rollback", &json!({})).await.problem(403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_head_that_passed_the_gate_scores() {
+    let bed = Bed::sqlite().await;
+    let StoreUrl::Sqlite(path) = &bed.url else { unreachable!() };
+    let app = TestApp::start_with(&[("storage.database_url", path.to_str().unwrap())]).await;
+    assert_eq!(app.get("/v1/heads").await.ok()["champion"], Value::Null);
+    app.post("/v1/heads/rollback", &json!({})).await.problem(422);
+    let mut hashes = Vec::new();
+    for (weights, verdict) in [("one", Some(true)), ("two", Some(true)), ("bad", Some(false))] {
+        let head = NewHead {
+            weights: weights.into(),
+            manifest: json!({ "seed": 1 }),
+            verdict: verdict.map(|passes| (json!({ "passes": passes }), passes)),
+            actor: "me".into(),
+            created_ms: 5,
+        };
+        hashes.push(bed.store.add_head(head).await.unwrap().to_string());
+    }
+    let activate = async |at: usize, expected: Value| {
+        let body = json!({ "expected_champion": expected });
+        app.post(&format!("/v1/heads/{}/activate", hashes[at]), &body).await
+    };
+    let refused = activate(2, Value::Null).await.problem(409);
+    assert_eq!(refused["type"], "/problems/gate-not-passed");
+    assert_eq!(activate(0, Value::Null).await.ok()["champion"], json!(hashes[0]));
+    let late = activate(1, Value::Null).await.problem(412);
+    assert_eq!((&late["type"], &late["current_champion"]), (&json!("/problems/champion-changed"), &json!(hashes[0])));
+    activate(1, json!(hashes[0])).await.ok();
+    assert_eq!(app.post("/v1/heads/rollback", &json!({})).await.ok()["champion"], json!(hashes[0]));
+    let all = app.get("/v1/heads").await.ok();
+    assert_eq!(all["heads"].as_array().unwrap().len(), 3);
+    assert_eq!(all["events"].as_array().unwrap().len(), 3);
+    let one = app.get(&format!("/v1/heads/{}", hashes[2])).await.ok();
+    assert_eq!((&one["passed"], &one["bytes"]), (&json!(false), &json!(3)));
+    app.get(&format!("/v1/heads/b3:{}", "0".repeat(64))).await.problem(404);
+    app.send(Method::GET, "/v1/heads/what", None, &[]).await.problem(422);
+    let audit = app.get("/v1/audit").await.ok();
+    assert_eq!(audit["audit"][0]["action"], "head.rollback");
+}
+
+/// Runs of some tasks, as a file: later actions use what earlier results say.
+fn recorded(folder: &Path) -> String {
+    let lines = (0..10).map(|task| {
+        let mut messages = tool_run(14, 160);
+        for turn in 4..14 {
+            let call = &mut messages[2 + 2 * turn];
+            let job = ((turn - 3) * 7919 + 104_729 * (task % 5)) % 9973;
+            call["tool_calls"][0]["function"]["arguments"] =
+                json!(format!("{{\"job\": {job}, \"rows\": {}}}", job * 3));
+        }
+        json!({ "id": format!("run-{task}"), "task": format!("task-{task}"), "messages": messages }).to_string()
+    });
+    let path = folder.join("runs.jsonl");
+    std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn train(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
+    command.env_clear().arg("--data").arg(folder.join("data")).args(["distill", "train", "--json"]);
+    command.args(["--min-peak", "1000", "--split", "1,0.4", "--seed", "5"]).args(arguments).output().unwrap()
+}
+
+#[test]
+#[cfg(feature = "local-models")]
+fn a_head_is_trained_from_files_taken_up_again_and_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = recorded(folder.path());
+    let out = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (whole, broken) = (out("whole"), out("broken"));
+    let first = train(folder.path(), &[&runs, "--out", &whole, "--epochs", "3"]);
+    let report: Value = serde_json::from_slice(&first.stdout).unwrap_or_else(|_| panic!("{first:?}"));
+    assert_eq!(report["curve"].as_array().unwrap().len(), 3, "{report}");
+    assert!(report["train_examples"].as_u64().unwrap() > 200, "{report}");
+    assert!(report["held_out_examples"].as_u64().unwrap() > 0, "{report}");
+    assert_eq!(first.status.success(), report["verdict"]["passes"] == json!(true));
+    assert!(report["verdict"]["cases"].as_u64().unwrap() > 0, "{report}");
+    let measured = &report["measures"][1]["candidate"];
+    assert!(measured["contexts"].as_u64().unwrap() > 0, "{report}");
+
+    // the same course on a folder that holds what the first one stood at: nothing is left to train, and the head is the same
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::copy(format!("{whole}/checkpoint.bin"), format!("{broken}/checkpoint.bin")).unwrap();
+    let again = train(folder.path(), &[&runs, "--out", &broken, "--epochs", "3"]);
+    let second: Value = serde_json::from_slice(&again.stdout).unwrap_or_else(|_| panic!("{again:?}"));
+    assert_eq!((&second["head"], &second["curve"]), (&report["head"], &report["curve"]));
+    let heads = [&whole, &broken].map(|folder| std::fs::read(format!("{folder}/head.json")).unwrap());
+    assert_eq!(heads[0], heads[1]);
+
+    let few = train(folder.path(), &[FIXTURE, "--out", &out("few"), "--epochs", "201"]);
+    assert_eq!(few.status.code(), Some(2), "{few:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "local-models")]
+async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
+    let bed = Bed::sqlite().await;
+    let StoreUrl::Sqlite(path) = &bed.url else { unreachable!() };
+    let values = [("storage.database_url", path.to_str().unwrap()), ("compress.history", "extract")];
+    let app = TestApp::start_with(&values).await;
+    for task in 0..6 {
+        let path = app.trajectory(&json!({ "metadata": { "task_id": format!("task-{task}") } })).await;
+        app.append(&path, &tool_run(12, 160)).await;
+    }
+    let asked = json!({ "kind": "train", "seed": 3, "epochs": 2, "split": { "seed": 1, "held_out": 0.4 } });
+    let id = app.post("/v1/distillations", &asked).await.ok()["id"].as_str().unwrap().to_owned();
+    let done = over(&app, &id).await;
+    assert_eq!(done["state"], "done", "{done}");
+    assert_eq!(done["report"]["curve"].as_array().unwrap().len(), 2, "{done}");
+    let hash = done["head"].as_str().unwrap();
+    let head = app.get(&format!("/v1/heads/{hash}")).await.ok();
+    assert_eq!(head["verdict"], done["report"]["verdict"]);
+    assert_eq!(head["manifest"]["course"]["seed"], 3, "{head}");
+    assert_eq!(head["passed"], false, "it keeps no more than rules where no action uses anything: {head}");
+    let nobody = json!({ "expected_champion": null });
+    app.post(&format!("/v1/heads/{hash}/activate"), &nobody).await.problem(409);
+
+    // the same weights, let pass
+    let row = bed.store.head_weights(&hash.parse().unwrap()).await.unwrap().unwrap();
+    let passed = NewHead {
+        weights: row,
+        manifest: json!({}),
+        verdict: Some((json!({ "passes": true }), true)),
+        actor: "me".into(),
+        created_ms: 5,
+    };
+    bed.store.add_head(passed).await.unwrap();
+    let served = async || {
+        let path = app.trajectory(&json!({})).await;
+        app.append(&path, &tool_run(20, 300)).await;
+        app.get(&format!("{path}/context?budget=2500")).await.ok().to_string()
+    };
+    assert!(!served().await.contains("extract:head@"));
+    app.post(&format!("/v1/heads/{hash}/activate"), &nobody).await.ok();
+    let handle = hash.get(..11).unwrap();
+    assert!(served().await.contains(&format!("extract:head@{handle}")));
+    app.post("/v1/heads/rollback", &json!({})).await.ok();
+    assert!(!served().await.contains("extract:head@"));
+}
+
+#[test]
+fn files_are_served_by_rules_and_parted_by_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("examples.jsonl");
+    let out = out.to_str().unwrap();
+    let served = ["--min-peak", "1000", "--fraction", "0.25", "--floor", "300", "--out", out];
+    let strict = export(folder.path(), &[&[FIXTURE][..], &served].concat());
+    assert!(strict.status.success(), "{strict:?}");
+    let report: Value = serde_json::from_slice(&strict.stdout).unwrap();
+    assert_eq!((&report["examples"], &report["unsuccessful"]), (&json!(0), &json!(2)), "{report}");
+
+    let all = export(folder.path(), &[&[FIXTURE, "--all"][..], &served].concat());
+    assert!(all.status.success(), "{all:?}");
+    let report: Value = serde_json::from_slice(&all.stdout).unwrap();
+    let examples = lines(Path::new(out));
+    assert_eq!(json!(examples.len()), report["examples"]);
+    insta::assert_json_snapshot!("exported_example", examples[0]);
+
+    let parted = export(folder.path(), &[&[FIXTURE, "--all", "--split", "3,0.5"][..], &served].concat());
+    assert!(parted.status.success(), "{parted:?}");
+    let sides = ["examples.train.jsonl", "examples.held-out.jsonl"].map(|name| lines(&folder.path().join(name)));
+    assert_eq!(sides.iter().map(Vec::len).sum::<usize>(), examples.len());
+    let tasks = sides.map(|side| side.iter().map(|one| one["metadata"]["task"].to_string()).collect::<Vec<_>>());
+    assert!(tasks[0].iter().all(|task| !tasks[1].contains(task)), "{tasks:?}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".part")), "{left:?}");
+
+    for wrong in [&["--split", "3,1.5"][..], &["--fraction", "2"], &["--compressor", "llm"]] {
+        let refused = export(folder.path(), &[&[FIXTURE, "--out", out][..], wrong].concat());
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    }
+}

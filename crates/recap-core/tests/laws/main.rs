@@ -19,5 +19,6 @@ mod pieces;
 mod pinned;
 mod playbook;
 mod prefix;
+mod steering;
 mod work;
 mod world;

@@ -198,10 +198,11 @@ fn without_settings(text: &str) -> Cow<'_, str> {
     let Some((front, rest)) = end.and_then(|end| text.split_at_checked(end)) else { return Cow::Borrowed(text) };
     let mut out = String::with_capacity(text.len());
     for line in front.split_inclusive('\n') {
-        match line.trim_start().starts_with('#') {
-            true => out.push_str(line),
+        if line.trim_start().starts_with('#') {
+            out.push_str(line);
+        } else {
             // settings that follow each other share what stands between them
-            false => out.push_str(&setting.replace_all(&setting.replace_all(line, "$1 $2"), "$1 $2")),
+            out.push_str(&setting.replace_all(&setting.replace_all(line, "$1 $2"), "$1 $2"));
         }
     }
     out.push_str(rest);

@@ -22,10 +22,10 @@ pub struct Favour {
 
 fn worth<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
     let worth = f32::deserialize(deserializer)?;
-    match (0.0..=MOST_WORTH).contains(&worth) {
-        true => Ok(worth),
-        false => Err(serde::de::Error::custom(format!("`worth` is {worth}; it must be from 0 to {MOST_WORTH}"))),
+    if (0.0..=MOST_WORTH).contains(&worth) {
+        return Ok(worth);
     }
+    Err(serde::de::Error::custom(format!("`worth` is {worth}; it must be from 0 to {MOST_WORTH}")))
 }
 
 /// The favoured patterns, compiled.

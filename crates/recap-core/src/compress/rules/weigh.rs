@@ -129,8 +129,14 @@ impl WeightName {
         match self {
             Self::Age | Self::SaidAge => -3.0..=0.0,
             Self::Turns | Self::Crowd | Self::SaidTurns => -2.0..=2.0,
-            Self::Said | Self::Path | Self::Number | Self::Opening | Self::Id => 0.0..=10.0,
-            Self::Error | Self::Headline | Self::Relevance => 0.0..=10.0,
+            Self::Said
+            | Self::Path
+            | Self::Number
+            | Self::Opening
+            | Self::Id
+            | Self::Error
+            | Self::Headline
+            | Self::Relevance => 0.0..=10.0,
             Self::Density => 0.3..=1.5,
             Self::FactsShare | Self::RecalledShare => 0.0..=0.5,
             Self::Presence | Self::InTail | Self::Again | Self::Echo | Self::Line | Self::ToldShare | Self::Stay => {

@@ -11,10 +11,10 @@ use crate::tls;
 #[derive(Debug, Clone, Args)]
 pub struct Remote {
     /// Ask the daemon at this address instead of opening the data folder
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
     /// The key for it
-    #[arg(long, env = "RECAPD_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(long, global = true, env = "RECAPD_KEY", hide_env_values = true, value_name = "KEY")]
     pub key: Option<String>,
 }
 

@@ -49,7 +49,7 @@ async fn requests_that_lead_nowhere() {
         documents.insert(name.to_owned(), told(answer, status));
     };
     note("no such path", &app.get("/v1/nothing").await, 404);
-    note("a later stage", &app.get("/v1/tuning-runs").await, 404);
+    note("a later stage", &app.get("/v1/later").await, 404);
     note("no such method", &app.send(Method::PUT, "/v1/trajectories/t", None, &[]).await, 405);
     note("no such trajectory", &app.get("/v1/trajectories/x/context").await, 404);
     note("too large", &app.post_raw("/v1/trajectories", vec![b' '; 3000]).await, 413);

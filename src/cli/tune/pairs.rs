@@ -126,9 +126,7 @@ fn read(text: &str) -> Result<Vec<NewPair>, String> {
         return serde_json::from_str(text).map_err(|error| error.to_string());
     }
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let pairs = lines.map(|(n, line)| {
-        serde_json::from_str(line).map_err(|error| format!("line {}: {error}", n + 1))
-    });
+    let pairs = lines.map(|(n, line)| serde_json::from_str(line).map_err(|error| format!("line {}: {error}", n + 1)));
     let pairs: Vec<NewPair> = pairs.collect::<Result<_, _>>()?;
     if pairs.is_empty() { Err("it holds no pair".to_owned()) } else { Ok(pairs) }
 }

@@ -17,7 +17,7 @@ use crate::cli::{BadUse, Done, Setting, output};
 use crate::pipeline::keys::Caller;
 use crate::store::{TuningRun, TuningState};
 use crate::tune::run::{
-    CaseBudget, CaseFilter, Caps, EvidenceSource, Files, Proposer, Replays, Spec, Tuning, TuningRunRecord, Worker,
+    Caps, CaseBudget, CaseFilter, EvidenceSource, Files, Proposer, Replays, Spec, Tuning, TuningRunRecord, Worker,
 };
 
 /// Look for a better guideline, without a daemon.
@@ -210,9 +210,10 @@ impl Run {
     }
 
     fn reads(&self) -> anyhow::Result<Reads> {
-        let absolute = self.paths.iter().map(|path| {
-            std::path::absolute(path).with_context(|| format!("{} cannot be named", path.display()))
-        });
+        let absolute = self
+            .paths
+            .iter()
+            .map(|path| std::path::absolute(path).with_context(|| format!("{} cannot be named", path.display())));
         let files = absolute.collect::<anyhow::Result<_>>()?;
         Ok(Reads { files, min_peak: self.runs.min_peak, limit: self.runs.limit })
     }

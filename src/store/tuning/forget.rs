@@ -46,14 +46,20 @@ enum By<'a> {
 
 async fn forget_cases(conn: &mut Conn, by: By<'_>) -> Result<Forgotten, StoreError> {
     let (id, [find, delete]) = match by {
-        By::Trajectory(id) => (id, [
-            "SELECT run_id, n, name FROM tuning_cases WHERE trajectory_id = $1 ORDER BY run_id, n",
-            "DELETE FROM tuning_cases WHERE trajectory_id = $1",
-        ]),
-        By::Pair(id) => (id, [
-            "SELECT run_id, n, name FROM tuning_cases WHERE pair_id = $1 ORDER BY run_id, n",
-            "DELETE FROM tuning_cases WHERE pair_id = $1",
-        ]),
+        By::Trajectory(id) => (
+            id,
+            [
+                "SELECT run_id, n, name FROM tuning_cases WHERE trajectory_id = $1 ORDER BY run_id, n",
+                "DELETE FROM tuning_cases WHERE trajectory_id = $1",
+            ],
+        ),
+        By::Pair(id) => (
+            id,
+            [
+                "SELECT run_id, n, name FROM tuning_cases WHERE pair_id = $1 ORDER BY run_id, n",
+                "DELETE FROM tuning_cases WHERE pair_id = $1",
+            ],
+        ),
     };
     let mut scores = 0;
     for row in conn.rows(find, values![id]).await? {

@@ -161,15 +161,13 @@ impl Teacher {
             Case::Pair(contrast) => {
                 let contrast = self.fitted(contrast);
                 let input = failure::Input { instructions: &instructions, guideline: &guideline, contrast: &contrast };
-                let accept =
-                    |reply: &str| failure::accept(reply, &input).map(Analysis::Failure);
+                let accept = |reply: &str| failure::accept(reply, &input).map(Analysis::Failure);
                 self.ask((Purpose::Analyse, "analysis"), failure::prompt(&input), cancelled, accept).await
             }
             Case::Spare(spare) => {
                 let spare = self.spared(spare);
                 let input = unused::Input { instructions: &instructions, guideline: &guideline, spare: &spare };
-                let accept =
-                    |reply: &str| unused::accept(reply, &input).map(Analysis::Unused);
+                let accept = |reply: &str| unused::accept(reply, &input).map(Analysis::Unused);
                 self.ask((Purpose::Analyse, "unused"), unused::prompt(&input), cancelled, accept).await
             }
         }

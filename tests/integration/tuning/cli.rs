@@ -11,7 +11,17 @@ use super::{BAD, GOOD, GUIDELINE, ticket_run};
 use crate::app::TestApp;
 
 const RUN: [&str; 12] = [
-    "run", "--guideline", GUIDELINE, "--seed", "5", "--held-out", "0.5", "--min-peak", "500", "--fraction", "0.4",
+    "run",
+    "--guideline",
+    GUIDELINE,
+    "--seed",
+    "5",
+    "--held-out",
+    "0.5",
+    "--min-peak",
+    "500",
+    "--fraction",
+    "0.4",
     "--floor=400",
 ];
 
@@ -39,7 +49,9 @@ fn site(tasks: usize) -> tempfile::TempDir {
     let dir = json!(folder.path().join("sets"));
     std::fs::write(folder.path().join("data/recapd.toml"), format!("[guidelines]\ndir = {dir}\n")).unwrap();
     let runs: Vec<String> = (0..tasks)
-        .map(|task| json!({ "id": format!("run-{task}"), "task": format!("task {task}"), "messages": ticket_run(task) }))
+        .map(
+            |task| json!({ "id": format!("run-{task}"), "task": format!("task {task}"), "messages": ticket_run(task) }),
+        )
         .map(|run| run.to_string())
         .collect();
     std::fs::write(folder.path().join("runs.jsonl"), runs.join("\n")).unwrap();

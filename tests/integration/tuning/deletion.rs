@@ -23,7 +23,8 @@ async fn law_11_tuning_runs_forget_a_trajectory() {
     let run = ended(&app, &path).await;
     assert_eq!(run["state"], "done", "{run}");
 
-    let of = |run: &Value, id: &str| run["scores"].as_array().unwrap().iter().filter(|score| score["case"] == id).count();
+    let of =
+        |run: &Value, id: &str| run["scores"].as_array().unwrap().iter().filter(|score| score["case"] == id).count();
     let id = ids.iter().find(|id| of(&run, id) > 0).unwrap();
     let report = app.delete(&format!("/v1/trajectories/{id}")).await.ok();
     assert_eq!(report["tuning_cases"], 2, "{report}");

@@ -53,8 +53,8 @@ async fn a_planted_improvement_is_found_passes_and_is_promoted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_null_candidate_is_refused() {
     let (app, bad) = site().await;
-    let null = draft(&app, &BAD.replace("drop:", "# a remark\ndrop:")).await;
-    let path = start(&app, &spec(&json!({ "candidates": 0, "drafts": [null] }))).await;
+    let remark = draft(&app, &BAD.replace("drop:", "# a remark\ndrop:")).await;
+    let path = start(&app, &spec(&json!({ "candidates": 0, "drafts": [remark] }))).await;
     let run = ended(&app, &path).await;
     assert_eq!((&run["state"], &run["winner"]), (&json!("done"), &Value::Null), "{run}");
     let verdict = &run["verdict"];

@@ -191,9 +191,13 @@ impl Outlook<'_> {
                 *sum += rarity;
             }
         }
-        shared.iter().for_each(|sum| push.number(sum / total.max(1.0)));
+        for sum in &shared {
+            push.number(sum / total.max(1.0));
+        }
         let [task, _, next, echo] = shared;
-        [task, next, echo].iter().for_each(|sum| push.number((sum / 4.0).min(2.0)));
+        for sum in [task, next, echo] {
+            push.number((sum / 4.0).min(2.0));
+        }
     }
 
     /// 16 numbers: age, how often and by whom the value was written, what it looks like.
@@ -214,7 +218,9 @@ impl Outlook<'_> {
             FactKind::Number,
             FactKind::Name,
         ];
-        kinds.iter().for_each(|kind| push.flag(fact.kind == *kind));
+        for kind in kinds {
+            push.flag(fact.kind == kind);
+        }
         push.flag(fact.opens);
         push.flag(self.tail.contains(&fact.key));
     }

@@ -144,7 +144,9 @@ impl Head {
         let mut values = features.to_vec();
         for (at, layer) in self.layers.iter().enumerate() {
             if at > 0 {
-                values.iter_mut().for_each(|value| *value = value.max(0.0));
+                for value in &mut values {
+                    *value = value.max(0.0);
+                }
             }
             let rows = layer.weights.iter().zip(&layer.bias);
             values = rows.map(|(row, bias)| row.iter().zip(&values).map(|(w, x)| w * x).sum::<f32>() + bias).collect();

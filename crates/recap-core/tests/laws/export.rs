@@ -102,7 +102,7 @@ fn what_cannot_be_rebuilt_is_left_out_with_its_reason() {
     let natives: Vec<_> = natives.collect();
     let raws: Vec<&RawValue> = natives.iter().map(AsRef::as_ref).collect();
     let messages = parse_messages(WireFormat::OpenAi, &raws, &Limits::default()).unwrap();
-    let (session, epochs) = served(messages, 1_500);
+    let (session, epochs) = served(messages, 600);
     let made = examples(&session, &epochs);
     assert!(!made.is_empty(), "{} epochs", epochs.len());
     let masking = Secrets::default().masking();

@@ -4,6 +4,7 @@
 mod export;
 
 use std::collections::HashSet;
+use std::hash::BuildHasher;
 
 use aho_corasick::{AhoCorasick, BuildError};
 
@@ -40,7 +41,7 @@ impl Example {
 /// Where the later values are too many to be looked for at once.
 pub fn examples(
     mut seen: Vec<SeenValue>,
-    later: &HashSet<String>,
+    later: &HashSet<String, impl BuildHasher>,
     teacher: Option<(u32, &str)>,
 ) -> Result<Vec<Example>, BuildError> {
     make_relative(seen.iter_mut().map(|value| &mut value.features));

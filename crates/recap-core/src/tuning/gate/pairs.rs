@@ -8,7 +8,7 @@ use crate::tuning::case::CaseScore;
 
 /// Scores of the same cases, in the order of their tasks and names.
 pub(super) struct Pairs {
-    pairs: Vec<(CaseScore, CaseScore)>,
+    cases: Vec<(CaseScore, CaseScore)>,
     missing: Vec<String>,
     unpaired: usize,
 }
@@ -16,27 +16,27 @@ pub(super) struct Pairs {
 impl Pairs {
     pub(super) fn of(champion: &[CaseScore], candidate: &[CaseScore]) -> Self {
         let (champion, candidate) = (by_case(champion), by_case(candidate));
-        let mut found = Self { pairs: Vec::new(), missing: Vec::new(), unpaired: 0 };
+        let mut found = Self { cases: Vec::new(), missing: Vec::new(), unpaired: 0 };
         let cases: BTreeSet<&str> = champion.keys().chain(candidate.keys()).copied().collect();
         for case in cases {
             let sound = |side: &BTreeMap<&str, Option<CaseScore>>| side.get(case).cloned().flatten();
             match (sound(&champion), sound(&candidate)) {
-                (Some(old), Some(new)) if (old.billed > 0.0) == (new.billed > 0.0) => found.pairs.push((old, new)),
+                (Some(old), Some(new)) if (old.billed > 0.0) == (new.billed > 0.0) => found.cases.push((old, new)),
                 // where only one side was billed, the other was not counted
                 (Some(old), new) if old.billed > 0.0 || new.is_none() => {
                     found.missing.push(case.to_owned());
                     let new = nothing_of(&old);
-                    found.pairs.push((old, new));
+                    found.cases.push((old, new));
                 }
                 (_, _) => found.unpaired += 1,
             }
         }
-        found.pairs.sort_by(|(a, _), (b, _)| (&a.task, &a.case).cmp(&(&b.task, &b.case)));
+        found.cases.sort_by(|(a, _), (b, _)| (&a.task, &a.case).cmp(&(&b.task, &b.case)));
         found
     }
 
     pub(super) fn cases(&self) -> usize {
-        self.pairs.len()
+        self.cases.len()
     }
 
     pub(super) fn tasks(&self) -> usize {
@@ -52,7 +52,7 @@ impl Pairs {
     }
 
     pub(super) fn faults(&self) -> [usize; 2] {
-        let sum = |faults: fn(&(CaseScore, CaseScore)) -> usize| self.pairs.iter().map(faults).sum();
+        let sum = |faults: fn(&(CaseScore, CaseScore)) -> usize| self.cases.iter().map(faults).sum();
         [sum(|(old, _)| old.faults), sum(|(_, new)| new.faults)]
     }
 
@@ -92,7 +92,7 @@ impl Pairs {
     }
 
     fn by_task(&self) -> impl Iterator<Item = &[(CaseScore, CaseScore)]> {
-        self.pairs.chunk_by(|(a, _), (b, _)| a.task == b.task)
+        self.cases.chunk_by(|(a, _), (b, _)| a.task == b.task)
     }
 }
 

@@ -77,7 +77,9 @@ fn four_tasks_of_one_mind_do_not_convince() {
 fn runs_of_one_task_count_once() {
     let one_task = |success: bool| {
         let mut scores = with_success(scores(9, 10, 10_000.0), |_| success);
-        scores.iter_mut().for_each(|score| score.task = "the same".to_owned());
+        for score in &mut scores {
+            "the same".clone_into(&mut score.task);
+        }
         scores
     };
     let found = verdict(Objective::Utility, &one_task(false), &one_task(true));

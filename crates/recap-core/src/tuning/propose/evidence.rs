@@ -1,6 +1,7 @@
 //! What proposals are drawn from: values that were lost, and lines that were kept for nothing.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasher;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,12 @@ pub fn later_values(recorded: &Recorded, from: usize) -> HashSet<String> {
 /// Returns the lines of a served section that hold none of the values that later actions `used`, frames and markers
 /// apart.
 #[must_use]
-pub fn idle_lines(case: &str, section: &Section, used: &HashSet<String>, counter: &dyn TokenCounter) -> Vec<IdleLine> {
+pub fn idle_lines<S: BuildHasher>(
+    case: &str,
+    section: &Section,
+    used: &HashSet<String, S>,
+    counter: &dyn TokenCounter,
+) -> Vec<IdleLine> {
     let original = section.originals.first().copied().unwrap_or_else(|| OriginalHash::of(&section.text));
     let kind = classify(&section.text);
     let mut turn = section.turns[0];

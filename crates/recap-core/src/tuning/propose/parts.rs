@@ -130,10 +130,8 @@ fn raised(before: &Guideline, field: &str) -> Option<Change> {
     }?;
     let to = now.get().saturating_mul(RAISE);
     let field = field.to_owned();
-    Some(match to > MOST_CAP {
-        true => Change::Unset { field },
-        false => Change::Set { field, from: Some(now.get().into()), to: to.into() },
-    })
+    let from = Some(now.get().into());
+    Some(if to > MOST_CAP { Change::Unset { field } } else { Change::Set { field, from, to: to.into() } })
 }
 
 /// A model wrote and left values out: it is to begin later.

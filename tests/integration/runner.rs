@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use recapd::tune::Budget;
-use recapd::tune::runner::{Arm, End, RunnerError, RunnerResult, Spec, Task, Template, case_score, known, pairs, run_tasks};
+use recapd::tune::runner::{
+    Arm, End, RunnerError, RunnerResult, Spec, Task, Template, case_score, known, pairs, run_tasks,
+};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 

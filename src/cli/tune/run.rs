@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::agents::{Agents, Gathered};
 use super::show;
+use crate::app::App;
 use crate::cli::import::files;
 use crate::cli::runs::{self, Runs};
-use crate::app::App;
 use crate::cli::served::beside_daemon;
-use crate::pipeline::Pipeline;
 use crate::cli::{BadUse, Done, Setting, output};
+use crate::pipeline::Pipeline;
 use crate::pipeline::keys::Caller;
 use crate::store::{TuningRun, TuningState};
 use crate::tune::run::{
@@ -208,7 +208,9 @@ impl Run {
             output::say_json(&serde_json::json!({ "agents": gathered }))?;
         }
         if gathered.is_whole {
-            output::complain("every task that succeeds with full contexts succeeds with compressed ones: nothing to tune on");
+            output::complain(
+                "every task that succeeds with full contexts succeeds with compressed ones: nothing to tune on",
+            );
         }
         Ok(Done::Badly)
     }

@@ -79,7 +79,9 @@ pub async fn known(spec: &Spec) -> Result<Vec<RunnerResult>, RunnerError> {
         let page = daemon.page(AGENT, cursor.as_deref()).await?;
         let own = page.trajectories.into_iter().filter(|record| record.metadata["series"] == spec.series.as_str());
         // what somebody else wrote there is no result
-        let results = own.filter_map(|mut record| serde_json::from_value(record.metadata.get_mut("result").map(Value::take).unwrap_or_default()).ok());
+        let results = own.filter_map(|mut record| {
+            serde_json::from_value(record.metadata.get_mut("result").map(Value::take).unwrap_or_default()).ok()
+        });
         for result in results {
             let result: RunnerResult = result;
             found.entry((result.task.clone(), result.arm, result.version.clone())).or_insert(result);

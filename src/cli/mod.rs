@@ -23,6 +23,7 @@ mod quickstart;
 mod replay;
 mod runs;
 mod serve;
+mod served;
 mod setting;
 #[cfg(feature = "local-models")]
 mod share;

@@ -130,7 +130,7 @@ pub struct VersionRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     note: Option<String>,
-    /// Where it came from: `shipped`, `file` or `api`.
+    /// Where it came from: `shipped`, `file`, `api` or `tuning`.
     origin: String,
     actor: String,
     created_at: String,

@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use recapd::tune::Budget;
-use recapd::tune::runner::{Arm, End, RunnerError, RunnerResult, Spec, Task, Template, case_score, pairs, run_tasks};
+use recapd::tune::runner::{
+    Arm, End, RunnerError, RunnerResult, Spec, Task, Template, case_score, known, pairs, run_tasks,
+};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +28,7 @@ fn spec(url: &str, command: &str) -> Spec {
         guideline_set: None,
         policy: None,
         version: "v1".to_owned(),
+        series: "s1".to_owned(),
         namespace: None,
         model: None,
     }
@@ -97,6 +100,15 @@ async fn what_a_bad_guideline_loses_becomes_a_pair() {
         let peak = result.peak_tokens.unwrap();
         assert_eq!(peak.0 < peak.1, result.arm == Arm::Compressed, "{peak:?}");
     }
+    let mut kept = known(&bad).await.unwrap();
+    kept.sort_by_key(|result| (result.trajectory.clone(), result.arm));
+    let mut told = results.clone();
+    told.sort_by_key(|result| (result.trajectory.clone(), result.arm));
+    assert_eq!(kept, told, "results are kept with their trajectories");
+    let other = Spec { series: "s2".to_owned(), ..bad.clone() };
+    assert_eq!(known(&other).await.unwrap(), []);
+    app.delete(&format!("/v1/trajectories/{}", results[0].trajectory)).await.ok();
+    assert_eq!(known(&bad).await.unwrap().len(), 3, "a result is deleted with its trajectory");
     let found = pairs(&results, "bad");
     assert_eq!(found.len(), 2);
     let score = case_score(found[0].1);

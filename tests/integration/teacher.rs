@@ -65,8 +65,9 @@ impl Bench {
             model: "gpt-4o",
             compressors: &Compressors::default(),
         };
-        let audited = audit_run(&server, &run, Budget::Tokens(700)).unwrap();
-        let contrast = contrast_of_losses(&server, &run, &audited).unwrap().unwrap();
+        let budget = Budget::Tokens(700);
+        let audited = audit_run(&server, &run, budget).unwrap();
+        let contrast = contrast_of_losses(&server, &run, &audited.losses, budget).unwrap().unwrap();
         Case::Pair(contrast)
     }
 }
@@ -271,8 +272,7 @@ fn a_run_tells_what_it_kept_for_nothing() {
         model: "gpt-4o",
         compressors: &Compressors::default(),
     };
-    let last = run.messages.len() - 1;
-    let spare = spare_of_run(&server, &run, (100_000, last), "success".to_owned()).unwrap();
+    let spare = spare_of_run(&server, &run, Budget::Tokens(100_000)).unwrap().unwrap();
     assert!(spare.used.contains(&LOST.to_owned()), "{:?}", spare.used);
     assert!(spare.idle.iter().all(|line| !line.contains(LOST)) && spare.compressed.contains(LOST));
     assert!(spare.idle.iter().any(|line| line.contains("nothing new since then")));

@@ -1,5 +1,6 @@
 //! `recapd tune`: one file for each action.
 
+mod agents;
 mod audit;
 mod desk;
 mod pairs;

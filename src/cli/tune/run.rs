@@ -9,11 +9,14 @@ use recap_core::tuning::{Margins, Objective, Split};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::agents::{Agents, Gathered};
 use super::show;
+use crate::app::App;
 use crate::cli::import::files;
 use crate::cli::runs::{self, Runs};
-use crate::cli::setting::Local;
+use crate::cli::served::beside_daemon;
 use crate::cli::{BadUse, Done, Setting, output};
+use crate::pipeline::Pipeline;
 use crate::pipeline::keys::Caller;
 use crate::store::{TuningRun, TuningState};
 use crate::tune::run::{
@@ -70,6 +73,8 @@ pub(super) struct Run {
     /// The gate's level, above 0 and at most 0.2
     #[arg(long, default_value_t = 0.05, value_name = "SHARE")]
     level: f64,
+    #[command(flatten)]
+    agents: Agents,
     #[command(flatten)]
     caps: CapsArgs,
     #[command(flatten)]
@@ -163,6 +168,9 @@ struct Reads {
 /// What a run came to.
 #[derive(Serialize)]
 struct Report {
+    /// What agents did that were run for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agents: Option<Gathered>,
     /// How often this command replayed a case.
     replayed: Replays,
     #[serde(flatten)]
@@ -177,14 +185,39 @@ impl Run {
     /// Fails where what is asked for is wrong, and where the store does; what was done before stays.
     pub async fn run(self, setting: &Setting) -> anyhow::Result<Done> {
         let config = setting.load(&[])?.config;
+        if self.agents.are_told() {
+            let work = async |app: &App, url: &str| self.with_agents(setting, app, url).await;
+            return Box::pin(beside_daemon(setting, config, work)).await;
+        }
         let local = setting.open_with_models(config).await?;
-        let done = self.tune(setting, &local).await;
+        let done = self.tune(setting, &local.pipeline, None).await;
         local.close().await?;
         done
     }
 
-    async fn tune(self, setting: &Setting, local: &Local) -> anyhow::Result<Done> {
-        let tuning = Tuning::of(&local.pipeline);
+    /// Runs agents first, then measures on what came of it. Where no task needs full contexts there is nothing to tune on.
+    async fn with_agents(&self, setting: &Setting, app: &App, url: &str) -> anyhow::Result<Done> {
+        self.spec().check().map_err(refused)?;
+        let gathered = self.agents.gather(app, url, &self.spec()).await?;
+        if !setting.json {
+            output::say(&gathered.text())?;
+        }
+        if gathered.is_whole && gathered.pairs > 0 {
+            return self.tune(setting, app.pipeline(), Some(gathered)).await;
+        }
+        if setting.json {
+            output::say_json(&serde_json::json!({ "agents": gathered }))?;
+        }
+        if gathered.is_whole {
+            output::complain(
+                "every task that succeeds with full contexts succeeds with compressed ones: nothing to tune on",
+            );
+        }
+        Ok(Done::Badly)
+    }
+
+    async fn tune(&self, setting: &Setting, pipeline: &Pipeline, agents: Option<Gathered>) -> anyhow::Result<Done> {
+        let tuning = Tuning::of(pipeline);
         #[allow(clippy::single_match_else, reason = "both ways are told side by side")]
         let run = match &self.resume {
             Some(id) => {
@@ -201,7 +234,7 @@ impl Run {
         let (run, replayed) = work(&tuning, &run, files.as_ref()).await?;
         let record = tuning.look(&Caller::local(), &run.id).await?;
         if setting.json {
-            output::say_json(&Report { replayed, run: record })?;
+            output::say_json(&Report { agents, replayed, run: record })?;
         } else {
             output::say(&show::whole(&serde_json::to_value(record)?))?;
         }
@@ -224,6 +257,7 @@ impl Run {
         Spec {
             guideline: self.guideline.clone().unwrap_or_default(),
             evidence: match self.evidence {
+                _ if self.agents.are_told() => EvidenceSource::Pairs,
                 From::Audit => EvidenceSource::Audit,
                 From::Pairs => EvidenceSource::Pairs,
             },

@@ -141,6 +141,20 @@ impl Store {
         self.write(PutScore { run: run.to_owned(), score, evidence, spent }).await
     }
 
+    /// Stores a case's evidence anew and what that took. Tells whether it was stored: not where the case is gone.
+    ///
+    /// # Errors
+    /// Fails when the store does.
+    pub async fn put_tuning_evidence(
+        &self,
+        run: &str,
+        case: i64,
+        evidence: String,
+        spent: TuningSpent,
+    ) -> Result<bool, StoreError> {
+        self.write(PutEvidence { run: run.to_owned(), case, evidence, spent }).await
+    }
+
     /// Adds what was spent on a run beside its scores.
     ///
     /// # Errors
@@ -258,6 +272,30 @@ impl Write for PutScore {
         }
         add_spent(conn, &self.run, u64::from(is_new), &self.spent).await?;
         Ok(is_new)
+    }
+}
+
+struct PutEvidence {
+    run: String,
+    case: i64,
+    evidence: String,
+    spent: TuningSpent,
+}
+
+impl Write for PutEvidence {
+    type Output = bool;
+    type Error = StoreError;
+
+    fn weight(&self) -> usize {
+        self.evidence.len()
+    }
+
+    async fn run(&self, conn: &mut Conn) -> Result<bool, StoreError> {
+        let sql = "UPDATE tuning_cases SET evidence = $3 WHERE run_id = $1 AND n = $2";
+        let bound = values![self.run.as_str(), self.case, self.evidence.as_str()];
+        let is_there = conn.execute(sql, bound).await? > 0;
+        add_spent(conn, &self.run, 0, &self.spent).await?;
+        Ok(is_there)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::guidelines::GuidelineSet;
 use crate::store::TuningSpent;
 use crate::tune::replay::Studied;
+use crate::tune::teacher::Analysed;
 use crate::tune::{Budget, Models, RecordedRun, Round, Server};
 
 /// Losses of one case that are kept.
@@ -25,6 +26,20 @@ pub struct CaseEvidence {
     pub losses: Vec<Loss>,
     /// Kept lines whose values no later action used.
     pub idle: Vec<IdleLine>,
+    /// What a chat model made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysed: Option<Analysed>,
+    /// Whether a model cannot be asked about it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_passed_over: bool,
+}
+
+impl CaseEvidence {
+    /// Tells whether there is no more to ask about it.
+    #[must_use]
+    pub fn is_analysed(&self) -> bool {
+        self.analysed.is_some() || self.is_passed_over
+    }
 }
 
 /// What is to be known of a case.
@@ -81,15 +96,20 @@ impl Bench {
         }
     }
 
-    fn replayed(&self, tried: &Tried) -> Replayed {
-        let began = Instant::now();
-        let server = Server {
+    /// Returns what serves under a set.
+    pub fn server<'a>(&'a self, set: &'a GuidelineSet) -> Server<'a> {
+        Server {
             config: self.pipeline.config(),
             counters: self.pipeline.counters(),
-            guideline: &tried.set,
+            guideline: set,
             model: &self.model,
             compressors: self.pipeline.compressors(),
-        };
+        }
+    }
+
+    fn replayed(&self, tried: &Tried) -> Replayed {
+        let began = Instant::now();
+        let server = self.server(&tried.set);
         let (mut round, mut cache) = (Round::new(self.budget), MessageCache::default());
         let done = match tried.wanted {
             Wanted::Score => round.replay(&tried.run, &mut cache, &server).map(|()| None),
@@ -110,7 +130,7 @@ fn evidence(studied: Studied) -> CaseEvidence {
     let Studied { mut losses, mut idle } = studied;
     losses.truncate(MOST_LOSSES);
     idle.truncate(MOST_IDLE);
-    CaseEvidence { losses, idle }
+    CaseEvidence { losses, idle, ..CaseEvidence::default() }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "dollars of one case in millionths are far below 2^63")]

@@ -9,9 +9,9 @@ use recap_core::tuning::{Candidate, Evidence, TrainingValues, by_rules, leaks};
 
 use super::bench::CaseEvidence;
 use super::error::RunError;
-use super::spec::{Proposer, Spec};
+use super::spec::Spec;
 use crate::pipeline::guidelines::Steering;
-use crate::store::{CandidateStatus, TuningCandidate, TuningCase, TuningSpent};
+use crate::store::{CandidateStatus, TuningCandidate, TuningCase};
 
 /// What candidates are made of.
 pub(super) struct Ground {
@@ -26,6 +26,15 @@ pub(super) struct Ground {
     pub training: TrainingValues,
 }
 
+/// What a proposer made.
+#[derive(Default)]
+pub(super) struct Made {
+    /// Candidates.
+    pub candidates: Vec<Candidate>,
+    /// Why replies of a model could not stand, without their words.
+    pub refused: Vec<String>,
+}
+
 /// Returns what training cases showed.
 ///
 /// # Errors
@@ -36,7 +45,7 @@ pub(super) fn evidence_of(cases: &[TuningCase], stored: Vec<(i64, String)>) -> R
     let mut evidence = Evidence::default();
     for case in cases {
         let Some(record) = stored.remove(&case.n) else { continue };
-        let CaseEvidence { losses, idle } = serde_json::from_str(&record)?;
+        let CaseEvidence { losses, idle, .. } = serde_json::from_str(&record)?;
         evidence.losses.extend(losses.into_iter().map(|loss| (case.name.clone(), loss)));
         evidence.idle.extend(idle);
         evidence.tasks.insert(case.name.clone(), case.task.clone());
@@ -45,28 +54,22 @@ pub(super) fn evidence_of(cases: &[TuningCase], stored: Vec<(i64, String)>) -> R
 }
 
 impl Ground {
-    /// Has candidates proposed. What the models of a proposer took is told beside them.
-    ///
-    /// # Errors
-    ///
-    /// [`RunError::NoTeacher`]
-    pub fn proposed(&self) -> Result<(Vec<Candidate>, TuningSpent), RunError> {
+    /// Has rules propose candidates.
+    #[must_use]
+    pub fn by_rules(&self) -> Made {
         let most = self.spec.candidates as usize;
-        match self.spec.proposer {
-            _ if most == 0 => Ok((Vec::new(), TuningSpent::default())),
-            Proposer::Rules => {
-                let candidates = by_rules(&self.champion, self.kind, &self.evidence, self.spec.objective, most);
-                Ok((candidates, TuningSpent::default()))
-            }
-            Proposer::Llm => Err(RunError::NoTeacher),
-        }
+        let objective = self.spec.objective;
+        let candidates =
+            if most == 0 { Vec::new() } else { by_rules(&self.champion, self.kind, &self.evidence, objective, most) };
+        Made { candidates, refused: Vec::new() }
     }
 
-    /// Checks candidates and numbers them; drafts come last.
-    pub fn checked(&self, proposed: Vec<Candidate>) -> Vec<TuningCandidate> {
+    /// Checks candidates and numbers them; drafts come after them, and what was refused as it was written last.
+    pub fn checked(&self, made: Made) -> Vec<TuningCandidate> {
         let proposer = self.spec.proposer.as_str();
         let most = self.spec.candidates as usize;
-        let proposed = proposed.into_iter().take(most).map(|candidate| (candidate.text, candidate.note, proposer));
+        let proposed =
+            made.candidates.into_iter().take(most).map(|candidate| (candidate.text, candidate.note, proposer));
         let drafts = self.drafts.iter().map(|text| (text.clone(), "a stored draft".to_owned(), "draft"));
         let mut known = vec![Meaning::of(self.kind, &self.champion)];
         let checked = (0_i64..).zip(proposed.chain(drafts)).map(|(n, (text, note, proposer))| {
@@ -82,7 +85,18 @@ impl Ground {
                 why,
             }
         });
-        checked.collect()
+        let mut checked: Vec<TuningCandidate> = checked.collect();
+        let refused = (0_i64..).skip(checked.len()).zip(made.refused).map(|(n, why)| TuningCandidate {
+            n,
+            hash: OriginalHash::of("").to_string(),
+            text: String::new(),
+            note: String::new(),
+            proposer: proposer.to_owned(),
+            status: CandidateStatus::Invalid,
+            why: Some(why),
+        });
+        checked.extend(refused);
+        checked
     }
 
     fn judged(

@@ -1,5 +1,7 @@
 //! From stage to stage: each step is stored before the next one begins, so that a crash loses one case at most.
 
+mod taught;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use super::collect::{Files, Library, Loaded, side_name};
 use super::error::RunError;
 use super::propose::{Ground, evidence_of};
 use super::settle::{Trained, best};
-use super::spec::Spec;
+use super::spec::{Proposer, Spec};
 use super::tuning::Tuning;
 use crate::pipeline::guidelines::{GuidelineSet, Steering};
 use crate::store::{
@@ -109,14 +111,14 @@ impl<'a> Work<'a> {
     /// # Errors
     ///
     /// [`RunError`]
-    pub async fn step(&mut self, stage: TuningStage) -> Result<(), RunError> {
+    pub async fn step(&mut self, stage: TuningStage, stop: &CancellationToken) -> Result<(), RunError> {
         match stage {
             TuningStage::Collect => self.collect().await,
             TuningStage::Audit => match self.unscored(Side::Train, CHAMPION) {
                 Some(case) => self.score(CHAMPION, case, Wanted::Evidence).await,
                 None => self.reach(TuningStage::Propose).await,
             },
-            TuningStage::Propose => self.propose().await,
+            TuningStage::Propose => self.propose(stop).await,
             TuningStage::Score => self.score_candidates().await,
             TuningStage::Judge => self.judge().await,
         }
@@ -204,7 +206,11 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    async fn propose(&mut self) -> Result<(), RunError> {
+    async fn propose(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
+        let is_taught = self.spec.proposer == Proposer::Llm && self.spec.candidates > 0;
+        if is_taught && self.analyse_next(stop).await? {
+            return Ok(());
+        }
         let began = Instant::now();
         let store = self.tuning.pipeline().store();
         let train: Vec<TuningCase> = self.on(Side::Train).cloned().collect();
@@ -233,12 +239,18 @@ impl<'a> Work<'a> {
             evidence,
             training,
         };
+        let taught = if is_taught {
+            let Some(taught) = self.taught(&ground, stop).await? else { return Ok(()) };
+            Some(taught)
+        } else {
+            None
+        };
         let made = tokio::task::spawn_blocking(move || {
-            let (proposed, spent) = ground.proposed()?;
-            Ok::<_, RunError>((ground.checked(proposed), spent))
+            let (made, spent) = taught.unwrap_or_else(|| (ground.by_rules(), TuningSpent::default()));
+            (ground.checked(made), spent)
         });
-        let (candidates, mut spent) = made.await.map_err(|_| RunError::CutOff("a proposal was stopped"))??;
-        spent.worked_ms += u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (candidates, mut spent) = made.await.map_err(|_| RunError::CutOff("a proposal was stopped"))?;
+        spent.worked_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.candidates = candidates;
         let now_ms = self.tuning.pipeline().world().now_ms();
         let total = self.total();
@@ -379,7 +391,7 @@ impl Work<'_> {
                 self.change(TuningChange::Pause { why }).await?;
                 continue;
             }
-            self.step(run.stage).await?;
+            self.step(run.stage, stop).await?;
             tokio::task::yield_now().await;
         }
         Ok(())

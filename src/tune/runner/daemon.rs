@@ -10,6 +10,8 @@ use super::RunnerError;
 use crate::tls;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
+/// Trajectories of one page.
+const PAGE: usize = 200;
 
 /// A client of a daemon.
 pub(super) struct Daemon {
@@ -27,6 +29,15 @@ pub(super) struct Record {
     /// Absent before the first read.
     pub epoch: Option<u64>,
     pub metrics: Option<Metrics>,
+    #[serde(default)]
+    pub metadata: Value,
+}
+
+/// A page of trajectories.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    pub trajectories: Vec<Record>,
+    pub next_cursor: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,6 +69,18 @@ impl Daemon {
 
     pub(super) async fn note_outcome(&self, id: &str, outcome: &Value) -> Result<(), RunnerError> {
         self.ask::<Record>(Method::POST, &format!("/v1/trajectories/{id}/outcome"), Some(outcome)).await.map(drop)
+    }
+
+    /// Changes a trajectory's metadata.
+    pub(super) async fn keep(&self, id: &str, metadata: Value) -> Result<(), RunnerError> {
+        let body = serde_json::json!({ "metadata": metadata });
+        self.ask::<Record>(Method::PATCH, &format!("/v1/trajectories/{id}"), Some(&body)).await.map(drop)
+    }
+
+    /// Reads the trajectories of an agent, newest first.
+    pub(super) async fn page(&self, agent: &str, cursor: Option<&str>) -> Result<Page, RunnerError> {
+        let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        self.ask(Method::GET, &format!("/v1/trajectories?agent={agent}&limit={PAGE}{cursor}"), None).await
     }
 
     async fn ask<T: for<'de> Deserialize<'de>>(

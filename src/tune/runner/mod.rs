@@ -18,7 +18,7 @@ use serde_json::Value;
 
 pub use command::{Template, TemplateError};
 pub use evidence::{case_score, pairs};
-pub use run::run_tasks;
+pub use run::{known, run_tasks};
 pub use tasks::{Task, TasksError};
 pub use verdict::End;
 
@@ -47,6 +47,8 @@ pub struct Spec {
     pub policy: Option<Value>,
     /// The name under which the compressed arm's results are kept: what compresses it.
     pub version: String,
+    /// The name of what is run: agent and settings. Results of another one are not known to it.
+    pub series: String,
     /// The namespace of the trajectories; the key's own, or `default`.
     pub namespace: Option<String>,
     /// The agent's model, whose tokenizer counts.

@@ -66,6 +66,33 @@ pub async fn run_tasks(
     Ok(true)
 }
 
+/// Returns the results of a series that the daemon keeps, the newest of each task, arm and version.
+///
+/// # Errors
+///
+/// [`RunnerError`] where the daemon cannot be asked.
+pub async fn known(spec: &Spec) -> Result<Vec<RunnerResult>, RunnerError> {
+    let daemon = Daemon::new(&spec.url, spec.key.as_deref())?;
+    let mut found: BTreeMap<(String, Arm, Option<String>), RunnerResult> = BTreeMap::new();
+    let mut cursor = None;
+    loop {
+        let page = daemon.page(AGENT, cursor.as_deref()).await?;
+        let own = page.trajectories.into_iter().filter(|record| record.metadata["series"] == spec.series.as_str());
+        // what somebody else wrote there is no result
+        let results = own.filter_map(|mut record| {
+            serde_json::from_value(record.metadata.get_mut("result").map(Value::take).unwrap_or_default()).ok()
+        });
+        for result in results {
+            let result: RunnerResult = result;
+            found.entry((result.task.clone(), result.arm, result.version.clone())).or_insert(result);
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(found.into_values().collect());
+        }
+    }
+}
+
 impl Spec {
     /// The budget of a run in tokens; `None` for as many as there are.
     fn budget_of(&self, arm: Arm, full_tokens: Option<u64>) -> Option<u32> {
@@ -111,10 +138,9 @@ impl Runs<'_> {
         let feedback = said.and_then(|said| said.feedback);
         let status = if success { "success" } else { "failure" };
         let outcome = json!({ "status": status, "score": score, "feedback": feedback });
-        self.daemon.note_outcome(&trajectory, &outcome).await?;
         let Ended { end, stdout, stderr, ms } = ended;
         metrics::counter!("recapd_tuning_runs_total", "arm" => arm.name(), "outcome" => status).increment(1);
-        Ok(Some(RunnerResult {
+        let result = RunnerResult {
             task: task.id.clone(),
             arm,
             version: (arm == Arm::Compressed).then(|| self.spec.version.clone()),
@@ -131,7 +157,18 @@ impl Runs<'_> {
             ms,
             stdout: self.shown(&stdout),
             stderr: self.shown(&stderr),
-        }))
+        };
+        self.daemon.keep(&result.trajectory, self.metadata(task, arm, Some(&result))).await?;
+        self.daemon.note_outcome(&result.trajectory, &outcome).await?;
+        Ok(Some(result))
+    }
+
+    /// What a trajectory says of its run. The result goes with the trajectory: it is deleted with it.
+    fn metadata(&self, task: &Task, arm: Arm, result: Option<&RunnerResult>) -> Value {
+        let version = (arm == Arm::Compressed).then_some(&self.spec.version);
+        json!({
+            "task_id": task.id, "arm": arm.name(), "version": version, "series": self.spec.series, "result": result,
+        })
     }
 
     /// The record of the run's trajectory.
@@ -141,7 +178,7 @@ impl Runs<'_> {
             "agent": AGENT,
             "task": task.text,
             "budget": budget.unwrap_or(UNLIMITED),
-            "metadata": { "task_id": task.id, "arm": arm.name(), "version": (!is_full).then_some(&self.spec.version) },
+            "metadata": self.metadata(task, arm, None),
         });
         let whole = json!({ "compress": { "observation": "off", "history": "rules" } });
         let own = [

@@ -6,16 +6,15 @@ use recap_core::tuning::{Loss, Measure};
 use serde_json::Value;
 
 use super::served::serve_at;
-use crate::tune::audit::Audited;
 use crate::tune::recorded::RecordedRun;
-use crate::tune::replay::{ReplayError, Server};
+use crate::tune::replay::{Budget, ReplayError, Server};
 
 /// Most characters of an action that are told.
 const ACTION_CHARS: usize = 2_000;
 
-/// Returns the pair of a run whose contexts lost values that its actions needed: the first action that lost a value's
-/// place or the value itself, with what the full context held of it and the compressed context that was served instead.
-/// `None` where nothing was lost.
+/// Returns the pair of a run whose contexts lost values that its actions needed: the first action that lost a value, or what
+/// tells its meaning, with what the full context held of it and the compressed context that was served instead. `None`
+/// where nothing was lost.
 ///
 /// # Errors
 ///
@@ -23,12 +22,12 @@ const ACTION_CHARS: usize = 2_000;
 pub fn contrast_of_losses(
     server: &Server<'_>,
     run: &RecordedRun,
-    audited: &Audited,
+    losses: &[Loss],
+    budget: Budget,
 ) -> Result<Option<Contrast>, ReplayError> {
     let is_lost = |loss: &&Loss| loss.under.contains(&Measure::Bound);
-    let Some(step) = audited.losses.iter().filter(is_lost).map(|loss| loss.step).min() else { return Ok(None) };
-    let losses: Vec<&Loss> = audited.losses.iter().filter(is_lost).filter(|loss| loss.step == step).collect();
-    let budget = u32::try_from(audited.score.budget).unwrap_or(u32::MAX);
+    let Some(step) = losses.iter().filter(is_lost).map(|loss| loss.step).min() else { return Ok(None) };
+    let losses: Vec<&Loss> = losses.iter().filter(is_lost).filter(|loss| loss.step == step).collect();
     let served = serve_at(server, run, budget, step)?;
     let messages = run.recorded.messages();
     let ended = match run.success {
@@ -61,19 +60,21 @@ pub fn contrast_of_runs(case: String, full: &LookBack, compressed: &LookBack, ou
     }
 }
 
-/// Returns what a run that did well could spare: its compressed context before an action, lines of it that hold no value
-/// that this or a later action used, and those values.
+/// Returns what a run could spare: the compressed context of its last action, lines of it that hold no value which that
+/// action used, and those values. `None` for a run without an action.
 ///
 /// # Errors
 ///
 /// [`ReplayError`] where that context cannot be served.
-pub fn spare_of_run(
-    server: &Server<'_>,
-    run: &RecordedRun,
-    (budget, step): (u32, usize),
-    outcome: String,
-) -> Result<Spare, ReplayError> {
+pub fn spare_of_run(server: &Server<'_>, run: &RecordedRun, budget: Budget) -> Result<Option<Spare>, ReplayError> {
+    let is_action = |message: &Value| role_of(message) == "assistant";
+    let Some(step) = run.recorded.messages().iter().rposition(is_action) else { return Ok(None) };
     let served = serve_at(server, run, budget, step)?;
+    let outcome = match run.success {
+        Some(true) => "the recorded run succeeded",
+        Some(false) => "the recorded run failed",
+        None => "",
+    };
     let messages = run.recorded.messages();
     let later = messages.iter().skip(step).filter(|message| role_of(message) == "assistant");
     let mut used: Vec<String> = later.flat_map(recap_core::tuning::used_values).collect();
@@ -82,7 +83,8 @@ pub fn spare_of_run(
     let compressed = served.iter().map(words_of).collect::<Vec<_>>().join("\n");
     let holds = |line: &str| used.iter().any(|value| line.contains(value.as_str()));
     let idle = compressed.lines().filter(|line| !line.trim().is_empty() && !holds(line)).map(str::to_owned).collect();
-    Ok(Spare { case: run.id.clone(), task: task_of(messages).to_owned(), compressed, idle, used, outcome })
+    let task = task_of(messages).to_owned();
+    Ok(Some(Spare { case: run.id.clone(), task, compressed, idle, used, outcome: outcome.to_owned() }))
 }
 
 /// The first words of a person.

@@ -9,9 +9,9 @@ use crate::pipeline::append_messages::Incoming;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::rehearse::Rehearsal;
 use crate::tune::recorded::RecordedRun;
-use crate::tune::replay::{ReplayError, Server};
+use crate::tune::replay::{Budget, ReplayError, Server};
 
-/// Returns the context that a run's action at `step` (its message's place) is served in a budget. Every action before it
+/// Returns the context that a run's action at `step` (its message's place) is served under a budget. Every action before it
 /// is served, too: epochs depend on them.
 ///
 /// # Errors
@@ -20,13 +20,14 @@ use crate::tune::replay::{ReplayError, Server};
 pub(super) fn serve_at(
     server: &Server<'_>,
     run: &RecordedRun,
-    budget: u32,
+    budget: Budget,
     step: usize,
 ) -> Result<Vec<Value>, ReplayError> {
     let Server { config, counters, guideline, model, compressors } = server;
     let mut rehearsal = Rehearsal::new(config, counters, guideline, Some(model))?;
     let messages = run.recorded.messages();
     let is_action = |at: &usize| messages.get(*at).and_then(|message| message.get("role")) == Some(&"assistant".into());
+    let budget = u32::try_from(budget.of_replay().tokens(&run.recorded)).unwrap_or(u32::MAX);
     let mut served = Vec::new();
     let mut sent = 0;
     for at in (0..=step).filter(is_action) {

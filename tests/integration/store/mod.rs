@@ -10,3 +10,4 @@ mod guidelines;
 mod playbooks;
 mod records;
 mod search;
+mod tuning;

@@ -5,6 +5,7 @@ mod deletion;
 mod gate;
 mod http;
 mod pairs;
+mod taught;
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -20,5 +20,6 @@ mod pieces;
 mod pinned;
 mod playbook;
 mod prefix;
+mod steering;
 mod work;
 mod world;

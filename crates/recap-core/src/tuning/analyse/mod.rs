@@ -10,7 +10,6 @@ mod contrast;
 pub mod failure;
 pub mod proposal;
 mod reply;
-mod rules;
 #[cfg(test)]
 mod tests;
 pub mod unused;
@@ -22,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use contrast::{Contrast, Spare};
 pub use failure::{Category, Failure};
-pub use proposal::{Proposal, RuleEdit, RuleList};
+pub use proposal::Proposal;
 pub use reply::Rejection;
 pub use unused::Unused;
 

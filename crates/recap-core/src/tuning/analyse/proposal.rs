@@ -7,12 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::reply::{Rejection, Source, cut, plain, read};
-pub use super::rules::{RuleChange, RuleEdit, RuleList};
-use super::rules::{with_body, with_edits};
 use crate::compress::{Guideline, GuidelineKind};
 use crate::prompt::{Prompt, tagged};
 use crate::tuning::gate::Objective;
-use crate::tuning::propose::{Candidate, Change};
+use crate::tuning::propose::{Candidate, Change, edited, says_the_same};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +34,7 @@ pub struct Input<'a> {
 }
 
 /// A guideline that a model proposes. It parses, and changes something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Proposal {
     /// The whole text.
     pub text: String,
@@ -44,10 +42,37 @@ pub struct Proposal {
     pub note: String,
     /// Whether the body is another one.
     pub has_new_body: bool,
-    /// Entries of the front matter that were added and removed.
-    pub edits: Vec<RuleEdit>,
-    /// Edits that are no rules, or change nothing: left out.
+    /// Rules that were added and removed.
+    pub changes: Vec<Change>,
+    /// Changes that cannot be made, or change nothing: left out.
     pub dropped: usize,
+}
+
+/// A list of the front matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+enum RuleList {
+    #[serde(rename = "favour")]
+    Favour,
+    #[serde(rename = "keep")]
+    Keep,
+    #[serde(rename = "drop")]
+    Drop,
+    #[serde(rename = "keys.keep")]
+    KeysKeep,
+    #[serde(rename = "keys.drop")]
+    KeysDrop,
+    #[serde(rename = "sections.keep")]
+    SectionsKeep,
+    #[serde(rename = "sections.drop")]
+    SectionsDrop,
+}
+
+/// What becomes of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RuleChange {
+    Add,
+    Remove,
 }
 
 #[derive(Deserialize)]
@@ -68,8 +93,10 @@ struct ReplyEdit {
 
 const NOTE_CHARS: usize = 400;
 const PATTERN_CHARS: usize = 160;
-/// Edits of one proposal.
-const MOST_EDITS: usize = 12;
+/// Changes of one proposal.
+const MOST_CHANGES: usize = 12;
+/// What lines are worth more that a model wants favoured: as much as an error.
+const FAVOURED: f32 = 0.22;
 /// Least characters that a body may have in any case.
 const LEAST_ROOM_CHARS: usize = 2_000;
 /// The most that any body may have.
@@ -77,7 +104,7 @@ const MOST_BODY_CHARS: usize = 12_000;
 /// Least characters of a quote that a proposal may not copy.
 const LEAST_COPY_CHARS: usize = 16;
 const FORM: &str = "Reply with one JSON object: reasoning (which remedy you chose and why, at most three sentences), rules (a list of \
-    {change, list, pattern}: change is add or remove; list is keep or drop for lines, keys.keep or keys.drop for names of JSON \
+    {change, list, pattern}: change is add or remove; list is favour, keep or drop for lines, keys.keep or keys.drop for names of JSON \
     members, sections.keep or sections.drop for headings; pattern is words that a line holds, or /a regular expression/, or a \
     name with * and ?), body (the whole new body; empty if it stays as it is). At most 12 rules.";
 
@@ -169,7 +196,7 @@ fn schema(input: &Input<'_>) -> Value {
         "type": "object",
         "properties": {
             "reasoning": words(NOTE_CHARS),
-            "rules": {"type": "array", "items": rule, "maxItems": MOST_EDITS},
+            "rules": {"type": "array", "items": rule, "maxItems": MOST_CHANGES},
             "body": words(most_body_chars(input.champion)),
         },
         "required": ["reasoning", "rules", "body"],
@@ -191,12 +218,10 @@ pub fn accept(reply: &str, input: &Input<'_>, leaks: &dyn Fn(&str) -> Vec<String
         Guideline::parse_as(input.kind, input.champion).map_err(|error| Rejection::Guideline(error.to_string()))?;
     let body = new_body(&reply.body, &champion, input)?;
     let shown = reply.rules.len();
-    let edits: Vec<RuleEdit> = reply.rules.into_iter().filter_map(|edit| edit.checked(&champion, input)).collect();
-    let edits: Vec<RuleEdit> = edits.into_iter().take(MOST_EDITS).collect();
-    let (text, changed) = with_edits(input.champion, &champion.rules, &edits);
-    let text = body.as_deref().map_or(text.clone(), |body| with_body(&text, body));
+    let (text, changes) = changed(reply.rules, input);
+    let text = body.as_deref().map_or(text.clone(), |body| with_body(&text, &champion.body, body));
     let proposed = Guideline::parse_as(input.kind, &text).map_err(|error| Rejection::Guideline(error.to_string()))?;
-    let is_known = |other: &Guideline| other.rules == proposed.rules && plain(&other.body) == plain(&proposed.body);
+    let is_known = |other: &Guideline| says_the_same(&with_plain_body(other), &with_plain_body(&proposed));
     let earlier = input.earlier.iter().filter_map(|known| Guideline::parse_as(input.kind, &known.text).ok());
     if is_known(&champion) || earlier.into_iter().any(|known| is_known(&known)) {
         return Err(Rejection::Unchanged);
@@ -209,8 +234,8 @@ pub fn accept(reply: &str, input: &Input<'_>, leaks: &dyn Fn(&str) -> Vec<String
     Ok(Proposal {
         has_new_body: body.is_some(),
         note: if leaked(&note, input, leaks).is_empty() { note } else { String::new() },
-        dropped: shown - changed.min(shown),
-        edits,
+        dropped: shown - changes.len().min(shown),
+        changes,
         text,
     })
 }
@@ -240,16 +265,60 @@ fn new_body(body: &str, champion: &Guideline, input: &Input<'_>) -> Result<Optio
     }
 }
 
+/// The champion's text with as many of the changes as can be made, one after the other, and those.
+fn changed(rules: Vec<ReplyEdit>, input: &Input<'_>) -> (String, Vec<Change>) {
+    let mut text = input.champion.to_owned();
+    let mut changes = Vec::new();
+    for change in rules.into_iter().filter_map(ReplyEdit::change).take(MOST_CHANGES) {
+        let is_known = changes.contains(&change);
+        if let Some(next) = edited(&text, input.kind, std::slice::from_ref(&change)).ok().filter(|_| !is_known) {
+            text = next;
+            changes.push(change);
+        }
+    }
+    (text, changes)
+}
+
+/// A text with another body.
+fn with_body(text: &str, old: &str, new: &str) -> String {
+    let front = text.strip_suffix(old).unwrap_or(text);
+    format!("{front}{new}")
+}
+
+/// A guideline whose body is compared by its words.
+fn with_plain_body(guideline: &Guideline) -> Guideline {
+    Guideline { body: plain(&guideline.body), ..guideline.clone() }
+}
+
+impl RuleList {
+    const ALL: [Self; 7] =
+        [Self::Favour, Self::Keep, Self::Drop, Self::KeysKeep, Self::KeysDrop, Self::SectionsKeep, Self::SectionsDrop];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Favour => "favour",
+            Self::Keep => "keep",
+            Self::Drop => "drop",
+            Self::KeysKeep => "keys.keep",
+            Self::KeysDrop => "keys.drop",
+            Self::SectionsKeep => "sections.keep",
+            Self::SectionsDrop => "sections.drop",
+        }
+    }
+}
+
 impl ReplyEdit {
-    /// The edit, if it is a rule by itself, or names one that is there.
-    fn checked(self, champion: &Guideline, input: &Input<'_>) -> Option<RuleEdit> {
+    /// The change, if its pattern is one line of a fair length.
+    fn change(self) -> Option<Change> {
         let pattern = self.pattern.trim().to_owned();
         let is_short = !pattern.is_empty() && pattern.chars().nth(PATTERN_CHARS).is_none();
-        let is_plain = !pattern.contains(|c: char| c.is_control());
-        let edit = RuleEdit { change: self.change, list: self.list, pattern };
-        let (text, changed) = with_edits(input.champion, &champion.rules, std::slice::from_ref(&edit));
-        let stands = is_short && is_plain && changed == 1 && Guideline::parse_as(input.kind, &text).is_ok();
-        stands.then_some(edit)
+        let field = self.list.name().to_owned();
+        let change = match (self.change, self.list) {
+            (RuleChange::Add, RuleList::Favour) => Change::Favour { pattern: pattern.clone(), worth: FAVOURED },
+            (RuleChange::Add, _) => Change::Add { field, item: pattern.clone() },
+            (RuleChange::Remove, _) => Change::Remove { field, item: pattern.clone() },
+        };
+        (is_short && !pattern.contains(|c: char| c.is_control())).then_some(change)
     }
 }
 
@@ -264,30 +333,25 @@ fn leaked(text: &str, input: &Input<'_>, leaks: &dyn Fn(&str) -> Vec<String>) ->
 
 impl From<&Proposal> for Candidate {
     fn from(proposal: &Proposal) -> Self {
-        let change = |edit: &RuleEdit| {
-            let (field, item) = (edit.list.name().to_owned(), edit.pattern.clone());
-            match edit.change {
-                RuleChange::Add => Change::Add { field, item },
-                RuleChange::Remove => Change::Remove { field, item },
-            }
-        };
-        let changes = proposal.edits.iter().map(change).collect();
-        Self { text: proposal.text.clone(), note: proposal.note.clone(), changes }
+        Self { text: proposal.text.clone(), note: proposal.note.clone(), changes: proposal.changes.clone() }
     }
 }
 
 impl Proposal {
     /// What the next proposal is told of this one.
     fn told(&self, n: usize) -> String {
-        let edits: Vec<String> = self
-            .edits
-            .iter()
-            .map(|edit| {
-                let sign = if edit.change == RuleChange::Add { "+" } else { "-" };
-                format!("{sign} {}: {}", edit.list.name(), edit.pattern)
-            })
-            .collect();
+        let changes: Vec<String> = self.changes.iter().map(told_change).collect();
         let body = if self.has_new_body { "another body" } else { "the same body" };
-        format!("{n}. {} ({body})\n{}", self.note, edits.join("\n"))
+        format!("{n}. {} ({body})\n{}", self.note, changes.join("\n"))
+    }
+}
+
+fn told_change(change: &Change) -> String {
+    match change {
+        Change::Add { field, item } => format!("+ {field}: {item}"),
+        Change::Favour { pattern, .. } => format!("+ favour: {pattern}"),
+        Change::Remove { field, item } => format!("- {field}: {item}"),
+        Change::Set { field, to, .. } => format!("{field} = {to}"),
+        Change::Unset { field } => format!("- {field}"),
     }
 }

@@ -183,6 +183,12 @@ pub enum ReplayBudget {
 }
 
 impl ReplayBudget {
+    /// Returns the budget of a trajectory in tokens, system prompt included.
+    #[must_use]
+    pub fn tokens(self, recorded: &Recorded) -> i64 {
+        self.of(recorded).0
+    }
+
     /// Returns the budget of a trajectory in tokens, system prompt included, and whether the floor set it.
     fn of(self, recorded: &Recorded) -> (i64, bool) {
         match self {

@@ -1,0 +1,186 @@
+//! Agents that are run before a tuning run, with full and with compressed contexts.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use recap_core::trajectory::OriginalHash;
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, secret_of};
+use crate::cli::{BadUse, output};
+use crate::pipeline::keys::Caller;
+use crate::tune::run::{NewPair, Outcome, PairSide, Spec, Told, Tuning};
+use crate::tune::runner::{self, Arm, RunnerResult, Task, Template};
+
+/// Pairs of one import.
+const PAIRS_AT_ONCE: usize = 200;
+
+/// The agent that is run, and for what.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Agents {
+    /// Run this agent for each task first, with full and with compressed contexts; what fails when compressed is the evidence.
+    /// `{task}` stands for the task, in one argument; no shell reads the command
+    #[arg(long, value_name = "COMMAND", requires = "tasks", conflicts_with_all = ["resume", "paths", "evidence"])]
+    runner: Option<String>,
+    /// The agent's tasks, one a line: {"id": …, "task": …} or plain text
+    #[arg(long, value_name = "FILE", requires = "runner")]
+    tasks: Option<PathBuf>,
+    /// Agents at the same time
+    #[arg(long, default_value_t = 1, value_name = "COUNT", requires = "runner", value_parser = clap::value_parser!(u16).range(1..=64))]
+    parallel: u16,
+    /// Longest time of one agent, in seconds
+    #[arg(long, default_value_t = 1800, value_name = "SECONDS", requires = "runner", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    /// The data folder's key, where there is one
+    #[arg(long, env = "RECAPD_KEY", hide_env_values = true, value_name = "KEY")]
+    key: Option<String>,
+}
+
+/// What the agents did.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Gathered {
+    /// Runs that were made now.
+    pub runs: usize,
+    /// Runs that were known.
+    pub known: usize,
+    /// Runs that succeeded: with full contexts, with compressed ones.
+    pub succeeded: [usize; 2],
+    /// Runs that say nothing of contexts: the agent kept or read none here.
+    pub silent: usize,
+    /// Tasks that only succeed with full contexts.
+    pub pairs: usize,
+    /// Whether all tasks were run.
+    pub is_whole: bool,
+}
+
+impl Agents {
+    /// Tells whether an agent is to be run.
+    pub(super) fn are_told(&self) -> bool {
+        self.runner.is_some()
+    }
+
+    /// Runs the agents that have not been run and stores the pairs. Ctrl-C ends it; what was done is kept.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the command or the tasks cannot be used, and as [`runner::run_tasks`] does.
+    pub(super) async fn gather(&self, app: &App, url: &str, spec: &Spec) -> anyhow::Result<Gathered> {
+        let tasks = self.tasks()?;
+        let asked = self.asked(app, url, spec)?;
+        let known = runner::known(&asked).await?;
+        let bar = ProgressBar::new(tasks.len() as u64 * 2);
+        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {eta}");
+        bar.set_style(style.context("the progress bar's template")?);
+        bar.set_position(known.len().min(tasks.len() * 2) as u64);
+        let stop = CancellationToken::new();
+        let mut results = known.clone();
+        let keep = async |result: RunnerResult| {
+            bar.inc(1);
+            let ended = if result.success { "succeeded" } else { "failed" };
+            bar.set_message(format!("{} {} {ended}", result.task, result.arm.name()));
+            results.push(result);
+            Ok(())
+        };
+        let is_whole = {
+            let running = runner::run_tasks(&asked, &tasks, &known, &stop, keep);
+            tokio::pin!(running);
+            loop {
+                tokio::select! {
+                    ended = &mut running => break ended?,
+                    pressed = tokio::signal::ctrl_c(), if !stop.is_cancelled() => {
+                        pressed.context("Ctrl-C cannot be heard")?;
+                        bar.suspend(|| output::note("stopping the agents; the same command goes on"));
+                        stop.cancel();
+                    }
+                }
+            }
+        };
+        bar.finish_and_clear();
+        let pairs = imported(&Tuning::of(app.pipeline()), spec, &results, &asked.version).await?;
+        let succeeded = [Arm::Full, Arm::Compressed]
+            .map(|arm| results.iter().filter(|result| result.arm == arm && result.success).count());
+        let silent = results.iter().filter(|result| !result.is_evidence()).count();
+        Ok(Gathered { runs: results.len() - known.len(), known: known.len(), succeeded, silent, pairs, is_whole })
+    }
+
+    fn tasks(&self) -> anyhow::Result<Vec<Task>> {
+        let path = self.tasks.as_deref().context("there are no tasks")?;
+        let file = File::open(path).map_err(|error| BadUse(format!("{}: {error}", path.display())))?;
+        let tasks = Task::read(BufReader::new(file));
+        Ok(tasks.map_err(|error| BadUse(format!("{}: {error}", path.display())))?)
+    }
+
+    fn asked(&self, app: &App, url: &str, spec: &Spec) -> anyhow::Result<runner::Spec> {
+        let command = self.runner.as_deref().unwrap_or_default();
+        let template = Template::parse(command).map_err(|error| BadUse(format!("--runner: {error}")))?;
+        let (set, _) = spec.place()?;
+        let guidelines = app.pipeline().guidelines().get(Some(set));
+        let guidelines = guidelines.ok_or_else(|| BadUse(format!("there is no guideline set {set}")))?;
+        let budget = spec.budget.rule();
+        let version = format!("{} {} {}", guidelines.history.label, guidelines.observation.label, budget.to_json());
+        let configured = app.config().auth.key_file.as_deref();
+        let configured = configured.map(|path| secret_of("auth.key_file", path)).transpose()?;
+        let namespace = spec.cases.namespace.clone();
+        let series = OriginalHash::of(&format!("{command}\n{}\n{namespace:?}", spec.model)).handle();
+        Ok(runner::Spec {
+            command: template,
+            url: url.to_owned(),
+            key: self.key.clone().or_else(|| configured.map(|key| key.expose_secret().to_owned())),
+            arms: vec![Arm::Full, Arm::Compressed],
+            parallel: usize::from(self.parallel),
+            timeout: Duration::from_secs(self.timeout),
+            budget,
+            guideline_set: Some(set.to_owned()),
+            policy: None,
+            version,
+            series,
+            namespace,
+            model: Some(spec.model.clone()),
+        })
+    }
+}
+
+/// Stores the pairs of some results; those that are there already are passed over. Returns how many there are.
+async fn imported(tuning: &Tuning, spec: &Spec, results: &[RunnerResult], version: &str) -> anyhow::Result<usize> {
+    let side = |result: &RunnerResult| PairSide {
+        trajectory: Some(result.trajectory.clone()),
+        messages: None,
+        outcome: Outcome {
+            status: if result.success { Told::Success } else { Told::Failure },
+            score: result.score,
+            feedback: None,
+        },
+    };
+    let pairs: Vec<NewPair> = runner::pairs(results, version)
+        .into_iter()
+        .map(|(full, compressed)| NewPair { task: full.task.clone(), full: side(full), compressed: side(compressed) })
+        .collect();
+    for some in pairs.chunks(PAIRS_AT_ONCE) {
+        tuning.import_pairs(&Caller::local(), spec.cases.namespace.clone(), some.to_vec()).await?;
+    }
+    Ok(pairs.len())
+}
+
+impl Gathered {
+    /// Returns it for people.
+    pub(super) fn text(&self) -> String {
+        let [full, compressed] = self.succeeded;
+        let silent = match self.silent {
+            0 => String::new(),
+            count => format!("; {count} runs say nothing of contexts: the agent kept or read none here"),
+        };
+        format!(
+            "agents: {} runs, {} of them known; {full} succeeded with full contexts, {compressed} with compressed ones, {} only with full ones{silent}",
+            self.runs + self.known,
+            self.known,
+            self.pairs
+        )
+    }
+}

@@ -71,19 +71,21 @@ async fn forget_cases(conn: &mut Conn, by: By<'_>) -> Result<Forgotten, StoreErr
     Ok(Forgotten { cases: conn.execute(delete, values![id]).await?, scores, pairs: 0 })
 }
 
-/// Takes a case's name out of a verdict; its numbers are sums and stay.
+/// Takes a case's name out of what a run says of its end; the verdict's numbers are sums and stay.
 async fn unname(conn: &mut Conn, run: &str, name: &str) -> Result<(), StoreError> {
-    let sql = "SELECT verdict FROM tuning_runs WHERE id = $1 AND verdict IS NOT NULL";
+    let sql = "SELECT verdict, why FROM tuning_runs WHERE id = $1 AND verdict IS NOT NULL";
     let Some(row) = conn.row(sql, values![run]).await? else { return Ok(()) };
     let mut verdict: Json =
         serde_json::from_str(&row.text(0)?).map_err(|_| StoreError::Unreadable("a tuning run's verdict"))?;
+    let erased = |text: &str| text.replace(&format!("`{name}`"), "`(erased)`");
     if let Some(named) = verdict.get_mut("missing_cases").and_then(Json::as_array_mut) {
         named.retain(|known| known.as_str() != Some(name));
     }
     if let Some(Json::String(reason)) = verdict.get_mut("reason") {
-        *reason = reason.replace(&format!("`{name}`"), "`(erased)`");
+        *reason = erased(reason);
     }
-    let sql = "UPDATE tuning_runs SET verdict = $2 WHERE id = $1";
-    conn.execute(sql, values![run, verdict.to_string()]).await?;
+    let why = row.text_or_null(1)?.as_deref().map(erased);
+    let sql = "UPDATE tuning_runs SET verdict = $2, why = $3 WHERE id = $1";
+    conn.execute(sql, values![run, verdict.to_string(), why]).await?;
     Ok(())
 }

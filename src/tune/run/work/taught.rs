@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recap_core::tuning::{Candidate, Measure, Objective, Side, leaks};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +52,9 @@ impl Work<'_> {
                     Ok::<_, RunError>(())
                 };
                 let (limits, none) = (Limits::default(), HashMap::new());
-                let mut found = teacher.analyses(&self.champion, &[asked], &none, (&limits, stop), note).await?;
+                let cases = [asked];
+                let asking = teacher.analyses(&self.champion, &cases, &none, (&limits, stop), note);
+                let mut found = block_in_place(|| Handle::current().block_on(asking))?;
                 evidence.analysed = found.analysed.pop();
                 if let Some(stopped) = found.stopped {
                     self.tuning.pipeline().store().add_tuning_spent(&self.id, spent(&account, began)).await?;
@@ -155,7 +159,8 @@ impl Work<'_> {
             self.note(attempts).await;
             Ok::<_, RunError>(())
         };
-        let (proposed, stopped) = teacher.candidates(&asked, Vec::new(), (&limits, stop), note).await?;
+        let asking = teacher.candidates(&asked, Vec::new(), (&limits, stop), note);
+        let (proposed, stopped) = block_in_place(|| Handle::current().block_on(asking))?;
         let mut made = Made::default();
         for Proposed { proposal, refused, .. } in proposed {
             made.candidates.extend(proposal.as_ref().map(Candidate::from));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::RecapSource;
 use crate::compress::select::{Gains, Item, Weighing, gains, select};
-use crate::compress::{UnitRole, Verdict};
+use crate::compress::{Kind, UnitRole, Verdict};
 use crate::context::digest::{TurnDigest, Verbatim};
 use crate::context::epoch::Cut;
 use crate::context::scales::{HEADLINE, Scales};
@@ -272,10 +272,12 @@ impl<'a> Draft<'a> {
 }
 
 /// The line beside a line that holds values and fewer than [`NAMING_WORDS`] words to name them: the one before, or the one
-/// after where that one has no words either.
+/// after where that one has no words either. Keys and table headers name values themselves: there it is none.
 fn named_by(turn: &TurnDigest, number: usize) -> Option<u32> {
     let line = turn.lines.get(number)?;
-    if line.facts.is_empty() || line.words >= NAMING_WORDS {
+    let kind = turn.sources.get(line.source as usize).map(|source| source.kind);
+    let is_keyed = matches!(kind, Some(Kind::Json | Kind::Jsonl | Kind::Records | Kind::Table));
+    if is_keyed || line.facts.is_empty() || line.words >= NAMING_WORDS {
         return None;
     }
     let names = |at: &usize| turn.lines.get(*at).is_some_and(|near| near.source == line.source && near.words > 0);

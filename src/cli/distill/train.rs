@@ -22,7 +22,6 @@ use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
 use crate::pipeline::guidelines::GuidelineSet;
 use crate::pipeline::keys::Caller;
-use crate::pipeline::stored_run::task_of;
 use crate::store::{TrajectoryFilter, TrajectoryRow};
 use crate::tune::distill::{Collector, Course, EPOCHS, Lap, Made, Trial, TrialOutcome, Watcher, asking_heads, made};
 use crate::tune::{RecordedRun, Server, StoredError, stored_run};
@@ -233,7 +232,7 @@ impl Site<'_> {
     async fn stored(&self, row: &TrajectoryRow) -> anyhow::Result<Option<(RecordedRun, Vec<Told>)>> {
         let store = self.local.pipeline.store();
         let run = match stored_run(store, row).await {
-            Ok(run) => RecordedRun { task: task_of(row), ..run },
+            Ok(run) => run,
             Err(StoredError::Store(error)) => return Err(error.into()),
             Err(error @ (StoredError::Changed(_) | StoredError::Unusable(_))) => {
                 output::complain(&format!("{}: {error}", row.id));

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Library;
 use crate::pipeline::compress::instructions;
-use crate::pipeline::stored_run::{StoredRun, task_of};
+use crate::pipeline::stored_run::StoredRun;
 use crate::store::OutcomeStatus;
 
 /// Why an export stops.
@@ -201,12 +201,12 @@ fn secrets_of(from: &Material<'_>) -> Secrets {
 }
 
 impl<'a> Material<'a> {
-    /// Takes a stored trajectory; `task` is [`task_of`] its record.
+    /// Takes a stored trajectory.
     #[must_use]
-    pub fn stored(run: &'a StoredRun, task: &'a str) -> Self {
+    pub fn stored(run: &'a StoredRun) -> Self {
         Self {
             id: &run.row.id,
-            task,
+            task: &run.task,
             success: run.row.outcome.as_ref().and_then(|outcome| match outcome.status {
                 OutcomeStatus::Success => Some(true),
                 OutcomeStatus::Failure | OutcomeStatus::Partial => Some(false),
@@ -227,6 +227,6 @@ impl<W: Write> Export<'_, W> {
     ///
     /// [`ExportError`]
     pub fn take_stored(&mut self, run: &StoredRun) -> Result<(), ExportError> {
-        self.take(&Material::stored(run, &task_of(&run.row)))
+        self.take(&Material::stored(run))
     }
 }

@@ -15,7 +15,6 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
 use crate::pipeline::keys::Caller;
-use crate::pipeline::stored_run::task_of;
 use crate::store::{DistillationRow, DistillationStep, NewHead, TrajectoryRow};
 use crate::tune::{RecordedRun, Server, StoredError, stored_run};
 
@@ -142,7 +141,7 @@ impl Work<'_> {
     /// Reads a run; `None` for one that cannot be replayed, or was changed meanwhile.
     async fn read(&self, row: &TrajectoryRow) -> Result<Option<(RecordedRun, Vec<Told>)>, DistillError> {
         let run = match stored_run(self.pipeline.store(), row).await {
-            Ok(run) => RecordedRun { task: task_of(row), ..run },
+            Ok(run) => run,
             Err(StoredError::Store(error)) => return Err(error.into()),
             Err(StoredError::Changed(_) | StoredError::Unusable(_)) => return Ok(None),
         };

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use recapd::store::{NewHead, StoreUrl};
+use recapd::store::{HeadVerdict, Measured, NewHead, StoreUrl};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -119,6 +119,10 @@ async fn what_cannot_be_distilled_is_refused() {
     app.post("/v1/heads/rollback", &json!({})).await.problem(403);
 }
 
+fn passes(passes: bool) -> HeadVerdict {
+    HeadVerdict { said: json!({ "passes": passes }), passes, against: Measured::Rules }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_head_that_passed_the_gate_scores() {
     let bed = Bed::sqlite().await;
@@ -131,7 +135,7 @@ async fn only_a_head_that_passed_the_gate_scores() {
         let head = NewHead {
             weights: weights.into(),
             manifest: json!({ "seed": 1 }),
-            verdict: verdict.map(|passes| (json!({ "passes": passes }), passes)),
+            verdict: verdict.map(passes),
             actor: "me".into(),
             created_ms: 5,
         };
@@ -146,13 +150,15 @@ async fn only_a_head_that_passed_the_gate_scores() {
     assert_eq!(activate(0, Value::Null).await.ok()["champion"], json!(hashes[0]));
     let late = activate(1, Value::Null).await.problem(412);
     assert_eq!((&late["type"], &late["current_champion"]), (&json!("/problems/champion-changed"), &json!(hashes[0])));
+    let measured = app.post(&format!("/v1/heads/{}/activate", hashes[1]), &json!({})).await.problem(412);
+    assert_eq!(measured["current_champion"], json!(hashes[0]), "it was measured against rules");
     activate(1, json!(hashes[0])).await.ok();
     assert_eq!(app.post("/v1/heads/rollback", &json!({})).await.ok()["champion"], json!(hashes[0]));
     let all = app.get("/v1/heads").await.ok();
     assert_eq!(all["heads"].as_array().unwrap().len(), 3);
     assert_eq!(all["events"].as_array().unwrap().len(), 3);
     let one = app.get(&format!("/v1/heads/{}", hashes[2])).await.ok();
-    assert_eq!((&one["passed"], &one["bytes"]), (&json!(false), &json!(3)));
+    assert_eq!((&one["passed"], &one["bytes"], &one["measured"]), (&json!(false), &json!(3), &json!("rules")));
     app.get(&format!("/v1/heads/b3:{}", "0".repeat(64))).await.problem(404);
     app.send(Method::GET, "/v1/heads/what", None, &[]).await.problem(422);
     let audit = app.get("/v1/audit").await.ok();
@@ -243,7 +249,7 @@ async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
     let passed = NewHead {
         weights: row,
         manifest: json!({}),
-        verdict: Some((json!({ "passes": true }), true)),
+        verdict: Some(passes(true)),
         actor: "me".into(),
         created_ms: 5,
     };

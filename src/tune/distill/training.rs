@@ -15,7 +15,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
 use crate::pipeline::keys::Caller;
-use crate::store::{DistillationRow, DistillationStep, NewHead, TrajectoryRow};
+use crate::store::{DistillationRow, DistillationStep, HeadVerdict, NewHead, TrajectoryRow};
 use crate::tune::{RecordedRun, Server, StoredError, stored_run};
 
 /// Trajectories that are listed at once.
@@ -53,11 +53,11 @@ pub fn made(of: &Made<'_>, actor: &str, now_ms: i64) -> NewHead {
         "train": side(&samples.train), "held_out": side(&samples.held_out),
         "curve": laps, "measures": outcome.measures,
     });
-    let verdict = serde_json::to_value(&outcome.verdict).unwrap_or(Value::Null);
+    let said = serde_json::to_value(&outcome.verdict).unwrap_or(Value::Null);
     NewHead {
         weights: file.to_vec(),
         manifest,
-        verdict: Some((verdict, outcome.verdict.passes)),
+        verdict: Some(HeadVerdict { said, passes: outcome.verdict.passes, against: outcome.against }),
         actor: actor.to_owned(),
         created_ms: now_ms,
     }
@@ -103,7 +103,9 @@ pub(super) async fn train(pipeline: &Pipeline, spec: &Spec, row: &DistillationRo
     let outcome = trial.judge(&Margins::default(), spec.course.seed);
     let of = Made { file: &file, course: &spec.course, split, samples: &samples, laps: &laps, outcome: &outcome };
     let head = made(&of, &row.actor, pipeline.world().now_ms());
-    let report = json!({ "curve": laps, "verdict": outcome.verdict, "measures": outcome.measures });
+    let report = json!({
+        "curve": laps, "verdict": outcome.verdict, "measured": outcome.against.to_string(), "measures": outcome.measures,
+    });
     let hash = pipeline.store().add_head(head).await?;
     Ok(End::Trained(report, hash))
 }

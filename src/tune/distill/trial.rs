@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use recap_core::context::ActiveHead;
 use recap_core::tuning::{CaseScore, Margins, MessageCache, Objective, Side, Split, Summary, Verdict, judge};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::samples::BUDGETS;
 use crate::config::{Compressor, Config};
 use crate::pipeline::guidelines::GuidelineSet;
+use crate::store::Measured;
 use crate::tune::{RecordedRun, ReplayError, Round, Server};
 
 /// Returns a configuration under which a head has its word and nothing else scores.
@@ -31,6 +32,9 @@ pub struct Trial {
 /// What a trial came to.
 #[derive(Debug, Serialize)]
 pub struct Outcome {
+    /// What scored on the champion's side.
+    #[serde(rename = "measured", serialize_with = "in_words")]
+    pub against: Measured,
     /// What the gate says.
     pub verdict: Verdict,
     /// The measures at each budget, with what scores now and with the candidate.
@@ -46,6 +50,11 @@ pub struct Measures {
     pub champion: Summary,
     /// With the candidate.
     pub candidate: Summary,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
+fn in_words<S: Serializer>(measured: &Measured, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(measured)
 }
 
 impl Trial {
@@ -85,7 +94,9 @@ impl Trial {
             champion: Summary::of(&champion.scores),
             candidate: Summary::of(&candidate.scores),
         });
+        let scored = self.sets.first().and_then(|set| set.head.as_ref());
         Outcome {
+            against: Measured::of(scored.map(|head| head.hash)),
             verdict: judge(Objective::Utility, &champion, &candidate, margins, seed),
             measures: measures.collect(),
         }

@@ -2,8 +2,8 @@
 
 use recap_core::trajectory::OriginalHash;
 use recapd::store::{
-    ClaimRequest, Claimed, DistillationEnd, DistillationRow, DistillationState, DistillationStep, HeadChange,
-    HeadError, HeadState, HeadStep, Lease, MOST_HEAD_BYTES, NewHead, NewJob, Store,
+    ClaimRequest, Claimed, DistillationEnd, DistillationRow, DistillationState, DistillationStep, Expected, HeadChange,
+    HeadError, HeadState, HeadStep, HeadVerdict, Lease, MOST_HEAD_BYTES, Measured, NewHead, NewJob, Store,
 };
 use serde_json::json;
 
@@ -12,15 +12,20 @@ use super::bed::{Bed, on_each_engine};
 on_each_engine!(
     heads_are_kept_by_content,
     heads_score_one_at_a_time,
+    a_verdict_holds_beside_the_champion_that_it_was_won_against,
     a_distillation_goes_on_and_ends_with_its_job,
     a_distillation_that_was_cancelled_stays_so
 );
+
+fn verdict(passes: bool, against: Measured) -> HeadVerdict {
+    HeadVerdict { said: json!({ "passes": passes }), passes, against }
+}
 
 fn head(weights: &[u8], passed: Option<bool>) -> NewHead {
     NewHead {
         weights: weights.to_vec(),
         manifest: json!({ "seed": 7 }),
-        verdict: passed.map(|passed| (json!({ "passes": passed }), passed)),
+        verdict: passed.map(|passes| verdict(passes, Measured::Rules)),
         actor: "me".into(),
         created_ms: 5,
     }
@@ -59,7 +64,7 @@ async fn heads_score_one_at_a_time(bed: Bed) {
         store.add_head(head(weights, passed)).await.unwrap();
     }
     let activate =
-        |to: &[u8], expected: Option<&[u8]>| HeadStep::Activate { hash: hash(to), expected: expected.map(hash) };
+        |to: &[u8], expected: Option<&[u8]>| HeadStep::Activate { hash: hash(to), expected: Expected::Champion(expected.map(hash)) };
     for refused in [b"bad", b"new"] {
         assert!(matches!(change(store, activate(refused, None)).await, Err(HeadError::NotPassed)));
     }
@@ -80,6 +85,28 @@ async fn heads_score_one_at_a_time(bed: Bed) {
     let (one, two) = (Some(hash(b"one")), Some(hash(b"two")));
     let expected = [("activate", None, one), ("activate", one, two), ("rollback", two, one), ("rollback", one, None)];
     assert_eq!(steps, expected);
+}
+
+async fn a_verdict_holds_beside_the_champion_that_it_was_won_against(bed: Bed) {
+    let store = &bed.store;
+    let add = async |weights: &[u8], passes: bool, against: Measured| {
+        let judged = NewHead { verdict: Some(verdict(passes, against)), ..head(weights, None) };
+        store.add_head(judged).await.unwrap()
+    };
+    let measured = |hash| HeadStep::Activate { hash, expected: Expected::Measured };
+    let one = add(b"one", true, Measured::Rules).await;
+    let two = add(b"two", true, Measured::Rules).await;
+    assert_eq!(change(store, measured(one)).await.unwrap().champion, Some(one));
+    assert_eq!(change(store, measured(one)).await.unwrap().champion, Some(one), "it is the champion already");
+    let late = change(store, measured(two)).await;
+    assert!(matches!(late, Err(HeadError::Champion { current }) if current == Some(one)), "{late:?}");
+    // the same weights trained again while they score: they are no better than themselves
+    add(b"one", false, Measured::Head(one)).await;
+    let kept = store.head(&one).await.unwrap().unwrap();
+    assert_eq!((kept.passed, kept.measured), (true, Some(Measured::Rules)));
+    add(b"two", true, Measured::Head(one)).await;
+    assert_eq!(store.head(&two).await.unwrap().unwrap().measured, Some(Measured::Head(one)));
+    assert_eq!(change(store, measured(two)).await.unwrap().champion, Some(two));
 }
 
 async fn asked(store: &Store, id: &str) -> Lease {

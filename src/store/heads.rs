@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use recap_core::context::MOST_HEAD_BYTES;
 use recap_core::trajectory::OriginalHash;
 use serde_json::Value as Json;
 
@@ -12,8 +13,6 @@ use super::error::{Failure, StoreError};
 use super::value::{Value, values};
 use super::writer::Write;
 
-/// The most bytes of a head's weights: 16 MiB.
-pub const MOST_HEAD_BYTES: usize = 16 << 20;
 /// What no head is called.
 const RULES: &str = "rules";
 

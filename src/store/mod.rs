@@ -59,8 +59,7 @@ pub use guidelines::{
     GuidelineChange, GuidelineError, GuidelineEvent, GuidelineHead, GuidelineKey, GuidelineStep, GuidelineVersion,
 };
 pub use heads::{
-    Expected, HeadChange, HeadError, HeadEvent, HeadRow, HeadState, HeadStep, HeadVerdict, MOST_HEAD_BYTES, Measured,
-    NewHead,
+    Expected, HeadChange, HeadError, HeadEvent, HeadRow, HeadState, HeadStep, HeadVerdict, Measured, NewHead,
 };
 pub use jobs::{ClaimRequest, Claimed, Enqueued, Job, JobCounts, JobFilter, JobPage, JobRow, JobState, Lease, NewJob};
 pub use keys::KeyRow;

@@ -150,7 +150,9 @@ impl Course {
                 return Err(TrainError::Cancelled);
             }
         }
-        Ok((file(training.trained().map_err(compute)?)?, laps))
+        let mut trained = training.trained().map_err(compute)?;
+        trained.forget(&train.constants());
+        Ok((file(trained)?, laps))
     }
 
     #[cfg(feature = "local-models")]
@@ -265,6 +267,15 @@ mod tests {
         let torn = first.kept.as_deref().and_then(|kept| kept.get(..9));
         let mut third = Shelf { kept: None, left: 99 };
         assert_eq!(course().train((&train, &none), torn, &mut third).unwrap().0, expected);
+    }
+
+    #[test]
+    fn a_feature_that_never_differed_has_no_say() {
+        let mut shelf = Shelf { kept: None, left: 99 };
+        let (found, _) = course().train((&samples(600), &Samples::default()), None, &mut shelf).unwrap();
+        let head = Head::parse(&found).unwrap();
+        let weights = |at: usize| head.layers[0].weights.iter().map(move |row| row[at]);
+        assert!((0..FEATURES).all(|at| weights(at).any(|weight| weight != 0.0) == [0, 5].contains(&at)));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Heads: versions, which of them scores, and distillation runs.
 
+use recap_core::context::MOST_HEAD_BYTES;
 use recap_core::trajectory::OriginalHash;
 use recapd::store::{
     ClaimRequest, Claimed, DistillationEnd, DistillationRow, DistillationState, DistillationStep, Expected, HeadChange,
-    HeadError, HeadState, HeadStep, HeadVerdict, Lease, MOST_HEAD_BYTES, Measured, NewHead, NewJob, Store,
+    HeadError, HeadState, HeadStep, HeadVerdict, Lease, Measured, NewHead, NewJob, Store,
 };
 use serde_json::json;
 

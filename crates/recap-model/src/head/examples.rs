@@ -4,6 +4,9 @@ use candle_core::{Device, Tensor};
 
 use crate::ModelError;
 
+/// A number whose values lie within less is the same in all examples: sums of the same numbers differ by their rounding.
+const LEAST_RANGE: f32 = 1e-4;
+
 /// Rows with their targets and weights.
 #[derive(Debug, Clone, Default)]
 pub struct Examples {
@@ -48,6 +51,20 @@ impl Examples {
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// Returns for each number the one value that it has in all examples; `None` where it differs.
+    #[must_use]
+    pub fn constants(&self) -> Vec<Option<f32>> {
+        let mut rows = self.rows.chunks_exact(self.width.max(1));
+        let Some(first) = rows.next() else { return vec![None; self.width] };
+        let mut ranges: Vec<[f32; 2]> = first.iter().map(|number| [*number; 2]).collect();
+        for row in rows {
+            for ([least, most], number) in ranges.iter_mut().zip(row) {
+                (*least, *most) = (least.min(*number), most.max(*number));
+            }
+        }
+        ranges.into_iter().map(|[least, most]| (most - least < LEAST_RANGE).then_some(least)).collect()
     }
 
     /// Returns targets and rows, for measures of what was learned.

@@ -246,13 +246,8 @@ async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
 
     // the same weights, let pass
     let row = bed.store.head_weights(&hash.parse().unwrap()).await.unwrap().unwrap();
-    let passed = NewHead {
-        weights: row,
-        manifest: json!({}),
-        verdict: Some(passes(true)),
-        actor: "me".into(),
-        created_ms: 5,
-    };
+    let passed =
+        NewHead { weights: row, manifest: json!({}), verdict: Some(passes(true)), actor: "me".into(), created_ms: 5 };
     bed.store.add_head(passed).await.unwrap();
     let served = async || {
         let path = app.trajectory(&json!({})).await;

@@ -1,12 +1,12 @@
 //! Names of tasks: tuning and distillation divide runs by the same ones.
 
+use recap_core::trajectory::WireFormat;
 use recapd::app::{App, open_data};
 use recapd::pipeline::append_messages::{Append, Incoming};
 use recapd::pipeline::keys::Caller;
 use recapd::store::NewTrajectory;
 use recapd::tune::stored_run;
 use recapd::world::World;
-use recap_core::trajectory::WireFormat;
 use serde_json::{Value, json};
 
 use crate::app::config;

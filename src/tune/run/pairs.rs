@@ -179,7 +179,12 @@ impl Tuning {
                     }
                 }
                 (None, Some(messages)) => {
-                    let read = RecordedRun::read(String::new(), TaskTold::default(), None, (WireFormat::OpenAi, messages.clone()));
+                    let read = RecordedRun::read(
+                        String::new(),
+                        TaskTold::default(),
+                        None,
+                        (WireFormat::OpenAi, messages.clone()),
+                    );
                     read.map_err(|error| Failure::field(format!("{at}/messages"), error.to_string()))?;
                 }
                 (None, None) => {}

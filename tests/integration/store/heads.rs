@@ -64,8 +64,10 @@ async fn heads_score_one_at_a_time(bed: Bed) {
     for (weights, passed) in [(b"one", Some(true)), (b"two", Some(true)), (b"bad", Some(false)), (b"new", None)] {
         store.add_head(head(weights, passed)).await.unwrap();
     }
-    let activate =
-        |to: &[u8], expected: Option<&[u8]>| HeadStep::Activate { hash: hash(to), expected: Expected::Champion(expected.map(hash)) };
+    let activate = |to: &[u8], expected: Option<&[u8]>| HeadStep::Activate {
+        hash: hash(to),
+        expected: Expected::Champion(expected.map(hash)),
+    };
     for refused in [b"bad", b"new"] {
         assert!(matches!(change(store, activate(refused, None)).await, Err(HeadError::NotPassed)));
     }

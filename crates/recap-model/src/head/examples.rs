@@ -23,6 +23,16 @@ impl Examples {
         Self { width, ..Self::default() }
     }
 
+    /// Takes rows that lie one after the other, each of weight 1, without a copy of them. `None` where they do not fit, or a
+    /// number is not finite.
+    #[must_use]
+    pub fn whole(width: usize, rows: Vec<f32>, targets: Vec<f32>) -> Option<Self> {
+        let fits = targets.len().checked_mul(width) == Some(rows.len());
+        let is_sound = rows.iter().chain(&targets).all(|number| number.is_finite());
+        let weights = vec![1.0; targets.len()];
+        (fits && is_sound).then_some(Self { width, rows, targets, weights })
+    }
+
     /// Adds an example. `target` is from 0 to 1, `weight` above 0. Tells whether it was taken: a row of another width, or a
     /// number that is not finite, is not.
     pub fn push(&mut self, row: &[f32], target: f32, weight: f32) -> bool {

@@ -296,6 +296,9 @@ mod tests {
     fn bad_input_is_refused() {
         let mut examples = Examples::new(2);
         assert!(!examples.push(&[1.0], 1.0, 1.0) && !examples.push(&[1.0, f32::NAN], 1.0, 1.0));
+        assert!(Examples::whole(2, vec![1.0; 3], vec![1.0]).is_none());
+        assert!(Examples::whole(2, vec![1.0, f32::NAN], vec![1.0]).is_none());
+        assert_eq!(Examples::whole(2, vec![1.0; 4], vec![1.0; 2]).unwrap().len(), 2);
         assert!(Training::resume(plan(), 1, b"nothing").is_err());
         let other = Training::new(Plan { hidden: 8, ..plan() }).unwrap().checkpoint().unwrap();
         assert!(Training::resume(plan(), 1, &other).is_err());

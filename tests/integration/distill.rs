@@ -231,7 +231,8 @@ async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
         let path = app.trajectory(&json!({ "metadata": { "task_id": format!("task-{task}") } })).await;
         app.append(&path, &tool_run(12, 160)).await;
     }
-    let asked = json!({ "kind": "train", "seed": 3, "epochs": 2, "split": { "seed": 1, "held_out": 0.4 } });
+    let asked = json!({ "kind": "train", "cases": { "min_peak": 1000 }, "seed": 3, "epochs": 2,
+        "split": { "seed": 1, "held_out": 0.4 } });
     let id = app.post("/v1/distillations", &asked).await.ok()["id"].as_str().unwrap().to_owned();
     let done = over(&app, &id).await;
     assert_eq!(done["state"], "done", "{done}");
@@ -262,6 +263,98 @@ async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
     assert!(!served().await.contains("extract:head@"));
 }
 
+/// Asks for a training of the runs of six tasks, and returns its id.
+#[cfg(feature = "local-models")]
+async fn asked_to_train(app: &TestApp, epochs: u32) -> String {
+    let asked = json!({ "kind": "train", "cases": { "min_peak": 1000 }, "seed": 3, "epochs": epochs,
+        "split": { "seed": 1, "held_out": 0.4 } });
+    app.post("/v1/distillations", &asked).await.ok()["id"].as_str().unwrap().to_owned()
+}
+
+#[cfg(feature = "local-models")]
+async fn six_tasks(app: &TestApp) {
+    for task in 0..6 {
+        let path = app.trajectory(&json!({ "metadata": { "task_id": format!("task-{task}") } })).await;
+        app.append(&path, &tool_run(12, 160)).await;
+    }
+}
+
+/// Waits for the first curve that a training shows of at least so many epochs, and returns how many there are.
+#[cfg(feature = "local-models")]
+async fn curve_of(app: &TestApp, id: &str, least: usize) -> usize {
+    for _ in 0..4_000 {
+        let row = app.get(&format!("/v1/distillations/{id}")).await.ok();
+        let curve = row["report"]["curve"].as_array().map_or(0, Vec::len);
+        if curve >= least {
+            return curve;
+        }
+        assert!(["queued", "running"].contains(&row["state"].as_str().unwrap()), "{row}");
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    panic!("distillation {id} shows no curve");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "local-models")]
+async fn a_training_that_the_daemon_stopped_in_goes_on_and_ends_as_one_that_was_not() {
+    let app = TestApp::start().await;
+    six_tasks(&app).await;
+    let whole = over(&app, &asked_to_train(&app, 200).await).await;
+    assert_eq!(whole["state"], "done", "{whole}");
+
+    let id = asked_to_train(&app, 200).await;
+    let before = curve_of(&app, &id, 2).await;
+    // what comes later is none of the run's cases
+    let late = app.trajectory(&json!({ "metadata": { "task_id": "task-9" } })).await;
+    app.append(&late, &tool_run(12, 160)).await;
+    let app = app.restart().await;
+    let row = app.get(&format!("/v1/distillations/{id}")).await.ok();
+    assert!(["queued", "running"].contains(&row["state"].as_str().unwrap()), "{row}");
+    let stood = row["report"]["curve"].as_array().map_or(before, Vec::len);
+    assert!(curve_of(&app, &id, 1).await >= stood, "it goes on where it stood");
+    let done = over(&app, &id).await;
+    assert_eq!((&done["state"], &done["head"]), (&json!("done"), &whole["head"]), "{done}");
+    assert_eq!(done["report"]["curve"], whole["report"]["curve"]);
+    assert_eq!(done["report"]["runs"], 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "local-models")]
+async fn a_training_ends_soon_after_it_is_given_up() {
+    let app = TestApp::start().await;
+    six_tasks(&app).await;
+    let id = asked_to_train(&app, 200).await;
+    curve_of(&app, &id, 1).await;
+    let given_up = app.post(&format!("/v1/distillations/{id}/cancel"), &json!({})).await.ok();
+    assert_eq!(given_up["state"], "cancelled", "{given_up}");
+    for _ in 0..200 {
+        if app.get("/v1/jobs").await.ok()["jobs"].as_array().unwrap().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the job is still there: {}", app.get("/v1/jobs").await.ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "local-models")]
+async fn a_run_that_cannot_be_served_is_left_out_of_a_training_and_told() {
+    let app = TestApp::start().await;
+    six_tasks(&app).await;
+    let path = app.trajectory(&json!({ "metadata": { "task_id": "task-7" } })).await;
+    app.append(&path, &tool_run(4, 6_000)).await;
+    let app = app.restart_with(&[("limits.max_message_bytes", "10000")]).await;
+    let done = over(&app, &asked_to_train(&app, 1).await).await;
+    assert_eq!((&done["state"], &done["report"]["unserved"]), (&json!("done"), &json!(1)), "{done}");
+    let head = app.get(&format!("/v1/heads/{}", done["head"].as_str().unwrap())).await.ok();
+    assert_eq!((&head["manifest"]["unserved"], &head["measured"]), (&json!(1), &json!("rules")), "{head}");
+
+    let small = json!({ "kind": "train", "cases": { "min_peak": 900_000 } });
+    let id = app.post("/v1/distillations", &small).await.ok()["id"].as_str().unwrap().to_owned();
+    let failed = over(&app, &id).await;
+    assert!(failed["error"].as_str().unwrap().starts_with("0 examples"), "{failed}");
+}
+
 #[test]
 fn files_are_served_by_rules_and_parted_by_task() {
     let folder = tempfile::tempdir().unwrap();
@@ -279,6 +372,14 @@ fn files_are_served_by_rules_and_parted_by_task() {
     let examples = lines(Path::new(out));
     assert_eq!(json!(examples.len()), report["examples"]);
     insta::assert_json_snapshot!("exported_example", examples[0]);
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
+    command.env_clear().env("RECAPD_LIMITS__MAX_MESSAGE_BYTES", "1024").arg("--data").arg(folder.path());
+    let small = folder.path().join("small.jsonl");
+    command.args(["distill", "export", "--json", FIXTURE, "--all", "--min-peak", "1000", "--out"]).arg(&small);
+    let none = command.output().unwrap();
+    let told: Value = serde_json::from_slice(&none.stdout).unwrap_or_else(|_| panic!("{none:?}"));
+    assert_eq!((none.status.code(), &told["unreadable"]), (Some(1), &json!(2)), "{none:?}");
 
     let parted = export(folder.path(), &[&[FIXTURE, "--all", "--split", "3,0.5"][..], &served].concat());
     assert!(parted.status.success(), "{parted:?}");

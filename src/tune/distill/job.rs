@@ -297,3 +297,20 @@ async fn note(pipeline: &Pipeline, id: &str, report: &Report) -> Result<bool, Di
     let step = DistillationStep { id: id.to_owned(), stage: "export".to_owned(), report, checkpoint: None, now_ms };
     Ok(pipeline.store().note_distillation(step).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_the_store_may_pass_wherever_it_is_met() {
+        let kept = DistillError::Train(TrainError::Keep(KeepError::Store(StoreError::Closed)));
+        let written = DistillError::Export(ExportError::Write(std::io::ErrorKind::StorageFull.into()));
+        for passing in [StoreError::Closed.into(), Failure::Store(StoreError::Closed).into(), kept, written] {
+            assert!(passing.may_pass(), "{passing}");
+        }
+        for lasting in [DistillError::Train(TrainError::TooFew { found: 3 }), Failure::NotFound(String::new()).into()] {
+            assert!(!lasting.may_pass(), "{lasting}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use recap_core::context::MOST_HEAD_BYTES;
 use recap_core::trajectory::OriginalHash;
 use recapd::store::{
     ClaimRequest, Claimed, DistillationEnd, DistillationRow, DistillationState, DistillationStep, Expected, HeadChange,
-    HeadError, HeadState, HeadStep, HeadVerdict, Lease, Measured, NewHead, NewJob, Store,
+    HeadError, HeadState, HeadStep, HeadVerdict, JobState, Lease, Measured, NewHead, NewJob, Store,
 };
 use serde_json::json;
 
@@ -15,7 +15,8 @@ on_each_engine!(
     heads_score_one_at_a_time,
     a_verdict_holds_beside_the_champion_that_it_was_won_against,
     a_distillation_goes_on_and_ends_with_its_job,
-    a_distillation_that_was_cancelled_stays_so
+    a_distillation_that_was_cancelled_stays_so,
+    a_distillation_whose_job_is_dead_has_failed
 );
 
 fn verdict(passes: bool, against: Measured) -> HeadVerdict {
@@ -189,4 +190,28 @@ async fn a_distillation_that_was_cancelled_stays_so(bed: Bed) {
     store.end_distillation(end, lease).await.unwrap();
     let row = store.distillation("one").await.unwrap().unwrap();
     assert_eq!((row.state, row.error), (DistillationState::Cancelled, None));
+}
+
+async fn a_distillation_whose_job_is_dead_has_failed(bed: Bed) {
+    let store = &bed.store;
+    let lease = asked(store, "one").await;
+    assert!(store.note_distillation(step("one", Some(b"after epoch 1"))).await.unwrap());
+    let cases = json!([{ "id": "t", "length": 4 }]);
+    store.keep_distillation_cases("one", &cases).await.unwrap();
+    assert_eq!(store.distillation_cases("one").await.unwrap(), Some(cases));
+    assert_eq!(store.fail_job(lease.clone(), "busy", Some(3), 3).await.unwrap(), Some(JobState::Ready));
+    let waiting = store.distillation("one").await.unwrap().unwrap();
+    assert_eq!((waiting.state, waiting.error), (DistillationState::Running, None), "it is tried again");
+    let claim =
+        ClaimRequest { kinds: vec!["distill"], token: "again".into(), lease_ms: 1_000, max_attempts: 3, now_ms: 4 };
+    let Some(Claimed::Job(job)) = store.claim_job(claim).await.unwrap() else { panic!("no job is due") };
+    let lease = job.lease("again".into());
+    assert_eq!(store.fail_job(lease, "the disk is full", None, 5).await.unwrap(), Some(JobState::Dead));
+    let failed = store.distillation("one").await.unwrap().unwrap();
+    assert_eq!((failed.state, failed.stage.as_str()), (DistillationState::Failed, "failed"));
+    assert_eq!(failed.error.as_deref(), Some("the disk is full"));
+    assert_eq!(store.list_distillations(None, None, 10).await.unwrap().runs[0].state, DistillationState::Failed);
+    assert!(store.distillation_checkpoint("one").await.unwrap().is_some(), "a job that is retried goes on from it");
+    assert!(store.cancel_distillation("one", 6).await.unwrap());
+    assert_eq!(store.distillation_cases("one").await.unwrap(), None);
 }

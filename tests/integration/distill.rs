@@ -299,10 +299,10 @@ async fn curve_of(app: &TestApp, id: &str, least: usize) -> usize {
 async fn a_training_that_the_daemon_stopped_in_goes_on_and_ends_as_one_that_was_not() {
     let app = TestApp::start().await;
     six_tasks(&app).await;
-    let whole = over(&app, &asked_to_train(&app, 200).await).await;
+    let whole = over(&app, &asked_to_train(&app, 40).await).await;
     assert_eq!(whole["state"], "done", "{whole}");
 
-    let id = asked_to_train(&app, 200).await;
+    let id = asked_to_train(&app, 40).await;
     let before = curve_of(&app, &id, 2).await;
     // what comes later is none of the run's cases
     let late = app.trajectory(&json!({ "metadata": { "task_id": "task-9" } })).await;
@@ -323,7 +323,7 @@ async fn a_training_that_the_daemon_stopped_in_goes_on_and_ends_as_one_that_was_
 async fn a_training_ends_soon_after_it_is_given_up() {
     let app = TestApp::start().await;
     six_tasks(&app).await;
-    let id = asked_to_train(&app, 200).await;
+    let id = asked_to_train(&app, 40).await;
     curve_of(&app, &id, 1).await;
     let given_up = app.post(&format!("/v1/distillations/{id}/cancel"), &json!({})).await.ok();
     assert_eq!(given_up["state"], "cancelled", "{given_up}");

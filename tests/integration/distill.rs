@@ -228,10 +228,10 @@ async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
     let values = [("storage.database_url", path.to_str().unwrap()), ("compress.history", "extract")];
     let app = TestApp::start_with(&values).await;
     for task in 0..6 {
-        let path = app.trajectory(&json!({ "metadata": { "task_id": format!("task-{task}") } })).await;
+        let path = app.trajectory(&json!({ "agent": "desk", "metadata": { "task_id": format!("task-{task}") } })).await;
         app.append(&path, &tool_run(12, 160)).await;
     }
-    let asked = json!({ "kind": "train", "cases": { "min_peak": 1000 }, "seed": 3, "epochs": 2,
+    let asked = json!({ "kind": "train", "cases": { "agent": "desk", "min_peak": 1000 }, "seed": 3, "epochs": 2,
         "split": { "seed": 1, "held_out": 0.4 } });
     let id = app.post("/v1/distillations", &asked).await.ok()["id"].as_str().unwrap().to_owned();
     let done = over(&app, &id).await;
@@ -259,6 +259,12 @@ async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
     app.post(&format!("/v1/heads/{hash}/activate"), &nobody).await.ok();
     let handle = hash.get(..11).unwrap();
     assert!(served().await.contains(&format!("extract:head@{handle}")));
+    // rules serve what examples are of, whatever scores: the same course comes to the same head, and its verdict stands
+    let id = app.post("/v1/distillations", &asked).await.ok()["id"].as_str().unwrap().to_owned();
+    let repeated = over(&app, &id).await;
+    assert_eq!((&repeated["head"], &repeated["report"]["measured"]), (&json!(hash), &json!(hash)), "{repeated}");
+    let kept = app.get(&format!("/v1/heads/{hash}")).await.ok();
+    assert_eq!((&kept["passed"], &kept["measured"]), (&json!(true), &json!("rules")), "{kept}");
     app.post("/v1/heads/rollback", &json!({})).await.ok();
     assert!(!served().await.contains("extract:head@"));
 }

@@ -125,6 +125,7 @@ impl From<HeadState> for HeadStateAnswer {
 }
 
 /// A head that is to score.
+#[expect(clippy::option_option, reason = "left out, null and a hash mean three things")]
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActivateHead {

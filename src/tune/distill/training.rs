@@ -234,7 +234,7 @@ impl Work<'_> {
         if self.site.stopping.is_cancelled() {
             return Err(DistillError::Stopped);
         }
-        if done % NOTE_EVERY != 0 || self.note(stage, json!({ "runs": done }), None).await? {
+        if !done.is_multiple_of(NOTE_EVERY) || self.note(stage, json!({ "runs": done }), None).await? {
             return Ok(());
         }
         Err(DistillError::Cancelled)

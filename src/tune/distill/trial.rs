@@ -108,7 +108,6 @@ pub struct Measures {
     pub candidate: Summary,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
 fn in_words<S: Serializer>(measured: &Measured, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(measured)
 }

@@ -100,8 +100,8 @@ impl Default for Weights {
             relevance: 0.1,
             head_share: 0.6,
             head_scale: 5.0,
-            head_power: 0.5,
-            head_fresh: 3.0,
+            head_power: 0.8,
+            head_fresh: 4.0,
             told_share: 0.4,
             stay: 0.17,
         }

@@ -242,3 +242,24 @@ fn advice(run: &Value) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_told() {
+        let measure = json!({ "champion": 10.0, "candidate": 9.0, "by": -0.1, "interval": [-0.2, -0.05], "tasks": 6 });
+        let test = json!({ "better": 5, "worse": 1, "p": 0.109_375 });
+        let said =
+            whole(&json!({ "unscanned_values": 3, "verdict": { "reason": "refused", "bound": measure, "first": null,
+            "billed": measure, "billed_by_task": test } }));
+        for part in
+            ["3 values of training runs could not be remembered", "not measured", "5 tasks better, 1 worse, p = 0.1094"]
+        {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+}

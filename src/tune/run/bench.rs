@@ -169,3 +169,19 @@ pub(super) fn spent(account: &Account, began: Instant) -> TuningSpent {
         worked_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_cut_by_bytes() {
+        let cut_to = |most_bytes: usize| {
+            let mut items = vec!["four"; 5];
+            cut(&mut items, most_bytes);
+            items.len()
+        };
+        // each takes six bytes with its quotes
+        assert_eq!([0, 5, 6, 17, 18, 30, 1_000].map(cut_to), [0, 0, 1, 2, 3, 5, 5]);
+    }
+}

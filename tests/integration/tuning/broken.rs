@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use recap_core::context::{FEATURE_SET, FEATURES, Head, Layer};
 use recapd::app::{models, open_data};
 use recapd::pipeline::Pipeline;
 use recapd::pipeline::counters::Counters;
 use recapd::pipeline::failure::Failure;
 use recapd::pipeline::keys::{Caller, Keys};
-use recapd::store::TuningState;
+use recapd::store::{NewHead, TuningState};
 use recapd::tune::run::{Attempts, Caps, Tuning, Worker};
 use recapd::world::World;
 use serde_json::{Value, json};
@@ -95,20 +96,31 @@ async fn a_panic_fails_its_run_and_no_other() {
     assert_eq!(state(&tuning, &whole).await.0, TuningState::Done);
 }
 
+/// Notes another head with a run.
+fn scored_by(head: &str) -> String {
+    format!("UPDATE tuning_runs SET beside = json_set(beside, '$.scorer', json_object('head', '{head}')) WHERE id = $1")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_goes_on_with_the_head_that_it_began_with() {
     let (folder, [gone, whole]) = two_paused_runs().await;
     let head = format!("b3:{}", "7".repeat(64));
-    let sql = format!(
-        "UPDATE tuning_runs SET beside = json_set(beside, '$.scorer', json_object('head', '{head}')) WHERE id = $1"
-    );
-    change(folder.path(), &sql, &gone).await;
+    change(folder.path(), &scored_by(&head), &gone).await;
     let (tuning, _data) = opened(folder.path()).await;
     let run = tuning.pipeline().store().tuning_run(&whole).await.unwrap().unwrap();
     let beside: Value = serde_json::from_str(&run.beside).unwrap();
     assert_eq!(beside["scorer"], "none");
+    // One that does not score any more is still stored.
+    let layer = Layer { weights: vec![vec![0.0; FEATURES]], bias: vec![0.0] };
+    let head_file = Head { features: FEATURE_SET.to_owned(), layers: vec![layer] }.to_bytes().unwrap();
+    let (manifest, actor) = (json!({}), "me".to_owned());
+    let stored = NewHead { weights: head_file, manifest, verdict: None, actor, created_ms: 5 };
+    let stored = tuning.pipeline().store().add_head(stored).await.unwrap();
+    change(folder.path(), &scored_by(&stored.to_string()), &whole).await;
     resumed(&tuning, &gone).await;
+    resumed(&tuning, &whole).await;
     tuning.work_off(Attempts::More, &CancellationToken::new()).await.unwrap();
+    assert_eq!(state(&tuning, &whole).await.0, TuningState::Done);
     let (state, why) = state(&tuning, &gone).await;
     assert!(state == TuningState::Failed && why.contains(&head), "{state:?}: {why}");
 }

@@ -48,8 +48,9 @@ impl Ground {
     pub fn by_rules(&self) -> Made {
         let most = self.spec.candidates as usize;
         let objective = self.spec.objective;
+        let ground = recap_core::tuning::Ground { evidence: &self.evidence, training: &self.training };
         let candidates =
-            if most == 0 { Vec::new() } else { by_rules(&self.champion, self.kind, &self.evidence, objective, most) };
+            if most == 0 { Vec::new() } else { by_rules(&self.champion, self.kind, ground, objective, most) };
         Made { candidates, refused: Vec::new() }
     }
 

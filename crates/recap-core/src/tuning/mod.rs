@@ -24,7 +24,7 @@ pub use distill::{
 pub use gate::{Compared, MarginError, Margins, Objective, SignTest, SuccessTest, Verdict, judge};
 pub use leak::{TrainingValues, leaks};
 pub use propose::{
-    Candidate, Change, EditError, Evidence, IdleLine, by_rules, edited, idle_lines, later_values, says_the_same,
+    Candidate, Change, EditError, Evidence, Ground, IdleLine, by_rules, edited, idle_lines, later_values, says_the_same,
 };
 pub use replay::{
     ContextServer, InvalidContext, Lost, Measure, MessageCache, RecordError, Recorded, Replay, ReplayBudget,

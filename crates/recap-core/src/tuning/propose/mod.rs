@@ -20,6 +20,7 @@ pub use evidence::{Evidence, IdleLine, idle_lines, later_values};
 use parts::Parts;
 
 use super::gate::Objective;
+use super::leak::{TrainingValues, leaks};
 use crate::compress::{Guideline, GuidelineKind};
 
 /// A guideline that may be better than the champion.
@@ -74,20 +75,31 @@ pub enum Change {
     },
 }
 
+/// What candidates are made from, and what they may not say.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// What training runs showed.
+    pub evidence: &'a Evidence,
+    /// Their values: a pattern or name that holds one is left out.
+    pub training: &'a TrainingValues,
+}
+
 /// Proposes at most `most` candidates for a guideline of this kind, different from the champion and from each other; none
 /// where the evidence supports none, or the champion's front matter cannot be edited in place.
 #[must_use]
 pub fn by_rules(
     champion: &str,
     kind: GuidelineKind,
-    evidence: &Evidence,
+    ground: Ground<'_>,
     objective: Objective,
     most: usize,
 ) -> Vec<Candidate> {
     let Ok(before) = Guideline::parse_as(kind, champion) else { return Vec::new() };
     let mut known = vec![before.clone()];
     let mut found: Vec<Candidate> = Vec::new();
-    let sets = Parts::of(&before, kind, evidence, objective).sets(objective, most);
+    let mut parts = Parts::of(&before, kind, ground.evidence, objective);
+    parts.leave_out(|item| !leaks(item, champion, ground.training).is_empty());
+    let sets = parts.sets(objective, most);
     for (note, changes) in sets {
         let Ok(text) = edited(champion, kind, &changes) else { continue };
         let Ok(after) = Guideline::parse_as(kind, &text) else { continue };

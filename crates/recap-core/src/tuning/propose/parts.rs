@@ -62,6 +62,16 @@ impl Parts {
         parts
     }
 
+    /// Leaves out patterns and names that may not be said. What is taken out of the guideline stands in it already.
+    pub(super) fn leave_out(&mut self, is_told: impl Fn(&str) -> bool) {
+        for changes in [&mut self.structure, &mut self.lines, &mut self.idle] {
+            changes.retain(|change| match change {
+                Change::Add { item, .. } | Change::Favour { pattern: item, .. } => !is_told(item),
+                Change::Remove { .. } | Change::Set { .. } | Change::Unset { .. } => true,
+            });
+        }
+    }
+
     /// Returns the candidates to be, of which at most `most` will be taken: each part by itself, all together, then single
     /// steps of weights.
     pub(super) fn sets(self, objective: Objective, most: usize) -> Vec<Set> {

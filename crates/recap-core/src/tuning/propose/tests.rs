@@ -8,7 +8,7 @@ use crate::context::{PieceKind, Section};
 use crate::tokens::for_model;
 use crate::trajectory::OriginalHash;
 use crate::tuning::audit::{Cause, Loss, Place};
-use crate::tuning::replay::Measure;
+use crate::tuning::replay::{Measure, Recorded};
 
 fn place(text: &str) -> Place {
     Place {
@@ -81,7 +81,17 @@ Keep  it.\t
 ";
 
 fn propose(champion: &str, kind: GuidelineKind, objective: Objective, most: usize) -> Vec<Candidate> {
-    by_rules(champion, kind, &evidence(5), objective, most)
+    by_evidence(champion, kind, &evidence(5), objective, most)
+}
+
+fn by_evidence(
+    champion: &str,
+    kind: GuidelineKind,
+    evidence: &Evidence,
+    objective: Objective,
+    most: usize,
+) -> Vec<Candidate> {
+    by_rules(champion, kind, Ground { evidence, training: &TrainingValues::default() }, objective, most)
 }
 
 fn shown(candidates: &[Candidate]) -> String {
@@ -113,7 +123,7 @@ fn an_observation_keeps_names_and_narrow_lines() {
         evidence.idle.push(idle(&format!("case {}", n % 4), &format!("\"created_at\": {n}")));
     }
     let champion = "Keep what is asked for.\n";
-    let found = by_rules(champion, GuidelineKind::Observation, &evidence, Objective::Utility, 5);
+    let found = by_evidence(champion, GuidelineKind::Observation, &evidence, Objective::Utility, 5);
     insta::assert_snapshot!(shown(&found));
 }
 
@@ -130,17 +140,39 @@ fn lost_lines_are_favoured_and_idle_ones_are_not() {
 }
 
 #[test]
+fn a_pattern_with_a_value_of_a_training_run_is_left_out_alone() {
+    let mut evidence = evidence(5);
+    for n in 0..5 {
+        let code = format!("QX{}R", 7_300 + n);
+        evidence.losses.push((format!("case {n}"), loss(&format!("held_rota {code}"), &code, OUTWEIGHED)));
+    }
+    let messages = serde_json::json!([
+        {"role": "user", "content": "Look."},
+        {"role": "assistant", "content": "```bash\ncat held_rota\n```"},
+    ]);
+    let mut training = TrainingValues::default();
+    let free = by_evidence(CHAMPION, GuidelineKind::History, &evidence, Objective::Utility, 5);
+    training.add(&Recorded::new(messages.as_array().unwrap().clone()).unwrap());
+    let ground = Ground { evidence: &evidence, training: &training };
+    let held = by_rules(CHAMPION, GuidelineKind::History, ground, Objective::Utility, 5);
+    assert!(shown(&free).contains("held_rota"), "{}", shown(&free));
+    assert!(!shown(&held).contains("held_rota"), "{}", shown(&held));
+    assert_eq!(held.len(), free.len());
+    assert!(shown(&held).contains("confirmation"));
+}
+
+#[test]
 fn two_tasks_teach_nothing() {
     for objective in [Objective::Utility, Objective::Both] {
-        let found = by_rules(CHAMPION, GuidelineKind::History, &evidence(2), objective, 9);
+        let found = by_evidence(CHAMPION, GuidelineKind::History, &evidence(2), objective, 9);
         assert!(
             found.iter().all(|candidate| candidate.changes.iter().all(|change| matches!(change, Change::Set { .. })))
         );
     }
-    assert!(by_rules(CHAMPION, GuidelineKind::History, &evidence(2), Objective::Utility, 9).is_empty());
+    assert!(by_evidence(CHAMPION, GuidelineKind::History, &evidence(2), Objective::Utility, 9).is_empty());
     let mut one_task = evidence(5);
     one_task.tasks = (0..5).map(|n| (format!("case {n}"), "the same".to_owned())).collect();
-    assert!(by_rules(CHAMPION, GuidelineKind::History, &one_task, Objective::Utility, 9).is_empty());
+    assert!(by_evidence(CHAMPION, GuidelineKind::History, &one_task, Objective::Utility, 9).is_empty());
 }
 
 #[test]
@@ -150,7 +182,7 @@ fn candidates_differ_from_each_other_and_from_the_champion() {
         found.iter().map(|one| Guideline::parse_as(GuidelineKind::History, &one.text).unwrap()).collect();
     for (at, one) in parsed.iter().enumerate() {
         assert!(parsed.iter().skip(at + 1).all(|other| !says_the_same(one, other)));
-        let again = by_rules(&found[at].text, GuidelineKind::History, &Evidence::default(), Objective::Utility, 5);
+        let again = by_evidence(&found[at].text, GuidelineKind::History, &Evidence::default(), Objective::Utility, 5);
         assert!(again.is_empty());
     }
     let commented = CHAMPION.replace("# what matters", "# what matters most");
@@ -279,9 +311,9 @@ proptest! {
         let kind = if observation { GuidelineKind::Observation } else { GuidelineKind::History };
         let before = Guideline::parse(&champion).unwrap();
         for objective in [Objective::Utility, Objective::Compression, Objective::Both] {
-            let found = by_rules(&champion, kind, &evidence, objective, most);
+            let found = by_evidence(&champion, kind, &evidence, objective, most);
             prop_assert!(found.len() <= most);
-            prop_assert_eq!(&found, &by_rules(&champion, kind, &evidence, objective, most));
+            prop_assert_eq!(&found, &by_evidence(&champion, kind, &evidence, objective, most));
             for candidate in found {
                 let after = Guideline::parse_as(kind, &candidate.text).unwrap();
                 prop_assert_eq!(&after.body, &before.body);

@@ -1,18 +1,24 @@
 //! Recorded runs read from files, for the commands that replay them.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use recap_core::context::ActiveHead;
 use serde_json::value::RawValue;
 
 use super::import::files::{Place, Source};
 use super::import::shapes::Conversation;
-use super::{Setting, output};
+use super::{BadUse, Setting, output};
 use crate::app;
 use crate::config::{Compressor, Config};
 use crate::llm::{self, Loaded};
 use crate::pipeline::compress::Compressors;
+use crate::pipeline::guidelines::GuidelineSet;
 use crate::tune::RecordedRun;
+use crate::tune::distill::asking_heads;
 use crate::world::World;
 
 /// Unreadable trajectories of one file that are told one by one.
@@ -27,6 +33,31 @@ pub struct Runs {
     /// At most this many trajectories of each file
     #[arg(long, value_name = "COUNT")]
     pub limit: Option<usize>,
+}
+
+/// A trained head that is tried without being stored.
+#[derive(Debug, Args)]
+pub struct HeadFile {
+    /// Have this trained head (`head.json` of `distill train`) weigh lines, as if it were active and old turns left to
+    /// `extract`
+    #[arg(long, value_name = "FILE")]
+    head: Option<PathBuf>,
+}
+
+impl HeadFile {
+    /// Returns a configuration and a guideline set under which the head has its word; what was given, where none is named.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the file cannot be read or is no head of this program.
+    pub fn heard(&self, config: Config, set: Arc<GuidelineSet>) -> anyhow::Result<(Config, Arc<GuidelineSet>)> {
+        let Some(path) = &self.head else { return Ok((config, set)) };
+        let bad = |error: &dyn std::fmt::Display| BadUse(format!("--head: {}: {error}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| bad(&error))?;
+        let head = ActiveHead::parse(&text).map_err(|error| bad(&error))?;
+        let set = GuidelineSet { head: Some(Arc::new(head)), ..(*set).clone() };
+        Ok((asking_heads(&config), Arc::new(set)))
+    }
 }
 
 /// What became of a file's trajectories.

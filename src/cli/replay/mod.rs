@@ -12,7 +12,7 @@ use recap_core::tuning::MessageCache;
 use serde_json::{Value, json};
 
 use super::import::files::{self, Source};
-use super::runs::{self, Runs, Tally};
+use super::runs::{self, HeadFile, Runs, Tally};
 use super::{BadUse, Done, Setting, output};
 use crate::pipeline::counters::Counters;
 use crate::pipeline::guidelines::Guidelines;
@@ -45,6 +45,8 @@ pub struct Replay {
     /// The model whose tokenizer counts while serving
     #[arg(long, default_value = "gpt-4o")]
     model: String,
+    #[command(flatten)]
+    head: HeadFile,
     /// Write each value that a context lost, and each context that no provider would take, as a line of JSON
     #[arg(long, value_name = "FILE")]
     failures: Option<PathBuf>,
@@ -61,7 +63,7 @@ impl Replay {
         let config = setting.load(&[])?.config;
         let counters = Counters::load(&config.tokens)?;
         let guidelines = Guidelines::load(&config.guidelines)?;
-        let guideline = guidelines.default_set();
+        let (config, guideline) = self.head.heard(config, guidelines.default_set())?;
         let compressors = runs::compressors(setting, &config)?;
         let server = Server {
             config: &config,

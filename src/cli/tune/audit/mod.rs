@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::cli::import::files::{self, Source};
 use crate::cli::replay::create;
-use crate::cli::runs::{self, Runs, Tally};
+use crate::cli::runs::{self, HeadFile, Runs, Tally};
 use crate::cli::setting::Local;
 use crate::cli::{BadUse, Done, Setting, output};
 use crate::config::Config;
@@ -42,7 +42,7 @@ pub struct Audit {
     #[arg(value_name = "FILE", required_unless_present = "stored", conflicts_with = "stored")]
     paths: Vec<PathBuf>,
     /// Audit the stored trajectories instead; no daemon may use the data folder
-    #[arg(long)]
+    #[arg(long, conflicts_with = "head")]
     stored: bool,
     /// Only stored trajectories of this namespace
     #[arg(long, requires = "stored", value_name = "NAME")]
@@ -67,6 +67,8 @@ pub struct Audit {
     /// The model whose tokenizer counts while serving
     #[arg(long, default_value = "gpt-4o")]
     model: String,
+    #[command(flatten)]
+    head: HeadFile,
     /// Write each lost value with its place and cause as a line of JSON
     #[arg(long, value_name = "FILE")]
     failures: Option<PathBuf>,
@@ -148,10 +150,10 @@ impl Audit {
         failures: &mut Option<BufWriter<File>>,
     ) -> anyhow::Result<usize> {
         let (counters, guidelines) = (Counters::load(&config.tokens)?, Guidelines::load(&config.guidelines)?);
-        let guideline = self.guideline(&guidelines)?;
-        let compressors = runs::compressors(setting, config)?;
+        let (config, guideline) = self.head.heard(config.clone(), self.guideline(&guidelines)?)?;
+        let compressors = runs::compressors(setting, &config)?;
         let (counters, guideline, compressors) = (&counters, &*guideline, &compressors);
-        let server = Server { config, counters, guideline, model: &self.model, compressors };
+        let server = Server { config: &config, counters, guideline, model: &self.model, compressors };
         let files = files::found(&self.paths)?;
         let bar = runs::bar(&files)?;
         let mut unreadable = 0;

@@ -58,7 +58,7 @@ pub struct PairAnswer {
     namespace: String,
     /// The task's name.
     task: String,
-    /// `import` or `runner`.
+    /// `import`: somebody else made it.
     origin: String,
     full: PairSideAnswer,
     compressed: PairSideAnswer,

@@ -137,7 +137,7 @@ impl Code {
             Self::VersionConflict => ("version-conflict", StatusCode::CONFLICT, "The playbook has another version",
                 "`expected_version` does not match, or what waited for review no longer applies. `current_version` is the playbook's version; read it and send what is still right."),
             Self::TuningState => ("tuning-state", StatusCode::CONFLICT, "The tuning run does not stand where this can be done",
-                "`state` says where it stands. What has ended cannot be cancelled, what is done cannot go on, and only what is done can be promoted."),
+                "`state` says where it stands. What has ended cannot be cancelled, what is in work or done cannot go on, and only what is done can be promoted."),
             Self::GateNotPassed => ("gate-not-passed", StatusCode::CONFLICT, "It did not pass the gate",
                 "Only what was measured and found better than the champion may be promoted or activated. The `verdict` has the gate's numbers and its reason; a draft of your own can be activated at `/v1/guidelines`."),
             Self::ChampionChanged => ("champion-changed", StatusCode::PRECONDITION_FAILED, "The champion is another one",

@@ -99,15 +99,17 @@ pub async fn cancel_tuning_run(
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResumeTuningRun {
-    /// Caps that hold from now on; those of before where they are left out.
+    /// All caps that hold from now on, instead of those of before; these hold where `caps` is left out.
     caps: Option<Caps>,
 }
 
-/// Lets a run go on that is paused, failed or cancelled. What was done is not done again.
+/// Lets a run go on that is paused, failed or cancelled, or changes the caps of one that waits. What was done is not done
+/// again. A run that a command works on goes on by that command.
 #[utoipa::path(post, path = "/v1/tuning-runs/{id}/resume", tag = "tuning", operation_id = "resume_tuning_run",
     params(("id" = String, Path)), request_body = ResumeTuningRun,
     responses((status = 202, body = TuningRunRecord),
-        (status = 409, description = "It is done", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "It is in work or done", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "A cap is wrong, or a command works on it", body = ProblemDocument, content_type = "application/problem+json"),
         (status = "default", body = ProblemDocument, content_type = "application/problem+json")))]
 pub async fn resume_tuning_run(
     State(app): State<App>,

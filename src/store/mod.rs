@@ -75,8 +75,8 @@ pub use playbooks::{
 pub use record::{NewTrajectory, Outcome, OutcomeStatus, Patch, TrajectoryFilter, TrajectoryPage, TrajectoryRow};
 pub use search::{Hit, Hits, Recalled, SearchRequest};
 pub use tuning::{
-    CHAMPION, CandidateStatus, TuningCandidate, TuningCase, TuningChange, TuningPage, TuningRun, TuningScore,
-    TuningSpent, TuningStage, TuningState,
+    CHAMPION, CandidateStatus, CheckedCandidates, Resumer, TuningCandidate, TuningCase, TuningChange, TuningPage,
+    TuningRun, TuningScore, TuningSpent, TuningStage, TuningState,
 };
 pub use usage::UsageRow;
 

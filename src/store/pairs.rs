@@ -19,7 +19,7 @@ pub struct PairRow {
     pub key: String,
     /// The task's name.
     pub task: String,
-    /// Where it comes from: `import` or `runner`.
+    /// Where it comes from: `import`.
     pub origin: String,
     /// The stored run with whole contexts.
     pub full_trajectory: Option<String>,

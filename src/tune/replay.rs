@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::llm::Attempt;
 use crate::pipeline::append_messages::Incoming;
 use crate::pipeline::compress::{Compressors, Prepared};
 use crate::pipeline::counters::Counters;
@@ -138,21 +139,25 @@ pub struct Models {
     pub seconds: f64,
     /// Why compressions failed, with how often.
     pub reasons: BTreeMap<String, u32>,
+    /// The calls, for the ledger.
+    #[serde(skip)]
+    pub attempts: Vec<Attempt>,
 }
 
 impl Models {
     #[expect(clippy::cast_precision_loss, reason = "millionths of dollars of one run")]
-    fn note(&mut self, prepared: Prepared, took: Duration) {
+    pub(super) fn note(&mut self, prepared: Prepared, took: Duration) {
         self.made += prepared.made;
         self.failed += u32::try_from(prepared.failed.len()).unwrap_or(u32::MAX);
         self.seconds += took.as_secs_f64();
-        for attempt in prepared.attempts {
+        for attempt in &prepared.attempts {
             let priced = if self.calls == 0 { Some(0.0) } else { self.cost_usd };
             self.cost_usd = priced.zip(attempt.cost_usd_micros).map(|(sum, micros)| sum + micros as f64 / 1e6);
             self.calls += 1;
             self.prompt_tokens += attempt.prompt_tokens;
             self.reply_tokens += attempt.reply_tokens;
         }
+        self.attempts.extend(prepared.attempts);
         for why in prepared.failed {
             *self.reasons.entry(why).or_default() += 1;
         }

@@ -89,6 +89,14 @@ impl TestApp {
         Self { url, client, key, stop, running, folder, values }
     }
 
+    /// Stops the daemon and returns its data folder.
+    pub async fn stop(self) -> TempDir {
+        let Self { stop, running, folder, .. } = self;
+        drop(stop);
+        running.await.unwrap();
+        folder
+    }
+
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if let Some(key) = &self.key {

@@ -16,7 +16,7 @@ use recapd::pipeline::task::TaskTold;
 use recapd::tune::teacher::{
     Analysed, Case, Champion, Found, Limits, Proposed, Proposing, Stopped, Teacher, contrast_of_losses, spare_of_run,
 };
-use recapd::tune::{Budget, RecordedRun, Server, audit_run};
+use recapd::tune::{Budget, Models, RecordedRun, Server, audit_run};
 use recapd::world::World;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -68,7 +68,8 @@ impl Bench {
         };
         let budget = Budget::Tokens(700);
         let audited = audit_run(&server, &run, budget).unwrap();
-        let contrast = contrast_of_losses(&server, &run, &audited.losses, budget).unwrap().unwrap();
+        let contrast =
+            contrast_of_losses(&server, &run, &audited.losses, budget, &mut Models::default()).unwrap().unwrap();
         Case::Pair(contrast)
     }
 }
@@ -273,7 +274,7 @@ fn a_run_tells_what_it_kept_for_nothing() {
         model: "gpt-4o",
         compressors: &Compressors::default(),
     };
-    let spare = spare_of_run(&server, &run, Budget::Tokens(100_000)).unwrap().unwrap();
+    let spare = spare_of_run(&server, &run, Budget::Tokens(100_000), &mut Models::default()).unwrap().unwrap();
     assert!(spare.used.contains(&LOST.to_owned()), "{:?}", spare.used);
     assert!(spare.idle.iter().all(|line| !line.contains(LOST)) && spare.compressed.contains(LOST));
     assert!(spare.idle.iter().any(|line| line.contains("nothing new since then")));

@@ -34,7 +34,7 @@ pub(super) struct Run {
     /// Files, or folders that are searched for .json, .jsonl and .gz of both; stored trajectories where none is named
     #[arg(value_name = "FILE", conflicts_with_all = ["resume", "namespace", "agent", "since"])]
     paths: Vec<PathBuf>,
-    /// Go on with this run; what was asked for then holds, but for caps
+    /// Go on with this run; what was asked for then holds, but for caps: if one is told, those of before hold no more
     #[arg(long, value_name = "ID")]
     resume: Option<String>,
     /// The guideline that is to get better, as in coding/history
@@ -93,7 +93,7 @@ pub(super) struct Run {
     model: String,
 }
 
-/// Where a run pauses.
+/// Where a run pauses, and how many cases it has.
 #[derive(Debug, Clone, Default, Args)]
 #[allow(clippy::struct_field_names, reason = "the names of the flags")]
 pub(super) struct CapsArgs {
@@ -106,7 +106,8 @@ pub(super) struct CapsArgs {
     /// Pause after so many seconds in work
     #[arg(long, value_name = "SECONDS")]
     max_seconds: Option<f64>,
-    /// Most cases; 500 where it is left out
+    /// Most cases, up to 5000: the newest stored ones, or the first of files by name; 500 where it is left out. Once cases are
+    /// found it changes nothing
     #[arg(long, value_name = "COUNT")]
     max_cases: Option<u32>,
 }
@@ -222,7 +223,7 @@ impl Run {
         let run = match &self.resume {
             Some(id) => {
                 let caps = self.caps.is_told().then(|| self.caps.caps());
-                tuning.resume(&Caller::local(), id, caps).await.map_err(refused)?
+                tuning.take_over(&Caller::local(), id, caps).await.map_err(refused)?
             }
             None => {
                 let worker = Worker::Command(serde_json::to_string(&self.reads()?)?);

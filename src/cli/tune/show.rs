@@ -107,6 +107,12 @@ fn head(run: &Value) -> String {
         spent["cost_usd"].as_f64().unwrap_or_default()
     )
     .unwrap_or_default();
+    match run["unscanned_values"].as_u64() {
+        None | Some(0) => {}
+        Some(count) => said.extend([format!(
+            "\nthe leak scan is not whole: {count} values of training runs could not be remembered; read the candidate"
+        )]),
+    }
     said
 }
 
@@ -145,6 +151,10 @@ fn verdict(verdict: &Value) -> String {
     table.load_preset(NOTHING).set_header(["on held-out tasks", "champion", "candidate", "change", "interval"]);
     for name in ["grounding", "bound", "first"] {
         let change = &verdict[name];
+        if change.is_null() {
+            table.add_row([name, "not measured", "", "", ""]);
+            continue;
+        }
         table.add_row([
             name.to_owned(),
             percent(&change["champion"]),
@@ -154,9 +164,15 @@ fn verdict(verdict: &Value) -> String {
         ]);
     }
     let billed = &verdict["billed"];
+    let by_task = [("bound recall", "bound_by_task"), ("billed tokens", "billed_by_task")].map(|(name, test)| {
+        let test = &verdict[test];
+        let p = test["p"].as_f64().map(|p| format!("{p:.4}"))?;
+        Some(format!("\n{name}: {} tasks better, {} worse, p = {p}", test["better"], test["worse"]))
+    });
     let [champion, candidate] = ["champion", "candidate"].map(|side| tokens(&billed[side]));
     table.add_row(["billed".to_owned(), champion, candidate, percent(&billed["by"]), interval(billed)]);
     let mut said = format!("{}\n\n{}", text(verdict, "reason"), table.trim_fmt());
+    said.extend(by_task.into_iter().flatten());
     if let Some(success) = verdict["success"].as_object() {
         let number = |name: &str| success.get(name).cloned().unwrap_or_default();
         // Writing to a String cannot fail.
@@ -224,5 +240,26 @@ fn advice(run: &Value) -> String {
         }
         "paused" | "failed" | "cancelled" => format!("`recapd tune resume {id}` goes on where it stopped."),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_told() {
+        let measure = json!({ "champion": 10.0, "candidate": 9.0, "by": -0.1, "interval": [-0.2, -0.05], "tasks": 6 });
+        let test = json!({ "better": 5, "worse": 1, "p": 0.109_375 });
+        let said =
+            whole(&json!({ "unscanned_values": 3, "verdict": { "reason": "refused", "bound": measure, "first": null,
+            "billed": measure, "billed_by_task": test } }));
+        for part in
+            ["3 values of training runs could not be remembered", "not measured", "5 tasks better, 1 worse, p = 0.1094"]
+        {
+            assert!(said.contains(part), "{part}: {said}");
+        }
     }
 }

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::Store;
-use super::super::engine::Conn;
+use super::super::engine::{Conn, Row};
 use super::super::error::StoreError;
 use super::super::value::values;
 use super::super::writer::Write;
 use super::named;
+use super::proposals::forget_proposals;
 use super::runs::{TuningSpent, TuningStage, add_spent, lock_run};
 
 /// The champion's number among candidates.
@@ -67,6 +68,19 @@ pub struct TuningCandidate {
     pub why: Option<String>,
 }
 
+/// The candidates of a run, and what checking them came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedCandidates {
+    /// The candidates.
+    pub candidates: Vec<TuningCandidate>,
+    /// Steps that the run takes with them.
+    pub total: u64,
+    /// Values of training runs that the leak scan could not remember.
+    pub unscanned: u64,
+    /// What it took.
+    pub spent: TuningSpent,
+}
+
 /// How a case did under a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TuningScore {
@@ -89,11 +103,10 @@ impl Store {
     pub async fn put_tuning_candidates(
         &self,
         run: &str,
-        candidates: Vec<TuningCandidate>,
-        (total, spent): (u64, TuningSpent),
+        checked: CheckedCandidates,
         now_ms: i64,
     ) -> Result<bool, StoreError> {
-        self.write(PutCandidates { run: run.to_owned(), candidates, total, spent, now_ms }).await
+        self.write(PutCandidates { run: run.to_owned(), checked, now_ms }).await
     }
 
     /// Returns a run's candidates by number.
@@ -163,6 +176,26 @@ impl Store {
         self.write(AddSpent { run: run.to_owned(), spent }).await
     }
 
+    /// Returns which cases of a run have a score, each as candidate and case.
+    ///
+    /// # Errors
+    /// Fails when the store does.
+    pub async fn tuning_scored(&self, run: &str) -> Result<Vec<(i64, i64)>, StoreError> {
+        let sql = "SELECT candidate, case_n FROM tuning_scores WHERE run_id = $1";
+        let rows = self.reader().await?.rows(sql, values![run]).await?;
+        rows.iter().map(|row| Ok((row.int(0)?, row.int(1)?))).collect()
+    }
+
+    /// Returns the scores of one version, by case.
+    ///
+    /// # Errors
+    /// Fails when the store does.
+    pub async fn tuning_scores_of(&self, run: &str, candidate: i64) -> Result<Vec<TuningScore>, StoreError> {
+        let sql = "SELECT candidate, case_n, record, why FROM tuning_scores WHERE run_id = $1 AND candidate = $2 \
+                   ORDER BY case_n";
+        self.reader().await?.rows(sql, values![run, candidate]).await?.iter().map(read_score).collect()
+    }
+
     /// Returns a run's scores, by candidate and case.
     ///
     /// # Errors
@@ -170,24 +203,22 @@ impl Store {
     pub async fn tuning_scores(&self, run: &str) -> Result<Vec<TuningScore>, StoreError> {
         let sql = "SELECT candidate, case_n, record, why FROM tuning_scores WHERE run_id = $1 \
                    ORDER BY candidate, case_n";
-        let rows = self.reader().await?.rows(sql, values![run]).await?;
-        let read = rows.iter().map(|row| {
-            Ok(TuningScore {
-                candidate: row.int(0)?,
-                case: row.int(1)?,
-                record: row.text_or_null(2)?,
-                why: row.text_or_null(3)?,
-            })
-        });
-        read.collect()
+        self.reader().await?.rows(sql, values![run]).await?.iter().map(read_score).collect()
     }
+}
+
+fn read_score(row: &Row) -> Result<TuningScore, StoreError> {
+    Ok(TuningScore {
+        candidate: row.int(0)?,
+        case: row.int(1)?,
+        record: row.text_or_null(2)?,
+        why: row.text_or_null(3)?,
+    })
 }
 
 struct PutCandidates {
     run: String,
-    candidates: Vec<TuningCandidate>,
-    total: u64,
-    spent: TuningSpent,
+    checked: CheckedCandidates,
     now_ms: i64,
 }
 
@@ -196,7 +227,7 @@ impl Write for PutCandidates {
     type Error = StoreError;
 
     fn weight(&self) -> usize {
-        self.candidates.iter().map(|candidate| 64 + candidate.text.len() + candidate.note.len()).sum()
+        self.checked.candidates.iter().map(|candidate| 64 + candidate.text.len() + candidate.note.len()).sum()
     }
 
     async fn run(&self, conn: &mut Conn) -> Result<bool, StoreError> {
@@ -206,7 +237,8 @@ impl Write for PutCandidates {
         }
         let sql = "INSERT INTO tuning_candidates (run_id, n, hash, text, note, proposer, status, why) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        for candidate in &self.candidates {
+        let CheckedCandidates { candidates, total, unscanned, spent } = &self.checked;
+        for candidate in candidates {
             let bound = values![
                 self.run.as_str(),
                 candidate.n,
@@ -219,9 +251,10 @@ impl Write for PutCandidates {
             ];
             conn.execute(sql, bound).await?;
         }
-        let sql = "UPDATE tuning_runs SET stage = 'score', total = $2, updated_ms = $3 WHERE id = $1";
-        conn.execute(sql, values![self.run.as_str(), self.total, self.now_ms]).await?;
-        add_spent(conn, &self.run, 1, &self.spent).await?;
+        forget_proposals(conn, &self.run).await?;
+        let sql = "UPDATE tuning_runs SET stage = 'score', total = $2, unscanned = $3, updated_ms = $4 WHERE id = $1";
+        conn.execute(sql, values![self.run.as_str(), *total, *unscanned, self.now_ms]).await?;
+        add_spent(conn, &self.run, 1, spent).await?;
         Ok(true)
     }
 }

@@ -64,14 +64,14 @@ impl Store {
         read.collect()
     }
 
-    /// Returns what the champion lost and kept for nothing, with the cases' numbers, as JSON.
+    /// Returns what the champion lost and kept for nothing in one case, as JSON.
     ///
     /// # Errors
     /// Fails when the store does.
-    pub async fn tuning_evidence(&self, run: &str) -> Result<Vec<(i64, String)>, StoreError> {
-        let sql = "SELECT n, evidence FROM tuning_cases WHERE run_id = $1 AND evidence IS NOT NULL ORDER BY n";
-        let rows = self.reader().await?.rows(sql, values![run]).await?;
-        rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?))).collect()
+    pub async fn tuning_evidence(&self, run: &str, case: i64) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT evidence FROM tuning_cases WHERE run_id = $1 AND n = $2 AND evidence IS NOT NULL";
+        let row = self.reader().await?.row(sql, values![run, case]).await?;
+        row.map(|row| row.text(0)).transpose()
     }
 }
 

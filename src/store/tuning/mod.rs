@@ -5,15 +5,16 @@
 mod candidates;
 mod cases;
 mod forget;
+mod proposals;
 mod runs;
 
 use super::engine::Row;
 use super::error::StoreError;
 
-pub use candidates::{CHAMPION, CandidateStatus, TuningCandidate, TuningScore};
+pub use candidates::{CHAMPION, CandidateStatus, CheckedCandidates, TuningCandidate, TuningScore};
 pub use cases::TuningCase;
 pub(super) use forget::{forget_in_tuning, forget_pair};
-pub use runs::{TuningChange, TuningPage, TuningRun, TuningSpent, TuningStage, TuningState};
+pub use runs::{Resumer, TuningChange, TuningPage, TuningRun, TuningSpent, TuningStage, TuningState};
 
 /// Reads a name of a closed list.
 fn named<T: Copy>(row: &Row, index: usize, all: &[(T, &str)]) -> Result<T, StoreError> {

@@ -39,6 +39,13 @@ const STATES: [(TuningState, &str); 6] = [
     (TuningState::Cancelled, "cancelled"),
 ];
 
+/// Where a run stands that nobody works on and that is not done.
+const RESTING: [TuningState; 4] =
+    [TuningState::Queued, TuningState::Paused, TuningState::Failed, TuningState::Cancelled];
+/// Where a run stands that is not done.
+const UNDONE: [TuningState; 5] =
+    [TuningState::Queued, TuningState::Running, TuningState::Paused, TuningState::Failed, TuningState::Cancelled];
+
 impl TuningState {
     /// Returns the name on the wire and in the table.
     #[must_use]
@@ -127,6 +134,8 @@ pub struct TuningRun {
     pub champion: String,
     /// The guidelines of its set that stay as they are, as JSON.
     pub beside: String,
+    /// Values of training runs that its leak scan could not remember.
+    pub unscanned: u64,
     /// What the gate said, as JSON.
     pub verdict: Option<String>,
     /// When it was made, in milliseconds since 1970.
@@ -142,6 +151,15 @@ pub struct TuningPage {
     pub runs: Vec<TuningRun>,
     /// Where the next page starts; `None` on the last one.
     pub next_cursor: Option<String>,
+}
+
+/// Who works on a run that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resumer {
+    /// The daemon, when it is the run's turn. A run that is in work already is its worker's.
+    Daemon,
+    /// A command that has the data folder to itself: a run that seems to be in work was cut off.
+    Command,
 }
 
 /// A change of where a run stands.
@@ -177,6 +195,8 @@ pub enum TuningChange {
         spec: String,
         /// The job that works on it; `None` where a command does.
         job: Option<NewJob>,
+        /// Who works on it from now on.
+        by: Resumer,
     },
     /// All is done.
     End {
@@ -193,7 +213,7 @@ macro_rules! select_run {
     ($end:literal) => {
         concat!(
             "SELECT id, namespace, actor, spec, command, state, stage, why, done, total, tokens, cost_usd_micros, ",
-            "unpriced, worked_ms, champion, beside, verdict, created_ms, updated_ms FROM tuning_runs ",
+            "unpriced, worked_ms, champion, beside, verdict, created_ms, updated_ms, unscanned FROM tuning_runs ",
             $end
         )
     };
@@ -217,15 +237,17 @@ impl Store {
         row.as_ref().map(read_run).transpose()
     }
 
-    /// Returns the oldest run that the daemon has to work on.
+    /// Returns the oldest run that the daemon has to work on, of those made after `passed_over`.
     ///
     /// # Errors
     /// Fails when the store does.
-    pub async fn next_tuning_run(&self) -> Result<Option<TuningRun>, StoreError> {
+    pub async fn next_tuning_run(&self, passed_over: Option<&TuningRun>) -> Result<Option<TuningRun>, StoreError> {
+        let (after_ms, after_id) = passed_over.map(|run| (run.created_ms, run.id.as_str())).unzip();
         let sql = select_run!(
-            "WHERE command IS NULL AND (state = 'queued' OR state = 'running') ORDER BY created_ms, id LIMIT 1"
+            "WHERE command IS NULL AND (state = 'queued' OR state = 'running') \
+             AND ($1 IS NULL OR (created_ms, id) > ($1, $2)) ORDER BY created_ms, id LIMIT 1"
         );
-        self.reader().await?.row(sql, vec![]).await?.as_ref().map(read_run).transpose()
+        self.reader().await?.row(sql, values![after_ms, after_id]).await?.as_ref().map(read_run).transpose()
     }
 
     /// Returns up to `limit` runs, optionally of one namespace, newest first.
@@ -289,6 +311,7 @@ fn read_run(row: &Row) -> Result<TuningRun, StoreError> {
         verdict: row.text_or_null(16)?,
         created_ms: row.int(17)?,
         updated_ms: row.int(18)?,
+        unscanned: row.count(19)?,
     })
 }
 
@@ -341,7 +364,7 @@ pub(super) async fn lock_run(conn: &mut Conn, id: &str) -> Result<Option<TuningR
     let sql = for_update!(
         conn,
         "SELECT id, namespace, actor, spec, command, state, stage, why, done, total, tokens, cost_usd_micros, \
-         unpriced, worked_ms, champion, beside, verdict, created_ms, updated_ms FROM tuning_runs WHERE id = $1"
+         unpriced, worked_ms, champion, beside, verdict, created_ms, updated_ms, unscanned FROM tuning_runs WHERE id = $1"
     );
     conn.row(sql, values![id]).await?.as_ref().map(read_run).transpose()
 }
@@ -423,18 +446,13 @@ impl Change {
                 next.why = Some(why.clone());
                 (&[TuningState::Queued, TuningState::Running, TuningState::Paused], TuningState::Cancelled)
             }
-            TuningChange::Resume { spec, job } => {
+            TuningChange::Resume { spec, by, .. } => {
                 next.spec.clone_from(spec);
                 next.why = None;
-                let open = if job.is_some() { TuningState::Queued } else { TuningState::Running };
-                let from = &[
-                    TuningState::Queued,
-                    TuningState::Running,
-                    TuningState::Paused,
-                    TuningState::Failed,
-                    TuningState::Cancelled,
-                ];
-                (from, open)
+                match by {
+                    Resumer::Daemon => (&RESTING, TuningState::Queued),
+                    Resumer::Command => (&UNDONE, TuningState::Running),
+                }
             }
             TuningChange::End { verdict, why, .. } => {
                 next.verdict.clone_from(verdict);

@@ -7,17 +7,20 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::error::RunError;
+use crate::llm::Attempt;
 use crate::pipeline::Pipeline;
 use crate::pipeline::guidelines::GuidelineSet;
 use crate::store::TuningSpent;
 use crate::tune::replay::Studied;
-use crate::tune::teacher::Analysed;
-use crate::tune::{Budget, Models, RecordedRun, Round, Server};
+use crate::tune::teacher::{Account, Analysed};
+use crate::tune::{Budget, RecordedRun, Round, Server};
 
 /// Losses of one case that are kept.
 const MOST_LOSSES: usize = 1_000;
 /// Idle lines of one case that are kept.
 const MOST_IDLE: usize = 400;
+/// Bytes of one case's losses and idle lines that are kept, as JSON.
+const MOST_BYTES: usize = 256 << 10;
 
 /// What the champion lost in one case, and what it kept for nothing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +38,15 @@ pub struct CaseEvidence {
 }
 
 impl CaseEvidence {
+    /// Cuts it to so many bytes, as JSON: three quarters for losses and the rest for idle lines.
+    #[must_use]
+    pub fn within(mut self, most_bytes: usize) -> Self {
+        let of_losses = most_bytes / 4 * 3;
+        cut(&mut self.losses, of_losses);
+        cut(&mut self.idle, most_bytes - of_losses);
+        self
+    }
+
     /// Tells whether there is no more to ask about it.
     #[must_use]
     pub fn is_analysed(&self) -> bool {
@@ -66,6 +78,8 @@ pub(super) struct Replayed {
     pub score: Result<CaseScore, String>,
     pub evidence: Option<CaseEvidence>,
     pub spent: TuningSpent,
+    /// Calls of models that compressed.
+    pub attempts: Vec<Attempt>,
 }
 
 /// Where cases are replayed.
@@ -91,6 +105,7 @@ impl Bench {
                 score: Err("replaying it failed inside recapd".to_owned()),
                 evidence: None,
                 spent: TuningSpent::default(),
+                attempts: Vec::new(),
             }),
             Err(_) => Err(RunError::CutOff("a replay was stopped")),
         }
@@ -122,7 +137,8 @@ impl Bench {
                 None => (Err("it has no action".to_owned()), None),
             },
         };
-        Replayed { score, evidence, spent: spent(&round.models, began) }
+        let attempts = round.models.attempts;
+        Replayed { score, evidence, spent: spent(&Account::of(&attempts), began), attempts }
     }
 }
 
@@ -130,15 +146,42 @@ fn evidence(studied: Studied) -> CaseEvidence {
     let Studied { mut losses, mut idle } = studied;
     losses.truncate(MOST_LOSSES);
     idle.truncate(MOST_IDLE);
-    CaseEvidence { losses, idle, ..CaseEvidence::default() }
+    CaseEvidence { losses, idle, ..CaseEvidence::default() }.within(MOST_BYTES)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "dollars of one case in millionths are far below 2^63")]
-fn spent(models: &Models, began: Instant) -> TuningSpent {
+/// Keeps the first items that fit into so many bytes.
+fn cut<T: Serialize>(items: &mut Vec<T>, most_bytes: usize) {
+    let mut left = most_bytes;
+    let fit = items.iter().take_while(|item| {
+        let bytes = serde_json::to_vec(item).map_or(usize::MAX, |json| json.len());
+        left.checked_sub(bytes).map(|rest| left = rest).is_some()
+    });
+    let fit = fit.count();
+    items.truncate(fit);
+}
+
+/// Returns what a step took that began at a time.
+pub(super) fn spent(account: &Account, began: Instant) -> TuningSpent {
     TuningSpent {
-        tokens: models.prompt_tokens + models.reply_tokens,
-        cost_usd_micros: (models.cost_usd.unwrap_or_default() * 1e6).round() as i64,
-        is_unpriced: models.calls > 0 && models.cost_usd.is_none(),
+        tokens: account.tokens(),
+        cost_usd_micros: account.cost_usd_micros,
+        is_unpriced: account.unpriced > 0,
         worked_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_cut_by_bytes() {
+        let cut_to = |most_bytes: usize| {
+            let mut items = vec!["four"; 5];
+            cut(&mut items, most_bytes);
+            items.len()
+        };
+        // each takes six bytes with its quotes
+        assert_eq!([0, 5, 6, 17, 18, 30, 1_000].map(cut_to), [0, 0, 1, 2, 3, 5, 5]);
     }
 }

@@ -1,6 +1,6 @@
 //! Which runs of agents a tuning run measures on, and where their messages are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use recap_core::trajectory::WireFormat;
@@ -53,6 +53,8 @@ impl Files {
 #[derive(Default)]
 pub(super) struct Found {
     pub cases: Vec<TuningCase>,
+    /// Their names.
+    known: HashSet<String>,
     found: usize,
     small: usize,
     unusable: usize,
@@ -84,14 +86,13 @@ impl<'a> Library<'a> {
     ///
     /// # Errors
     ///
-    /// [`RunError::NoCases`], [`RunError::OneSided`], [`RunError::NoRunner`].
+    /// [`RunError::NoCases`], [`RunError::OneSided`].
     pub async fn collect(&self, spec: &Spec) -> Result<Vec<TuningCase>, RunError> {
         let mut found = Found::default();
         match (self.files, spec.evidence) {
             (Some(files), _) => found.take_files(files, spec),
             (None, EvidenceSource::Audit) => self.trajectories(spec, &mut found).await?,
             (None, EvidenceSource::Pairs) => self.pairs(spec, &mut found).await?,
-            (None, EvidenceSource::Runner) => return Err(RunError::NoRunner),
         }
         found.divided(&spec.split)
     }
@@ -165,6 +166,10 @@ impl<'a> Library<'a> {
         if !record.speaks_for(spec.objective) {
             return Ok(());
         }
+        // Pairs can share a whole run: it is one case.
+        if pair.full_trajectory.as_ref().is_some_and(|id| found.known.contains(id)) {
+            return Ok(());
+        }
         found.found += 1;
         if let Some(id) = &pair.full_trajectory {
             return match self.store.trajectory(id).await? {
@@ -234,7 +239,10 @@ impl<'a> Library<'a> {
 
 impl Found {
     fn take_files(&mut self, files: &Files, spec: &Spec) {
-        for (name, run) in files.0.iter().take(spec.most_cases()) {
+        for (name, run) in &files.0 {
+            if self.cases.len() >= spec.most_cases() {
+                return;
+            }
             self.found += 1;
             let case = TuningCase { name: name.clone(), ..case_of(run) };
             self.take(run, case, spec);
@@ -246,12 +254,13 @@ impl Found {
             self.small += 1;
             return;
         }
+        self.known.insert(case.name.clone());
         self.cases.push(case);
     }
 
     /// Numbers the cases and gives each its side.
     fn divided(self, split: &Split) -> Result<Vec<TuningCase>, RunError> {
-        let Self { mut cases, found, small, unusable } = self;
+        let Self { mut cases, found, small, unusable, .. } = self;
         if cases.is_empty() {
             return Err(RunError::NoCases { found, small, unusable });
         }
@@ -303,7 +312,33 @@ fn inline_run(pair: &PairRow, record: PairRecord) -> Result<RecordedRun, Unusabl
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn small_runs_take_no_place_among_the_cases_of_files() {
+        let run = |id: &str, words: usize| {
+            let messages = [
+                json!({ "role": "user", "content": id }),
+                json!({ "role": "assistant", "content": "What does it say?" }),
+                json!({ "role": "user", "content": "word ".repeat(words) }),
+                json!({ "role": "assistant", "content": "done" }),
+            ];
+            let raw = messages.map(|message| serde_json::value::to_raw_value(&message).unwrap());
+            RecordedRun::read(id.to_owned(), TaskTold::default(), None, (WireFormat::OpenAi, raw.into())).unwrap()
+        };
+        let mut files = Files::default();
+        for (id, words) in [("a", 1), ("b", 1), ("c", 2_000), ("d", 2_000), ("e", 2_000)] {
+            files.take(run(id, words));
+        }
+        let asked = json!({ "guideline": "default/history", "objective": "utility", "caps": { "max_cases": 2 },
+            "cases": { "min_peak": 500 } });
+        let mut found = Found::default();
+        found.take_files(&files, &serde_json::from_value(asked).unwrap());
+        let names: Vec<&str> = found.cases.iter().map(|case| case.name.as_str()).collect();
+        assert_eq!((names, found.found, found.small), (vec!["c", "d"], 4, 2));
+    }
 
     #[test]
     fn both_sides_need_a_task() {

@@ -1,5 +1,7 @@
 //! Why a tuning run cannot go on.
 
+use tokio::task::JoinError;
+
 use crate::pipeline::failure::Failure;
 use crate::store::{ChangeError, StoreError};
 
@@ -30,29 +32,42 @@ pub enum RunError {
         tasks: usize,
     },
     /// A case of a file is not in the files of now.
-    #[error("the files do not hold the run `{0}` as it was: name the same files again")]
+    #[error("the files of the run do not hold `{0}` as it was: they must hold the same runs when it goes on")]
     NotInFiles(String),
     /// The champion's text is not stored any more.
     #[error("the version {0} is not stored")]
     NoVersion(String),
+    /// The head that scored when the run began is not there.
+    #[error(
+        "the head {0} that scored when the run began cannot be read any more: another one would change the measure"
+    )]
+    NoHead(String),
     /// A stored step cannot be read by this version.
     #[error("a stored step of the run cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
     /// Its proposer cannot be asked here.
     #[error("there is no chat model to propose: set `llm.model` or `models.chat`")]
     NoTeacher,
-    /// Its agents cannot be started here.
-    #[error("there is no command that starts an agent: set `tuning.runner`")]
-    NoRunner,
     /// The winner cannot be saved.
     #[error("the candidate that passed cannot be saved: {0}")]
     Unsaved(String),
-    /// A part of the program failed.
+    /// Somebody else changed where the run stands.
+    #[error("the run does not stand any more where its worker left it")]
+    Moved,
+    /// The program failed on this run, and would again. What it said then can quote a trajectory and is not kept.
+    #[error("recapd failed inside: {0}; its log says more")]
+    Broken(&'static str),
+    /// Work was ended from outside.
     #[error("work was cut off: {0}")]
     CutOff(&'static str),
 }
 
 impl RunError {
+    /// Tells why work on a thread of its own did not come back: it failed, or the program ends.
+    pub(super) fn of_thread(what: &'static str) -> impl FnOnce(JoinError) -> Self {
+        move |error| if error.is_panic() { Self::Broken(what) } else { Self::CutOff(what) }
+    }
+
     /// Tells whether the same step may succeed later.
     #[must_use]
     pub fn may_pass(&self) -> bool {

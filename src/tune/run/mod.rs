@@ -5,6 +5,7 @@
 //! gate judge. `pairs` are evidence from outside.
 
 mod bench;
+mod beside;
 mod collect;
 mod error;
 mod pairs;
@@ -21,5 +22,5 @@ pub use error::RunError;
 pub use pairs::{Imported, NewPair, Outcome, PairRecord, PairSide, Told};
 pub use record::{CandidateRecord, ScoreRecord, TuningRunRecord};
 pub use spec::{Caps, CaseBudget, CaseFilter, EvidenceSource, Proposer, Spec};
-pub use tuning::{Promotion, TUNE, Tuning, Worker};
+pub use tuning::{Attempts, Promotion, TUNE, Tuning, Worker};
 pub use work::{Replays, Watch};

@@ -1,14 +1,13 @@
 //! Candidates: proposed, then checked: each must be a guideline of its kind, hold no value of a training run, and steer in
 //! another way than the champion and the candidates before it.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use recap_core::compress::{Guideline, GuidelineKind};
 use recap_core::trajectory::OriginalHash;
 use recap_core::tuning::{Candidate, Evidence, TrainingValues, by_rules, leaks};
 
 use super::bench::CaseEvidence;
-use super::error::RunError;
 use super::spec::Spec;
 use crate::pipeline::guidelines::Steering;
 use crate::store::{CandidateStatus, TuningCandidate, TuningCase};
@@ -23,7 +22,7 @@ pub(super) struct Ground {
     /// Stored versions that are judged beside what is proposed.
     pub drafts: Vec<String>,
     pub evidence: Evidence,
-    pub training: TrainingValues,
+    pub training: Arc<TrainingValues>,
 }
 
 /// What a proposer made.
@@ -35,22 +34,12 @@ pub(super) struct Made {
     pub refused: Vec<String>,
 }
 
-/// Returns what training cases showed.
-///
-/// # Errors
-///
-/// [`RunError::Unreadable`]
-pub(super) fn evidence_of(cases: &[TuningCase], stored: Vec<(i64, String)>) -> Result<Evidence, RunError> {
-    let mut stored: BTreeMap<i64, String> = stored.into_iter().collect();
-    let mut evidence = Evidence::default();
-    for case in cases {
-        let Some(record) = stored.remove(&case.n) else { continue };
-        let CaseEvidence { losses, idle, .. } = serde_json::from_str(&record)?;
-        evidence.losses.extend(losses.into_iter().map(|loss| (case.name.clone(), loss)));
-        evidence.idle.extend(idle);
-        evidence.tasks.insert(case.name.clone(), case.task.clone());
-    }
-    Ok(evidence)
+/// Adds what a training case showed.
+pub(super) fn take_in(evidence: &mut Evidence, case: &TuningCase, shown: CaseEvidence) {
+    let CaseEvidence { losses, idle, .. } = shown;
+    evidence.losses.extend(losses.into_iter().map(|loss| (case.name.clone(), loss)));
+    evidence.idle.extend(idle);
+    evidence.tasks.insert(case.name.clone(), case.task.clone());
 }
 
 impl Ground {

@@ -44,6 +44,8 @@ pub struct TuningRunRecord {
     pub spent: SpentRecord,
     /// What is still to be spent at the pace until now; null before anything is known.
     pub remaining: Option<SpentRecord>,
+    /// Values of training runs that the leak scan could not remember: above 0 a candidate may hold one of them unseen.
+    pub unscanned_values: u64,
     /// What the gate said, with its numbers; null before that.
     pub verdict: Option<Verdict>,
     /// The hash of the candidate that passed; it is a draft.
@@ -169,6 +171,7 @@ impl TuningRunRecord {
             total: run.total,
             spent: spent(run),
             remaining: remaining(run),
+            unscanned_values: run.unscanned,
             verdict,
             winner: None,
             cases: None,

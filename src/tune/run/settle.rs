@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 
 use recap_core::tuning::{CaseScore, Margins, Objective};
 
-/// A candidate's scores on training tasks.
+/// How a candidate did on training tasks.
 pub(super) struct Trained {
     pub n: i64,
-    pub scores: Vec<CaseScore>,
+    pub sums: Sums,
 }
 
 /// Sums over cases.
@@ -53,16 +53,9 @@ pub(super) fn share(part: usize, of: usize) -> f64 {
 
 /// Returns the number of the candidate that is best on training tasks, the first of equals. That it is better than the
 /// champion is for the gate to say.
-pub(super) fn best(
-    objective: Objective,
-    margins: &Margins,
-    champion: &[CaseScore],
-    candidates: &[Trained],
-) -> Option<i64> {
-    let champion = Sums::of(champion);
-    let ranked = candidates
-        .iter()
-        .map(|candidate| (candidate.n, rank(objective, margins, [&champion, &Sums::of(&candidate.scores)])));
+pub(super) fn best(objective: Objective, margins: &Margins, champion: &Sums, candidates: &[Trained]) -> Option<i64> {
+    let ranked =
+        candidates.iter().map(|candidate| (candidate.n, rank(objective, margins, [champion, &candidate.sums])));
     let best = ranked.reduce(|best, next| if compare(&next.1, &best.1) == Ordering::Greater { next } else { best });
     best.map(|(n, _)| n)
 }
@@ -89,13 +82,13 @@ fn compare(one: &[f64; 4], other: &[f64; 4]) -> Ordering {
 mod tests {
     use super::*;
 
-    fn scores(bound: usize, billed: f64) -> Vec<CaseScore> {
-        vec![CaseScore { need: 10, bound, billed, ..CaseScore::default() }]
+    fn sums(bound: usize, billed: f64) -> Sums {
+        Sums::of(&[CaseScore { need: 10, bound, billed, ..CaseScore::default() }])
     }
 
     fn best_of(objective: Objective, candidates: &[(usize, f64)]) -> Option<i64> {
-        let trained = (0..).zip(candidates).map(|(n, (bound, billed))| Trained { n, scores: scores(*bound, *billed) });
-        best(objective, &Margins::default(), &scores(5, 100.0), &trained.collect::<Vec<_>>())
+        let trained = (0..).zip(candidates).map(|(n, (bound, billed))| Trained { n, sums: sums(*bound, *billed) });
+        best(objective, &Margins::default(), &sums(5, 100.0), &trained.collect::<Vec<_>>())
     }
 
     #[test]

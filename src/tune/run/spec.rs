@@ -70,8 +70,6 @@ pub enum EvidenceSource {
     Audit,
     /// The same of the imported pairs that succeeded with whole contexts and not with compressed ones.
     Pairs,
-    /// Runs of the user's agent that are made for it.
-    Runner,
 }
 
 /// Who proposes candidates.
@@ -96,20 +94,21 @@ impl Proposer {
     }
 }
 
-/// Where a run pauses. One that is left out sets no bound.
+/// Where a run pauses, and how many cases it has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Caps {
-    /// Tokens that models read and write.
+    /// Pause after so many tokens that models read and write; without bound where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
-    /// US dollars for models.
+    /// Pause after so many US dollars for models; without bound where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_cost_usd: Option<f64>,
-    /// Seconds in work.
+    /// Pause after so many seconds in work; without bound where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_seconds: Option<f64>,
-    /// Cases, up to 5,000; 500 where it is left out. The newest are taken.
+    /// Most cases, up to 5,000; 500 where it is left out. Of stored trajectories and pairs the newest are taken, of files the
+    /// first by name. Once cases are found it changes nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_cases: Option<u32>,
 }

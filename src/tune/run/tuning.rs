@@ -6,16 +6,17 @@ use recap_core::tuning::Verdict;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::beside::{Beside, Scorer};
 use super::error::RunError;
 use super::record::TuningRunRecord;
-use super::spec::{Caps, EvidenceSource, Spec};
-use super::work::Beside;
+use super::spec::{Caps, Spec};
 use crate::pipeline::Pipeline;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::guidelines::{Activation, Draft, GuidelineState, Steering};
 use crate::pipeline::keys::{Caller, KeyScope};
 use crate::store::{
-    CandidateStatus, ChangeError, NewJob, TuningChange, TuningPage, TuningRun, TuningSpent, TuningStage, TuningState,
+    CandidateStatus, ChangeError, NewJob, Resumer, TuningChange, TuningPage, TuningRun, TuningSpent, TuningStage,
+    TuningState,
 };
 
 /// The kind of the job that works on tuning runs. There is one job, so that one run is in work at a time.
@@ -48,6 +49,15 @@ pub enum Worker {
     Command(String),
 }
 
+/// What comes after this attempt to work on runs, if it comes to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempts {
+    /// Another one.
+    More,
+    /// None.
+    Last,
+}
+
 impl Tuning {
     /// Makes the use cases over a pipeline.
     #[must_use]
@@ -70,9 +80,6 @@ impl Tuning {
     pub async fn start(&self, caller: &Caller, spec: Spec, worker: Worker) -> Result<TuningRun, Failure> {
         reaches_all(caller)?;
         spec.check()?;
-        if spec.evidence == EvidenceSource::Runner && worker == Worker::Daemon {
-            return Err(Failure::field("/evidence", RunError::NoRunner.to_string()));
-        }
         let (champion, beside) = self.champion(&spec)?;
         self.check_drafts(&spec).await?;
         let now_ms = self.0.world().now_ms();
@@ -94,6 +101,7 @@ impl Tuning {
             spent: TuningSpent::default(),
             champion: champion.hash.to_string(),
             beside: told(&beside)?,
+            unscanned: 0,
             verdict: None,
             created_ms: now_ms,
             updated_ms: now_ms,
@@ -120,7 +128,12 @@ impl Tuning {
         if set_of(own) != set {
             return Err(none());
         }
-        let beside = Beside { set: set_of(other), kind: other_kind.name().to_owned(), hash: other.hash.to_string() };
+        let beside = Beside {
+            set: set_of(other),
+            kind: other_kind.name().to_owned(),
+            hash: other.hash.to_string(),
+            scorer: Scorer::of(self.0.guidelines().default_set().head.as_deref()),
+        };
         Ok((own.clone(), beside))
     }
 
@@ -153,18 +166,35 @@ impl Tuning {
         }
     }
 
-    /// Works on all runs of the daemon, the oldest first, until none is left or `stop` is cancelled.
+    /// Works on all runs of the daemon, the oldest first, until none is left or `stop` is cancelled. A run that cannot go
+    /// on now is passed over; on the last attempt it fails, with the reason.
     ///
     /// # Errors
     ///
-    /// [`RunError`] for what may pass.
-    pub async fn work_off(&self, stop: &CancellationToken) -> Result<(), RunError> {
-        while let Some(run) = self.0.store().next_tuning_run().await? {
+    /// The first [`RunError`] that may pass, once all other runs had their turn.
+    pub async fn work_off(&self, attempt: Attempts, stop: &CancellationToken) -> Result<(), RunError> {
+        let (mut passed_over, mut first) = (None, None);
+        while let Some(run) = self.0.store().next_tuning_run(passed_over.as_ref()).await? {
             if stop.is_cancelled() {
                 return Ok(());
             }
-            self.work(&run.id, None, stop, &mut |_| {}).await?;
+            let Err(error) = self.work(&run.id, None, stop, &mut |_| {}).await else { continue };
+            tracing::warn!(run = run.id, %error, "a tuning run cannot go on now");
+            if attempt == Attempts::Last && !stop.is_cancelled() {
+                self.fail(&run.id, &error).await?;
+            } else {
+                passed_over = Some(run);
+                first = first.or(Some(error));
+            }
         }
+        first.filter(|_| !stop.is_cancelled()).map_or(Ok(()), Err)
+    }
+
+    /// Notes that a run cannot go on as it is.
+    pub(super) async fn fail(&self, id: &str, error: &RunError) -> Result<(), RunError> {
+        tracing::warn!(run = id, %error, "a tuning run failed");
+        let change = TuningChange::Fail { why: error.to_string() };
+        self.0.store().change_tuning_run(id, change, self.0.world().now_ms()).await?;
         Ok(())
     }
 
@@ -224,20 +254,46 @@ impl Tuning {
         Ok(run)
     }
 
-    /// Lets a run go on, under other caps where they are told.
+    /// Lets the daemon go on with a run, under other caps where they are told.
     ///
     /// # Errors
     ///
-    /// [`Failure::NotFound`]; [`Failure::TuningState`] where it is done; [`Failure::Invalid`] for wrong caps and for a run
-    /// that a command works on; [`Failure::Namespace`].
+    /// [`Failure::NotFound`]; [`Failure::TuningState`] where it is in work or done; [`Failure::Invalid`] for wrong caps and
+    /// for a run that a command works on; [`Failure::Namespace`].
     pub async fn resume(&self, caller: &Caller, id: &str, caps: Option<Caps>) -> Result<TuningRun, Failure> {
         let run = self.reached(caller, id).await?;
+        if run.command.is_some() {
+            let said = format!("a command works on this run: `recapd tune run --resume {id}` goes on with it");
+            return Err(Failure::field("", said));
+        }
+        self.go_on(caller, run, caps, Resumer::Daemon).await
+    }
+
+    /// Lets a command go on with a run, whoever began it, under other caps where they are told. The command has the data
+    /// folder to itself and works on the run at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tuning::resume`]; a run that was cut off in work goes on, too.
+    pub async fn take_over(&self, caller: &Caller, id: &str, caps: Option<Caps>) -> Result<TuningRun, Failure> {
+        let run = self.reached(caller, id).await?;
+        self.go_on(caller, run, caps, Resumer::Command).await
+    }
+
+    async fn go_on(
+        &self,
+        caller: &Caller,
+        run: TuningRun,
+        caps: Option<Caps>,
+        by: Resumer,
+    ) -> Result<TuningRun, Failure> {
         let mut spec: Spec = serde_json::from_str(&run.spec).map_err(RunError::from)?;
         spec.caps = caps.unwrap_or(spec.caps);
         spec.check()?;
+        // Where the command stops half-way, the daemon goes on with its own run.
         let job = run.command.is_none().then(|| self.job());
-        let run = self.changed(caller, id, TuningChange::Resume { spec: told(&spec)?, job }).await?;
-        self.0.audit(caller, run.namespace.as_deref(), "tuning.resume", id, json!({})).await?;
+        let run = self.changed(caller, &run.id, TuningChange::Resume { spec: told(&spec)?, job, by }).await?;
+        self.0.audit(caller, run.namespace.as_deref(), "tuning.resume", &run.id, json!({})).await?;
         Ok(run)
     }
 

@@ -1,30 +1,32 @@
 //! From stage to stage: each step is stored before the next one begins, so that a crash loses one case at most.
 
+mod judged;
+mod proposed;
 mod taught;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use recap_core::compress::GuidelineKind;
 use recap_core::trajectory::OriginalHash;
-use recap_core::tuning::{CaseScore, TrainingValues, judge};
-use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use recap_core::tuning::{Side, TrainingValues};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use self::taught::Shown;
 use super::bench::{Bench, Tried, Wanted};
+use super::beside::Beside;
 use super::collect::{Files, Library, Loaded, side_name};
 use super::error::RunError;
-use super::propose::{Ground, evidence_of};
-use super::settle::{Trained, best};
-use super::spec::{Proposer, Spec};
+use super::spec::Spec;
 use super::tuning::Tuning;
 use crate::pipeline::guidelines::{GuidelineSet, Steering};
 use crate::store::{
     CHAMPION, CandidateStatus, GuidelineKey, TuningCandidate, TuningCase, TuningChange, TuningRun, TuningScore,
-    TuningSpent, TuningStage,
+    TuningSpent, TuningStage, TuningState,
 };
-use recap_core::tuning::Side;
 
 /// Who watches a run: told after each step.
 pub type Watch<'a> = &'a mut (dyn FnMut(&TuningRun) + Send);
@@ -32,14 +34,6 @@ pub type Watch<'a> = &'a mut (dyn FnMut(&TuningRun) + Send);
 /// How often cases were replayed by one worker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Replays(pub u64);
-
-/// The guideline of a set that stays as it is while another one is tuned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Beside {
-    pub set: String,
-    pub kind: String,
-    pub hash: String,
-}
 
 /// A run in work.
 pub(super) struct Work<'a> {
@@ -58,6 +52,12 @@ pub(super) struct Work<'a> {
     candidates: Vec<TuningCandidate>,
     /// What has a score, by candidate and case.
     scored: HashSet<(i64, i64)>,
+    /// The values of training cases, once they were needed.
+    training: Option<Arc<TrainingValues>>,
+    /// What training cases show, by number, once that was needed.
+    shown: Option<BTreeMap<i64, Shown>>,
+    /// The candidate that goes before the gate, once it is known.
+    best: Option<i64>,
     pub replays: Replays,
 }
 
@@ -82,13 +82,13 @@ impl<'a> Work<'a> {
         };
         let own = read(&set, kind, &champion, &run.champion)?;
         let other = read(&beside.set, other_kind, &other, &beside.hash)?;
-        let head = pipeline.guidelines().default_set().head.clone();
+        let head = beside.scorer.head(pipeline).await?;
         let guidelines = match kind {
             GuidelineKind::Observation => GuidelineSet { observation: own, history: other, head },
             _ => GuidelineSet { observation: other, history: own, head },
         };
         let bench = Bench { pipeline: pipeline.clone(), budget: spec.budget.rule(), model: spec.model.clone() };
-        let scores = store.tuning_scores(&run.id).await?;
+        let scored = store.tuning_scored(&run.id).await?;
         Ok(Self {
             tuning,
             id: run.id.clone(),
@@ -100,7 +100,10 @@ impl<'a> Work<'a> {
             library: Library::new(store, files),
             cases: store.tuning_cases(&run.id).await?,
             candidates: store.tuning_candidates(&run.id).await?,
-            scored: scores.iter().map(|score| (score.candidate, score.case)).collect(),
+            scored: scored.into_iter().collect(),
+            training: None,
+            shown: None,
+            best: None,
             replays: Replays::default(),
             spec,
         })
@@ -168,6 +171,7 @@ impl<'a> Work<'a> {
                 let set = self.set_of(candidate)?;
                 let tried = Tried { name: case.name.clone(), task: case.task.clone(), run, set, wanted };
                 let replayed = self.bench.replay(tried).await?;
+                self.note(replayed.attempts).await;
                 self.replays.0 += 1;
                 metrics::counter!("recapd_tuning_replays_total").increment(1);
                 (replayed.score, replayed.evidence, replayed.spent)
@@ -200,64 +204,15 @@ impl<'a> Work<'a> {
         self.change(TuningChange::Reach { stage, total: self.total() }).await
     }
 
+    /// Changes where the run stands.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Moved`] where somebody else did.
     async fn change(&self, change: TuningChange) -> Result<(), RunError> {
         let now_ms = self.tuning.pipeline().world().now_ms();
-        self.tuning.pipeline().store().change_tuning_run(&self.id, change, now_ms).await?;
-        Ok(())
-    }
-
-    async fn propose(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
-        let is_taught = self.spec.proposer == Proposer::Llm && self.spec.candidates > 0;
-        if is_taught && self.analyse_next(stop).await? {
-            return Ok(());
-        }
-        let began = Instant::now();
-        let store = self.tuning.pipeline().store();
-        let train: Vec<TuningCase> = self.on(Side::Train).cloned().collect();
-        let evidence = evidence_of(&train, store.tuning_evidence(&self.id).await?)?;
-        let mut training = TrainingValues::default();
-        for case in &train {
-            if let Loaded::Run(run) = self.library.run(case).await? {
-                training = tokio::task::spawn_blocking(move || {
-                    training.add(&run.recorded);
-                    training
-                })
-                .await
-                .map_err(|_| RunError::CutOff("a scan for leaks was stopped"))?;
-            }
-        }
-        let mut drafts = Vec::new();
-        for hash in &self.spec.drafts {
-            drafts.push(text_of(self.tuning, &self.set, self.kind.name(), hash).await?);
-        }
-        let ground = Ground {
-            spec: self.spec.clone(),
-            kind: self.kind,
-            set: self.set.clone(),
-            champion: self.champion.to_string(),
-            drafts,
-            evidence,
-            training,
-        };
-        let taught = if is_taught {
-            let Some(taught) = self.taught(&ground, stop).await? else { return Ok(()) };
-            Some(taught)
-        } else {
-            None
-        };
-        let made = tokio::task::spawn_blocking(move || {
-            let (made, spent) = taught.unwrap_or_else(|| (ground.by_rules(), TuningSpent::default()));
-            (ground.checked(made), spent)
-        });
-        let (candidates, mut spent) = made.await.map_err(|_| RunError::CutOff("a proposal was stopped"))?;
-        spent.worked_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.candidates = candidates;
-        let now_ms = self.tuning.pipeline().world().now_ms();
-        let total = self.total();
-        store.put_tuning_candidates(&self.id, self.candidates.clone(), (total, spent), now_ms).await?;
-        // Where another worker was first, its candidates stand.
-        self.candidates = store.tuning_candidates(&self.id).await?;
-        Ok(())
+        let changed = self.tuning.pipeline().store().change_tuning_run(&self.id, change, now_ms).await?;
+        if changed.is_some_and(|(_, is_changed)| is_changed) { Ok(()) } else { Err(RunError::Moved) }
     }
 
     async fn score_candidates(&mut self) -> Result<(), RunError> {
@@ -271,58 +226,6 @@ impl<'a> Work<'a> {
             candidate.status = CandidateStatus::Scored;
         }
         Ok(())
-    }
-
-    async fn judge(&mut self) -> Result<(), RunError> {
-        let scores = Scores(self.tuning.pipeline().store().tuning_scores(&self.id).await?);
-        let trained = self.candidates.iter().filter(|candidate| candidate.status == CandidateStatus::Scored);
-        let trained: Vec<Trained> = trained
-            .map(|candidate| Ok(Trained { n: candidate.n, scores: scores.of(candidate.n, self.on(Side::Train))? }))
-            .collect::<Result<_, RunError>>()?;
-        let champion = scores.of(CHAMPION, self.on(Side::Train))?;
-        let Some(best) = best(self.spec.objective, &self.spec.margins, &champion, &trained) else {
-            let why = Some("no candidate is left to be judged".to_owned());
-            return self.change(TuningChange::End { verdict: None, why, winner: None }).await;
-        };
-        for version in [CHAMPION, best] {
-            if let Some(case) = self.unscored(Side::HeldOut, version) {
-                return self.score(version, case, Wanted::Score).await;
-            }
-        }
-        self.settle(best, &scores).await
-    }
-
-    /// Lets the gate judge, and saves a winner as a draft: that it steers is for an operator to say.
-    async fn settle(&self, best: i64, scores: &Scores) -> Result<(), RunError> {
-        let Spec { objective, margins, split, .. } = &self.spec;
-        let [champion, candidate] = [CHAMPION, best].map(|version| scores.of(version, self.on(Side::HeldOut)));
-        let (champion, candidate) = (champion?, candidate?);
-        let (objective, margins, seed) = (*objective, *margins, split.seed);
-        let verdict =
-            tokio::task::spawn_blocking(move || judge(objective, &champion, &candidate, &margins, seed)).await;
-        let verdict = verdict.map_err(|_| RunError::CutOff("the gate was stopped"))?;
-        let result = if verdict.passes { "passed" } else { "refused" };
-        metrics::counter!("recapd_tuning_verdicts_total", "result" => result).increment(1);
-        let winner = verdict.passes.then_some(best);
-        if let Some(candidate) = self.candidates.iter().find(|candidate| Some(candidate.n) == winner) {
-            let note = format!("tuning run {}: {}", self.id, candidate.note);
-            self.tuning.save_winner([&self.set, self.kind.name()], &candidate.text, note).await?;
-        }
-        let why = Some(format!("candidate {best} {}", verdict.reason));
-        let verdict = Some(serde_json::to_string(&verdict)?);
-        self.change(TuningChange::End { verdict, why, winner }).await
-    }
-}
-
-/// A run's stored scores.
-struct Scores(Vec<TuningScore>);
-
-impl Scores {
-    fn of<'c>(&self, candidate: i64, cases: impl Iterator<Item = &'c TuningCase>) -> Result<Vec<CaseScore>, RunError> {
-        let cases: HashSet<i64> = cases.map(|case| case.n).collect();
-        let own = self.0.iter().filter(|score| score.candidate == candidate && cases.contains(&score.case));
-        let records = own.filter_map(|score| score.record.as_deref());
-        Ok(records.map(serde_json::from_str).collect::<Result<_, _>>()?)
     }
 }
 
@@ -355,27 +258,31 @@ impl Tuning {
         watch: Watch<'_>,
     ) -> Result<(Option<TuningRun>, Replays), RunError> {
         let store = self.pipeline().store();
-        let now_ms = || self.pipeline().world().now_ms();
-        let begun = store.change_tuning_run(id, TuningChange::Begin, now_ms()).await?;
+        let now_ms = self.pipeline().world().now_ms();
+        let begun = store.change_tuning_run(id, TuningChange::Begin, now_ms).await?;
         let Some((run, true)) = begun else { return Ok((begun.map(|(run, _)| run), Replays::default())) };
         let mut replays = Replays::default();
-        let failure = match Work::take_up(self, &run, files).await {
-            Ok(mut work) => {
-                let ended = work.work_through(stop, watch).await;
-                replays = work.replays;
-                ended.err()
-            }
-            Err(error) => Some(error),
-        };
-        match failure {
-            Some(error) if error.may_pass() => return Err(error),
-            Some(error) => {
-                tracing::warn!(run = id, %error, "a tuning run failed");
-                store.change_tuning_run(id, TuningChange::Fail { why: error.to_string() }, now_ms()).await?;
-            }
-            None => {}
+        let working = AssertUnwindSafe(self.taken_up(&run, (files, stop), watch, &mut replays)).catch_unwind();
+        match working.await.unwrap_or(Err(RunError::Broken("a step of the run"))) {
+            // Whoever moved it says what comes next.
+            Ok(()) | Err(RunError::Moved) => {}
+            Err(error) if error.may_pass() => return Err(error),
+            Err(error) => self.fail(id, &error).await?,
         }
         Ok((store.tuning_run(id).await?, replays))
+    }
+
+    async fn taken_up(
+        &self,
+        run: &TuningRun,
+        (files, stop): (Option<&Files>, &CancellationToken),
+        watch: Watch<'_>,
+        replays: &mut Replays,
+    ) -> Result<(), RunError> {
+        let mut work = Work::take_up(self, run, files).await?;
+        let ended = work.work_through(stop, watch).await;
+        *replays = work.replays;
+        ended
     }
 }
 
@@ -384,7 +291,8 @@ impl Work<'_> {
         let store = self.tuning.pipeline().store().clone();
         while let Some(run) = store.tuning_run(&self.id).await? {
             watch(&run);
-            if !run.state.is_open() || stop.is_cancelled() {
+            // A run that waits again was stopped and resumed meanwhile: with other caps, when it is its turn.
+            if run.state != TuningState::Running || stop.is_cancelled() {
                 break;
             }
             if let Some(why) = self.spec.caps.reached(&run.spent) {

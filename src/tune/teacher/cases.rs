@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::served::serve_at;
 use crate::tune::recorded::RecordedRun;
-use crate::tune::replay::{Budget, ReplayError, Server};
+use crate::tune::replay::{Budget, Models, ReplayError, Server};
 
 /// Most characters of an action that are told.
 const ACTION_CHARS: usize = 2_000;
 
 /// Returns the pair of a run whose contexts lost values that its actions needed: the first action that lost a value, or what
 /// tells its meaning, with what the full context held of it and the compressed context that was served instead. `None`
-/// where nothing was lost.
+/// where nothing was lost. What models make on the way is noted in `models`.
 ///
 /// # Errors
 ///
@@ -24,11 +24,12 @@ pub fn contrast_of_losses(
     run: &RecordedRun,
     losses: &[Loss],
     budget: Budget,
+    models: &mut Models,
 ) -> Result<Option<Contrast>, ReplayError> {
     let is_lost = |loss: &&Loss| loss.under.contains(&Measure::Bound);
     let Some(step) = losses.iter().filter(is_lost).map(|loss| loss.step).min() else { return Ok(None) };
     let losses: Vec<&Loss> = losses.iter().filter(is_lost).filter(|loss| loss.step == step).collect();
-    let served = serve_at(server, run, budget, step)?;
+    let served = serve_at(server, run, (budget, step), models)?;
     let messages = run.recorded.messages();
     let ended = match run.success {
         Some(true) => "the recorded run succeeded with the full context",
@@ -61,15 +62,20 @@ pub fn contrast_of_runs(case: String, full: &LookBack, compressed: &LookBack, ou
 }
 
 /// Returns what a run could spare: the compressed context of its last action, lines of it that hold no value which that
-/// action used, and those values. `None` for a run without an action.
+/// action used, and those values. `None` for a run without an action. What models make on the way is noted in `models`.
 ///
 /// # Errors
 ///
 /// [`ReplayError`] where that context cannot be served.
-pub fn spare_of_run(server: &Server<'_>, run: &RecordedRun, budget: Budget) -> Result<Option<Spare>, ReplayError> {
+pub fn spare_of_run(
+    server: &Server<'_>,
+    run: &RecordedRun,
+    budget: Budget,
+    models: &mut Models,
+) -> Result<Option<Spare>, ReplayError> {
     let is_action = |message: &Value| role_of(message) == "assistant";
     let Some(step) = run.recorded.messages().iter().rposition(is_action) else { return Ok(None) };
-    let served = serve_at(server, run, budget, step)?;
+    let served = serve_at(server, run, (budget, step), models)?;
     let outcome = match run.success {
         Some(true) => "the recorded run succeeded",
         Some(false) => "the recorded run failed",

@@ -4,15 +4,16 @@ use recap_core::context::{ContextError, ContextRequest, Include};
 use recap_core::trajectory::{OutFormat, WireFormat};
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::pipeline::append_messages::Incoming;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::rehearse::Rehearsal;
 use crate::tune::recorded::RecordedRun;
-use crate::tune::replay::{Budget, ReplayError, Server};
+use crate::tune::replay::{Budget, Models, ReplayError, Server};
 
 /// Returns the context that a run's action at `step` (its message's place) is served under a budget. Every action before it
-/// is served, too: epochs depend on them.
+/// is served, too: epochs depend on them. What models make for that is noted in `models`.
 ///
 /// # Errors
 ///
@@ -20,8 +21,8 @@ use crate::tune::replay::{Budget, ReplayError, Server};
 pub(super) fn serve_at(
     server: &Server<'_>,
     run: &RecordedRun,
-    budget: Budget,
-    step: usize,
+    (budget, step): (Budget, usize),
+    models: &mut Models,
 ) -> Result<Vec<Value>, ReplayError> {
     let Server { config, counters, guideline, model, compressors } = server;
     let mut rehearsal = Rehearsal::new(config, counters, guideline, Some(model))?;
@@ -44,8 +45,10 @@ pub(super) fn serve_at(
             answer => answer?,
         };
         if at < step && rehearsal.awaits_models(&answer) {
+            let began = Instant::now();
             let preparing = rehearsal.prepare(compressors, &request);
-            tokio::task::block_in_place(|| Handle::current().block_on(preparing));
+            let prepared = tokio::task::block_in_place(|| Handle::current().block_on(preparing));
+            models.note(prepared, began.elapsed());
         }
         if at == step {
             served = answer.messages.iter().map(|text| serde_json::from_str(text)).collect::<Result<_, _>>()?;

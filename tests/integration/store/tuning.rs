@@ -1,8 +1,8 @@
 //! Tuning runs and pairs in the store: every step once, and gone with what it was drawn from.
 
 use recapd::store::{
-    CHAMPION, CandidateStatus, ChangeError, NewJob, PairRow, TuningCandidate, TuningCase, TuningChange, TuningRun,
-    TuningScore, TuningSpent, TuningStage, TuningState,
+    CHAMPION, CandidateStatus, ChangeError, CheckedCandidates, NewJob, PairRow, Resumer, TuningCandidate, TuningCase,
+    TuningChange, TuningRun, TuningScore, TuningSpent, TuningStage, TuningState,
 };
 use serde_json::json;
 
@@ -25,6 +25,7 @@ fn run(id: &str, created_ms: i64) -> TuningRun {
         spent: TuningSpent::default(),
         champion: "b3:00".into(),
         beside: "{}".into(),
+        unscanned: 0,
         verdict: None,
         created_ms,
         updated_ms: created_ms,
@@ -107,17 +108,35 @@ async fn steps_are_stored_once(bed: Bed) {
     assert!(!store.put_tuning_score("r", other, Some("[]".into()), SPENT).await.unwrap(), "the first one stays");
     assert!(!store.put_tuning_score("r", score(CHAMPION, 7), None, SPENT).await.unwrap(), "there is no such case");
     assert_eq!(store.tuning_scores("r").await.unwrap(), [score(CHAMPION, 0)]);
-    assert_eq!(store.tuning_evidence("r").await.unwrap(), [(0, "{}".to_owned())]);
+    assert_eq!(store.tuning_scores_of("r", CHAMPION).await.unwrap(), [score(CHAMPION, 0)]);
+    assert_eq!(store.tuning_scores_of("r", 0).await.unwrap(), []);
+    assert_eq!(store.tuning_scored("r").await.unwrap(), [(CHAMPION, 0)]);
+    let evidence = async |case: i64| store.tuning_evidence("r", case).await.unwrap();
+    assert_eq!((evidence(0).await.as_deref(), evidence(1).await), (Some("{}"), None));
     let now = store.tuning_run("r").await.unwrap().unwrap();
     assert_eq!((now.done, now.total, now.stage), (1, 9, TuningStage::Audit));
     assert_eq!(now.spent, TuningSpent { tokens: 15, cost_usd_micros: 21, is_unpriced: false, worked_ms: 33 });
 
-    assert!(!store.put_tuning_candidates("r", vec![candidate(0)], (4, SPENT), 4).await.unwrap(), "it is not that far");
+    let checked = |all: &[i64], spent: TuningSpent| CheckedCandidates {
+        candidates: all.iter().copied().map(candidate).collect(),
+        total: 6,
+        unscanned: 3,
+        spent,
+    };
+    assert!(!store.put_tuning_candidates("r", checked(&[0], SPENT), 4).await.unwrap(), "it is not that far");
+    let proposal = async |n: u32, said: &str| {
+        store.put_tuning_proposal("r", (n, said.to_owned()), TuningSpent::default()).await.unwrap()
+    };
+    assert!(!proposal(1, "early").await, "it is not that far");
     let reach = TuningChange::Reach { stage: TuningStage::Propose, total: 5 };
     store.change_tuning_run("r", reach, 4).await.unwrap();
     let unpriced = TuningSpent { is_unpriced: true, ..SPENT };
-    assert!(store.put_tuning_candidates("r", vec![candidate(0), candidate(1)], (6, unpriced), 4).await.unwrap());
-    assert!(!store.put_tuning_candidates("r", vec![candidate(2)], (6, SPENT), 4).await.unwrap());
+    assert_eq!((proposal(2, "b").await, proposal(1, "a").await, proposal(1, "c").await), (true, true, false));
+    assert_eq!(store.tuning_proposals("r").await.unwrap(), ["a", "b"]);
+    assert!(store.put_tuning_candidates("r", checked(&[0, 1], unpriced), 4).await.unwrap());
+    assert!(!store.put_tuning_candidates("r", checked(&[2], SPENT), 4).await.unwrap());
+    assert!(store.tuning_proposals("r").await.unwrap().is_empty() && !proposal(3, "late").await);
+    assert_eq!(store.tuning_run("r").await.unwrap().unwrap().unscanned, 3);
     store.note_candidate_scored("r", 1).await.unwrap();
     let candidates = store.tuning_candidates("r").await.unwrap();
     assert_eq!(candidates[1].status, CandidateStatus::Scored);
@@ -125,7 +144,7 @@ async fn steps_are_stored_once(bed: Bed) {
     let (ended, changed) = store.change_tuning_run("r", end, 5).await.unwrap().unwrap();
     assert!(changed && ended.state == TuningState::Done && ended.spent.is_unpriced && ended.done == ended.total);
     assert_eq!(store.tuning_candidates("r").await.unwrap()[1].status, CandidateStatus::Winner);
-    assert!(store.tuning_evidence("r").await.unwrap().is_empty(), "nobody needs it any more");
+    assert_eq!(evidence(0).await, None, "nobody needs it any more");
     assert!(matches!(store.create_tuning_run(run("r", 1), None).await, Err(ChangeError::Exists)));
 }
 
@@ -136,7 +155,10 @@ async fn a_run_stands_only_where_it_can(bed: Bed) {
     }
     let of_command = TuningRun { command: Some("{}".into()), namespace: Some("blue".into()), ..run("d", 0) };
     store.create_tuning_run(of_command, None).await.unwrap();
-    assert_eq!(store.next_tuning_run().await.unwrap().unwrap().id, "a", "the daemon leaves what a command works on");
+    let next = async |after: Option<&TuningRun>| store.next_tuning_run(after).await.unwrap().map(|run| run.id);
+    assert_eq!(next(None).await.as_deref(), Some("a"), "the daemon leaves what a command works on");
+    let [b, c] = [("b", 2), ("c", 3)].map(|(id, at)| run(id, at));
+    assert_eq!((next(Some(&b)).await.as_deref(), next(Some(&c)).await), (Some("c"), None));
     let change = async |id: &str, change: TuningChange| {
         let (run, changed) = store.change_tuning_run(id, change, 9).await.unwrap().unwrap();
         (run.state, changed)
@@ -146,20 +168,23 @@ async fn a_run_stands_only_where_it_can(bed: Bed) {
     assert_eq!(change("a", TuningChange::Begin).await, (TuningState::Running, true));
     assert_eq!(change("a", TuningChange::Pause { why: why() }).await, (TuningState::Paused, true));
     assert_eq!(change("a", TuningChange::Begin).await, (TuningState::Paused, false));
-    assert_eq!(store.next_tuning_run().await.unwrap().unwrap().id, "b");
+    assert_eq!(next(None).await.as_deref(), Some("b"));
     assert_eq!(change("a", TuningChange::Cancel { why: why() }).await, (TuningState::Cancelled, true));
     assert_eq!(change("a", TuningChange::Cancel { why: why() }).await, (TuningState::Cancelled, false));
     let reach = TuningChange::Reach { stage: TuningStage::Judge, total: 1 };
     assert_eq!(change("a", reach).await, (TuningState::Cancelled, false), "who was cancelled changes nothing");
-    let resume = TuningChange::Resume { spec: "{\"caps\":{}}".into(), job: Some(job("again")) };
-    assert_eq!(change("a", resume.clone()).await, (TuningState::Queued, true));
+    let resume = |by| TuningChange::Resume { spec: "{\"caps\":{}}".into(), job: Some(job("again")), by };
+    assert_eq!(change("a", resume(Resumer::Daemon)).await, (TuningState::Queued, true));
     let resumed = store.tuning_run("a").await.unwrap().unwrap();
     assert_eq!((resumed.spec.as_str(), resumed.why), ("{\"caps\":{}}", None));
     assert_eq!(change("a", TuningChange::Fail { why: why() }).await, (TuningState::Failed, true));
     assert_eq!(change("b", TuningChange::Begin).await, (TuningState::Running, true));
+    assert_eq!(change("b", resume(Resumer::Daemon)).await, (TuningState::Running, false), "it is its worker's");
+    assert_eq!(change("b", resume(Resumer::Command)).await, (TuningState::Running, true), "it was cut off");
     let end = TuningChange::End { verdict: None, why: None, winner: None };
     assert_eq!(change("b", end).await, (TuningState::Done, true));
-    assert_eq!(change("b", resume).await, (TuningState::Done, false));
+    assert_eq!(change("b", resume(Resumer::Daemon)).await, (TuningState::Done, false));
+    assert_eq!(change("b", resume(Resumer::Command)).await, (TuningState::Done, false));
     assert!(store.change_tuning_run("none", TuningChange::Begin, 9).await.unwrap().is_none());
 
     let page = store.list_tuning_runs(None, None, 3).await.unwrap();

@@ -133,7 +133,7 @@ async fn caps_pause_and_files_that_changed_are_refused() {
     std::fs::write(&file, text.lines().take(1).collect::<String>()).unwrap();
     let output = said(folder.path(), &["run", "--resume", id, "--max-seconds", "600", "--json"]).await;
     let why = json_of(&output)["why"].as_str().unwrap().to_owned();
-    assert!(why.contains("name the same files again"), "{why}");
+    assert!(why.contains("must hold the same runs when it goes on"), "{why}");
     std::fs::write(&file, text).unwrap();
     let output = said(folder.path(), &["run", "--resume", id, "--json"]).await;
     assert_eq!(json_of(&output)["state"], "done", "{output:?}");

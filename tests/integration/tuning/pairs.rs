@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{BAD, champion, ended, spec, start, store_runs, ticket_run};
+use super::{BAD, GOOD, champion, draft, ended, spec, start, store_runs, ticket_run};
 use crate::app::TestApp;
 
 fn outcome(status: &str) -> Value {
@@ -49,6 +49,24 @@ async fn pairs_are_imported_once_and_listed_and_erased() {
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
     }
     app.post("/v1/pairs", &json!({ "pairs": [] })).await.problem(422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pairs_that_share_a_whole_run_are_one_case() {
+    let app = TestApp::start().await;
+    champion(&app, BAD).await;
+    let ids = store_runs(&app, 0..12).await;
+    let twice = ["failure", "partial"].into_iter().flat_map(|status| {
+        ids.iter().enumerate().map(move |(task, id)| pair(task, &json!({ "trajectory": id }), status))
+    });
+    let pairs: Vec<Value> = twice.collect();
+    assert_eq!(app.post("/v1/pairs", &json!({ "pairs": pairs })).await.ok()["imported"], 24);
+    let good = draft(&app, GOOD).await;
+    let path = start(&app, &spec(&json!({ "evidence": "pairs", "candidates": 0, "drafts": [good] }))).await;
+    let run = ended(&app, &path).await;
+    let cases = &run["cases"];
+    assert_eq!(cases["train"].as_u64().unwrap() + cases["held_out"].as_u64().unwrap(), 12, "{run}");
+    assert_eq!((&run["verdict"]["cases"], &run["verdict"]["unpaired"]), (&cases["held_out"], &json!(0)), "{run}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

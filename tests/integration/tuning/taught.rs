@@ -1,5 +1,6 @@
 //! Tuning runs whose candidates a chat model proposes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
@@ -92,6 +93,54 @@ async fn a_cap_pauses_between_analyses_and_none_is_asked_for_twice() {
     let run = ended(&app, &path).await;
     assert_eq!(run["state"], "done", "{run}");
     assert_eq!(count(&endpoint, "analysis") as u64, run["cases"]["train"].as_u64().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_proposal_is_kept_and_none_is_asked_for_twice() {
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = Arc::clone(&is_down);
+    let (app, endpoint) = taught(move |request| match schema(&request.body) {
+        "analysis" => analysis(request),
+        _ if !request.text().contains("<earlier>") => {
+            proposal(&json!([{ "change": "remove", "list": "drop", "pattern": "/^ticket /" }]))
+        }
+        _ if down.load(Ordering::SeqCst) => Step::error(503, "not now"),
+        _ => proposal(&json!([{ "change": "add", "list": "drop", "pattern": "/^shelf /" }])),
+    })
+    .await;
+    let path = start(&app, &by_model(&json!({}))).await;
+    let paused = ended(&app, &path).await;
+    assert_eq!((&paused["state"], &paused["stage"]), (&json!("paused"), &json!("propose")), "{paused}");
+    assert!(paused["why"].as_str().unwrap().starts_with("the models cannot be asked"), "{paused}");
+    let (train, asked) = (paused["cases"]["train"].as_u64().unwrap(), count(&endpoint, "proposal"));
+    assert!(paused["spent"]["tokens"].as_u64().unwrap() >= 15 * (train + 1), "{paused}");
+    is_down.store(false, Ordering::SeqCst);
+    let app = app.restart().await;
+    app.post(&format!("{path}/resume"), &json!({})).await.ok();
+    let run = ended(&app, &path).await;
+    assert_eq!((&run["state"], &run["candidates"][0]["status"]), (&json!("done"), &json!("winner")), "{run}");
+    assert_eq!(run["candidates"].as_array().unwrap().len(), 2, "{run}");
+    assert_eq!(count(&endpoint, "proposal"), asked + 1, "the first one is known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_that_compress_in_replays_are_in_the_ledger_and_under_the_caps() {
+    let endpoint = Endpoint::open(|_| Step::says("plum")).await;
+    let values = [
+        ("llm.base_url", endpoint.base_url.as_str()),
+        ("llm.model", "m"),
+        ("compress.history", "llm"),
+        ("compress.t_hist", "300"),
+    ];
+    let app = TestApp::start_with(&values).await;
+    champion(&app, BAD).await;
+    store_runs(&app, 0..12).await;
+    let path = start(&app, &spec(&json!({ "caps": { "max_tokens": 20 } }))).await;
+    let run = ended(&app, &path).await;
+    assert_eq!(run["why"], "caps.max_tokens 20 is reached", "{run}");
+    let calls = app.get("/v1/model-calls?purpose=compress_history&limit=200").await.ok();
+    let calls = calls["model_calls"].as_array().unwrap().len();
+    assert_eq!((calls, run["spent"]["tokens"].as_u64()), (endpoint.answered(), Some(15 * calls as u64)), "{run}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

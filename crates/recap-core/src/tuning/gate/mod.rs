@@ -8,13 +8,15 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::case::CaseScore;
 use pairs::Pairs;
-use stats::{difference, sign_test};
+use stats::{Difference, Sums, difference, discordant, sign_test};
 
-/// Tasks below which no interval convinces.
+/// Tasks below which no interval convinces; those without a value that an action needed do not count for recall.
 const LEAST_TASKS: usize = 5;
 /// Missing cases that a verdict names.
 const MOST_NAMED: usize = 20;
@@ -37,8 +39,8 @@ pub enum Objective {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Margins {
-    /// The chance of passing a candidate that is no better; also what lies beyond each bound of an interval. Above 0, at
-    /// most 0.2.
+    /// The chance of passing a candidate that is no better, by each of the two ways to be better; also what lies beyond each
+    /// bound of an interval. Above 0, at most 0.2.
     pub level: f64,
     /// The share by which success and grounding may be lower where tokens are to be saved, 0 to 0.2.
     pub inferiority: f64,
@@ -92,6 +94,21 @@ pub struct Compared {
     pub by: f64,
     /// Bounds of that, each sure at the level.
     pub interval: [f64; 2],
+    /// Tasks that it was measured on.
+    #[serde(default)]
+    pub tasks: usize,
+}
+
+/// How many tasks changed for better or worse: the exact sign test over tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SignTest {
+    /// Tasks on which the candidate is better.
+    pub better: usize,
+    /// Tasks on which it is worse. Ties are left out.
+    pub worse: usize,
+    /// The chance of so many better among them if neither side were.
+    pub p: f64,
 }
 
 /// How success compares, on the tasks of which both sides were run.
@@ -133,14 +150,20 @@ pub struct Verdict {
     /// Success, where agents were run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub success: Option<SuccessTest>,
-    /// Shares of needed values that are present.
-    pub grounding: Compared,
-    /// Shares of needed values that stand near the words that gave them meaning.
-    pub bound: Compared,
-    /// The same of values that are used for the first time.
-    pub first: Compared,
-    /// Billed tokens: sums, and the growth as a share.
-    pub billed: Compared,
+    /// Shares of needed values that are present; null where no action needed one.
+    pub grounding: Option<Compared>,
+    /// Shares of needed values that stand near the words that gave them meaning; null likewise.
+    pub bound: Option<Compared>,
+    /// Tasks on which bound recall is higher, and lower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_by_task: Option<SignTest>,
+    /// The share that is bound of values that are used for the first time; null where there is none.
+    pub first: Option<Compared>,
+    /// Billed tokens: sums, and the growth as a share; null where none were counted.
+    pub billed: Option<Compared>,
+    /// Tasks that take fewer billed tokens, and more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed_by_task: Option<SignTest>,
     /// Cases that the candidate has no sound score of.
     pub missing: usize,
     /// The first of them.
@@ -167,11 +190,9 @@ pub fn judge(
     seed: u64,
 ) -> Verdict {
     let pairs = Pairs::of(champion, candidate);
-    let share = |part: fn(&CaseScore) -> [f64; 2]| {
-        let found = difference(&pairs.sums(part), margins.level, seed);
-        let by = found.candidate - found.champion;
-        Compared { champion: found.champion, candidate: found.candidate, by, interval: found.interval }
-    };
+    let share = |part: fn(&CaseScore) -> [f64; 2]| compared(&pairs.sums(part), margins, seed);
+    let bound = pairs.sums(|score| [pairs::float(score.bound), pairs::float(score.need)]);
+    let billed = pairs.billed();
     let [champion_faults, candidate_faults] = pairs.faults();
     let mut verdict = Verdict {
         objective,
@@ -183,9 +204,11 @@ pub fn judge(
         tasks: pairs.tasks(),
         success: success(&pairs, margins, seed),
         grounding: share(|score| [pairs::float(score.kept), pairs::float(score.need)]),
-        bound: share(|score| [pairs::float(score.bound), pairs::float(score.need)]),
+        bound: compared(&bound, margins, seed),
+        bound_by_task: Some(SignTest::of(discordant(&bound))),
         first: share(|score| [pairs::float(score.first_kept), pairs::float(score.first)]),
-        billed: billed(&pairs, margins, seed),
+        billed: growth(&billed, margins, seed),
+        billed_by_task: Some(SignTest::of(discordant(&billed)).turned()),
         missing: pairs.missing().len(),
         missing_cases: pairs.missing().iter().take(MOST_NAMED).cloned().collect(),
         unpaired: pairs.unpaired(),
@@ -206,29 +229,46 @@ fn success(pairs: &Pairs, margins: &Margins, seed: u64) -> Option<SuccessTest> {
     }
     let gained = tasks.iter().filter(|task| task.candidate[0] > task.champion[0]).count();
     let lost = tasks.iter().filter(|task| task.candidate[0] < task.champion[0]).count();
-    let rate = difference(&tasks, margins.level, seed);
     Some(SuccessTest {
         tasks: tasks.len(),
         gained,
         lost,
         p_better: sign_test(gained, lost),
         p_worse: sign_test(lost, gained),
-        rate: Compared {
-            champion: rate.champion,
-            candidate: rate.candidate,
-            by: rate.candidate - rate.champion,
-            interval: rate.interval,
-        },
+        rate: compared(&tasks, margins, seed)?,
     })
 }
 
+fn compared(tasks: &[Sums], margins: &Margins, seed: u64) -> Option<Compared> {
+    let found = difference(tasks, margins.level, seed)?;
+    let by = found.candidate - found.champion;
+    let Difference { champion, candidate, interval, tasks } = found;
+    Some(Compared { champion, candidate, by, interval, tasks })
+}
+
 /// The growth of billed tokens: the candidate's sum over the champion's, less one.
-fn billed(pairs: &Pairs, margins: &Margins, seed: u64) -> Compared {
-    let tasks = pairs.billed();
-    let found = difference(&tasks, margins.level, seed);
+fn growth(tasks: &[Sums], margins: &Margins, seed: u64) -> Option<Compared> {
     let champion = tasks.iter().map(|task| task.champion[0]).sum();
     let candidate = tasks.iter().map(|task| task.candidate[0]).sum();
-    Compared { champion, candidate, by: found.candidate - found.champion, interval: found.interval }
+    Some(Compared { champion, candidate, ..compared(tasks, margins, seed)? })
+}
+
+impl SignTest {
+    fn of([better, worse]: [usize; 2]) -> Self {
+        Self { better, worse, p: sign_test(better, worse) }
+    }
+
+    /// Where less is better.
+    fn turned(self) -> Self {
+        Self::of([self.worse, self.better])
+    }
+}
+
+impl fmt::Display for SignTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { better, worse, p } = self;
+        write!(f, "{better} tasks better, {worse} worse, p = {p:.4}")
+    }
 }
 
 impl Verdict {
@@ -260,9 +300,10 @@ impl Verdict {
         if self.success.is_some_and(|success| success.p_worse < level) {
             return Some("success");
         }
-        let shares = [("grounding", &self.grounding), ("bound recall", &self.bound), ("first-use recall", &self.first)];
+        let shares = [("grounding", self.grounding), ("bound recall", self.bound), ("first-use recall", self.first)];
         let utility = self.objective != Objective::Compression;
-        shares.into_iter().find(|(_, change)| utility && change.interval[1] < 0.0).map(|(name, _)| name)
+        let is_lower = |change: Compared| change.interval[1] < 0.0;
+        shares.into_iter().find(|(_, change)| utility && change.is_some_and(is_lower)).map(|(name, _)| name)
     }
 
     /// What the candidate won, or why that is not enough.
@@ -287,58 +328,67 @@ impl Verdict {
             let SuccessTest { gained, lost, p_better, .. } = success;
             return Ok(format!("more tasks solved: {gained} gained, {lost} lost, p = {p_better:.4}"));
         }
-        if self.bound.interval[0] > 0.0 {
-            self.enough_tasks()?;
-            return Ok(format!("bound recall {}", signed(self.bound)));
+        let bound = enough("bound recall", self.bound)?;
+        let said = tested(self.bound, self.bound_by_task);
+        if bound.interval[0] > 0.0 && self.is_sure(self.bound_by_task) {
+            return Ok(format!("bound recall {said}"));
         }
-        Err(format!(
-            "refused: nothing is surely better, and a tie keeps the champion; bound recall {}",
-            signed(self.bound)
-        ))
+        Err(format!("refused: nothing is surely better, and a tie keeps the champion; bound recall {said}"))
     }
 
     fn without_growth(&self) -> Result<(), String> {
         let most = self.margins.token_growth;
-        if self.billed.interval[1] <= most {
+        if enough("billed tokens", self.billed)?.interval[1] <= most {
             return Ok(());
         }
         Err(format!("refused: billed tokens {}, which may be more than {}", signed(self.billed), percent(most)))
     }
 
     fn saving(&self) -> Result<String, String> {
-        if self.billed.interval[1] < 0.0 {
-            self.enough_tasks()?;
-            return Ok(format!("billed tokens {}", signed(self.billed)));
+        let billed = enough("billed tokens", self.billed)?;
+        let said = tested(self.billed, self.billed_by_task);
+        if billed.interval[1] < 0.0 && self.is_sure(self.billed_by_task) {
+            return Ok(format!("billed tokens {said}"));
         }
-        Err(format!(
-            "refused: tokens are not surely saved, and a tie keeps the champion; billed {}",
-            signed(self.billed)
-        ))
+        Err(format!("refused: tokens are not surely saved, and a tie keeps the champion; billed {said}"))
+    }
+
+    /// Tells whether so many tasks changed for the better would be rare if neither side were better.
+    fn is_sure(&self, test: Option<SignTest>) -> bool {
+        test.is_some_and(|test| test.p < self.margins.level)
     }
 
     fn not_inferior(&self) -> Result<(), String> {
         let least = -self.margins.inferiority;
+        let [grounding, bound] = [enough("grounding", self.grounding)?, enough("bound recall", self.bound)?];
         let success = self.success.map(|success| ("success", success.rate));
-        let shares = [("grounding", self.grounding), ("bound recall", self.bound), ("first-use recall", self.first)];
+        let first = self.first.map(|first| ("first-use recall", first));
+        let shares = [("grounding", grounding), ("bound recall", bound)].into_iter().chain(first);
         let worse = success.into_iter().chain(shares).find(|(_, change)| change.interval[0] < least);
         match worse {
             None => Ok(()),
             Some((name, change)) => {
-                Err(format!("refused: {name} {}, which may be below {}", signed(change), percent(least)))
+                Err(format!("refused: {name} {}, which may be below {}", signed(Some(change)), percent(least)))
             }
         }
     }
+}
 
-    fn enough_tasks(&self) -> Result<(), String> {
-        if self.tasks >= LEAST_TASKS {
-            return Ok(());
-        }
-        Err(format!("refused: {} tasks are too few to be sure; {LEAST_TASKS} are the least", self.tasks))
-    }
+/// Returns a measure that stands on enough tasks to be believed.
+fn enough(name: &str, measure: Option<Compared>) -> Result<Compared, String> {
+    let tasks = measure.map_or(0, |measure| measure.tasks);
+    let few = || format!("refused: {name}: measured on {tasks} tasks, and {LEAST_TASKS} are the least to be sure");
+    measure.filter(|_| tasks >= LEAST_TASKS).ok_or_else(few)
+}
+
+/// A change with its interval and the test over tasks.
+fn tested(change: Option<Compared>, test: Option<SignTest>) -> String {
+    test.map_or_else(|| signed(change), |test| format!("{}; {test}", signed(change)))
 }
 
 /// A change with its interval, as `+1.2 % (+0.4 % to +2.0 %)`.
-fn signed(change: Compared) -> String {
+fn signed(change: Option<Compared>) -> String {
+    let Some(change) = change else { return "not measured".to_owned() };
     let [low, high] = change.interval;
     format!("{} ({} to {})", percent(change.by), percent(low), percent(high))
 }

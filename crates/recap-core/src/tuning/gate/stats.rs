@@ -1,5 +1,7 @@
 //! The statistics of the gate: an exact sign test, and a bootstrap of ratios by task.
 
+use std::cmp::Ordering;
+
 /// Resamples of an interval.
 const RESAMPLES: usize = 2_000;
 
@@ -29,21 +31,28 @@ pub(super) struct Sums {
 /// A ratio of both sides and by how much the candidate's is greater.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Difference {
+    /// Tasks that have something to be a share of.
+    pub(super) tasks: usize,
     pub(super) champion: f64,
     pub(super) candidate: f64,
     /// The interval's bounds; each holds at the level alone.
     pub(super) interval: [f64; 2],
 }
 
-/// Compares two ratios of sums over tasks. The interval is the percentile bootstrap's (Efron 1979) with tasks drawn
-/// whole: a share `level` of the resamples lies beyond each bound.
+/// Compares two ratios of sums over tasks; those without a denominator say nothing and are left out. `None` where none is
+/// left. The interval is the percentile bootstrap's (Efron 1979) with tasks drawn whole: a share `level` of the resamples
+/// lies beyond each bound.
 #[must_use]
-pub(super) fn difference(tasks: &[Sums], level: f64, seed: u64) -> Difference {
-    let total = tasks.iter().fold(Sums::default(), Sums::plus);
+pub(super) fn difference(tasks: &[Sums], level: f64, seed: u64) -> Option<Difference> {
+    let tasks: Vec<&Sums> = tasks.iter().filter(|task| task.is_measured()).collect();
+    if tasks.is_empty() {
+        return None;
+    }
+    let total = tasks.iter().copied().fold(Sums::default(), Sums::plus);
     let mut draws = Draws(seed);
     let mut differences: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
-            let drawn = (0..tasks.len()).filter_map(|_| tasks.get(draws.below(tasks.len())));
+            let drawn = (0..tasks.len()).filter_map(|_| tasks.get(draws.below(tasks.len())).copied());
             drawn.fold(Sums::default(), Sums::plus).difference()
         })
         .collect();
@@ -51,11 +60,19 @@ pub(super) fn difference(tasks: &[Sums], level: f64, seed: u64) -> Difference {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 2,000")]
     let beyond = (level.clamp(0.0, 0.5) * float(RESAMPLES)) as usize;
     let at = |place: usize| differences.get(place.min(RESAMPLES - 1)).copied().unwrap_or(0.0);
-    Difference {
+    Some(Difference {
+        tasks: tasks.len(),
         champion: ratio(total.champion),
         candidate: ratio(total.candidate),
         interval: [at(beyond), at((RESAMPLES - 1).saturating_sub(beyond))],
-    }
+    })
+}
+
+/// Counts the tasks of which the candidate's ratio is greater, and those of which the champion's is.
+#[must_use]
+pub(super) fn discordant(tasks: &[Sums]) -> [usize; 2] {
+    let count = |order: Ordering| tasks.iter().filter(|task| task.is_measured() && task.order() == order).count();
+    [count(Ordering::Greater), count(Ordering::Less)]
 }
 
 impl Sums {
@@ -67,11 +84,21 @@ impl Sums {
     fn difference(self) -> f64 {
         ratio(self.candidate) - ratio(self.champion)
     }
+
+    /// Tells whether there is something to be a share of.
+    fn is_measured(&self) -> bool {
+        self.champion[1] > 0.0
+    }
+
+    /// How the candidate's ratio stands to the champion's. Equal shares have equal quotients: division rounds correctly.
+    fn order(&self) -> Ordering {
+        ratio(self.candidate).total_cmp(&ratio(self.champion))
+    }
 }
 
-/// A ratio; where nothing was to be had, nothing is lost.
+/// A ratio; of nothing, nothing is there.
 fn ratio([part, whole]: [f64; 2]) -> f64 {
-    if whole > 0.0 { part / whole } else { 1.0 }
+    if whole > 0.0 { part / whole } else { 0.0 }
 }
 
 /// Draws numbers: `SplitMix64` (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
@@ -120,22 +147,40 @@ mod tests {
     #[test]
     fn intervals_are_as_wide_as_tasks_differ() {
         let even = [Sums { champion: [1.0, 10.0], candidate: [2.0, 10.0] }; 9];
-        let found = difference(&even, 0.05, 1);
+        let found = difference(&even, 0.05, 1).unwrap();
         near(found.candidate - found.champion, 0.1);
         near(found.interval[0], 0.1);
         near(found.interval[1], 0.1);
         let mixed: Vec<Sums> = (0..40u8)
             .map(|n| Sums { champion: [5.0, 10.0], candidate: [if n % 2 == 0 { 2.0 } else { 9.0 }, 10.0] })
             .collect();
-        let [low, high] = difference(&mixed, 0.05, 1).interval;
+        let [low, high] = difference(&mixed, 0.05, 1).unwrap().interval;
         // ± 1.645 standard errors of 0.35 / √40
         assert!((low - (0.05 - 0.091)).abs() < 0.02 && (high - (0.05 + 0.091)).abs() < 0.02, "{low} {high}");
         assert_eq!(difference(&mixed, 0.05, 7), difference(&mixed, 0.05, 7));
     }
 
     #[test]
-    fn nothing_to_compare_is_no_difference() {
-        let found = difference(&[], 0.05, 1);
-        assert_eq!(format!("{:?}", found.interval), "[0.0, 0.0]");
+    fn what_was_not_measured_has_no_share() {
+        assert_eq!(difference(&[], 0.05, 1), None);
+        assert_eq!(difference(&[Sums::default(); 9], 0.05, 1), None);
+        let mut tasks = vec![Sums::default(); 9];
+        tasks.push(Sums { champion: [1.0, 10.0], candidate: [2.0, 10.0] });
+        let found = difference(&tasks, 0.05, 1).unwrap();
+        assert_eq!(found.tasks, 1);
+        near(found.interval[0], 0.1);
+        assert_eq!(discordant(&tasks), [1, 0]);
+    }
+
+    #[test]
+    fn tasks_are_discordant_by_their_ratios() {
+        let task = |champion, candidate| Sums { champion, candidate };
+        let tasks = [
+            task([1.0, 3.0], [2.0, 6.0]),
+            task([1.0, 3.0], [1.0, 2.0]),
+            task([1.0, 3.0], [0.0, 0.0]),
+            task([3.0, 3.0], [2.0, 3.0]),
+        ];
+        assert_eq!(discordant(&tasks), [1, 2]);
     }
 }

@@ -59,7 +59,7 @@ fn a_verdict_says_why_with_its_numbers() {
     assert_eq!((success.tasks, success.gained, success.lost), (20, 6, 0));
     assert_eq!((found.cases, found.tasks, found.missing), (20, 20, 0));
     insta::assert_snapshot!(found.reason, @"passes: more tasks solved: 6 gained, 0 lost, p = 0.0156; billed tokens +1.0 % (+1.0 % to +1.0 %)");
-    insta::assert_snapshot!(verdict(Objective::Compression, &champion, &candidate).reason, @"refused: tokens are not surely saved, and a tie keeps the champion; billed +1.0 % (+1.0 % to +1.0 %)");
+    insta::assert_snapshot!(verdict(Objective::Compression, &champion, &candidate).reason, @"refused: tokens are not surely saved, and a tie keeps the champion; billed +1.0 % (+1.0 % to +1.0 %); 0 tasks better, 20 worse, p = 1.0000");
     insta::assert_snapshot!(verdict(Objective::Utility, &candidate, &champion).reason, @"refused: success is surely lower");
 }
 
@@ -70,7 +70,120 @@ fn four_tasks_of_one_mind_do_not_convince() {
     assert!(!verdict(Objective::Utility, &champion, &with(4)).passes);
     assert!(verdict(Objective::Utility, &champion, &with(5)).passes);
     let few = verdict(Objective::Utility, &scores(8, 10, 10_000.0), &scores(8, 15, 10_000.0));
-    insta::assert_snapshot!(few.reason, @"refused: 4 tasks are too few to be sure; 5 are the least");
+    insta::assert_snapshot!(few.reason, @"refused: bound recall: measured on 4 tasks, and 5 are the least to be sure");
+}
+
+/// Scores of tasks of which the first so many needed values.
+fn needed_by(tasks: usize, mut scores: Vec<CaseScore>) -> Vec<CaseScore> {
+    for (n, score) in scores.iter_mut().enumerate() {
+        score.task = format!("task {n}");
+        if n >= tasks {
+            *score = CaseScore { need: 0, kept: 0, bound: 0, first: 0, first_kept: 0, ..score.clone() };
+        }
+    }
+    scores
+}
+
+#[test]
+fn what_no_action_needed_is_no_evidence() {
+    let judged = |objective, tasks, bound, billed| {
+        let [champion, candidate] =
+            [(10, 10_000.0), (bound, billed)].map(|(bound, billed)| needed_by(tasks, scores(20, bound, billed)));
+        verdict(objective, &champion, &candidate)
+    };
+    let nothing = judged(Objective::Compression, 0, 10, 5_000.0);
+    assert_eq!((nothing.grounding, nothing.bound, nothing.first), (None, None, None));
+    insta::assert_snapshot!(nothing.reason, @"refused: grounding: measured on 0 tasks, and 5 are the least to be sure");
+    insta::assert_snapshot!(judged(Objective::Compression, 4, 10, 5_000.0).reason, @"refused: grounding: measured on 4 tasks, and 5 are the least to be sure");
+    assert!(judged(Objective::Compression, 5, 10, 5_000.0).passes);
+    let utility = judged(Objective::Utility, 4, 15, 10_000.0);
+    insta::assert_snapshot!(utility.reason, @"refused: bound recall: measured on 4 tasks, and 5 are the least to be sure");
+    let enough = judged(Objective::Utility, 5, 15, 10_000.0);
+    assert_eq!((enough.passes, enough.bound.unwrap().tasks, enough.tasks), (true, 5, 20), "{}", enough.reason);
+    let free = verdict(Objective::Utility, &scores(20, 10, 0.0), &scores(20, 15, 0.0));
+    insta::assert_snapshot!(free.reason, @"refused: billed tokens: measured on 0 tasks, and 5 are the least to be sure");
+}
+
+#[test]
+fn first_uses_are_guarded_where_there_are_any() {
+    let without = |mut scores: Vec<CaseScore>| {
+        for score in &mut scores {
+            (score.first, score.first_kept) = (0, 0);
+        }
+        scores
+    };
+    let champion = without(scores(20, 10, 10_000.0));
+    let found = verdict(Objective::Compression, &champion, &without(scores(20, 10, 5_000.0)));
+    assert_eq!((found.passes, found.first), (true, None), "{}", found.reason);
+    let mut worse = scores(20, 10, 5_000.0);
+    for score in &mut worse {
+        score.first_kept -= 1;
+    }
+    let found = verdict(Objective::Compression, &scores(20, 10, 10_000.0), &worse);
+    assert!(!found.passes && found.reason.contains("first-use recall"), "{}", found.reason);
+}
+
+#[test]
+fn four_changed_tasks_of_many_do_not_convince() {
+    let champion = needed_by(20, scores(20, 10, 10_000.0));
+    let with = |changed: usize, bound, billed| {
+        let mut candidate = champion.clone();
+        for score in candidate.iter_mut().take(changed) {
+            (score.bound, score.billed) = (bound, billed);
+        }
+        candidate
+    };
+    let few = verdict(Objective::Utility, &champion, &with(4, 18, 10_000.0));
+    assert!(few.bound.unwrap().interval[0] > 0.0, "the bootstrap alone is sure: {}", few.reason);
+    insta::assert_snapshot!(few.reason, @"refused: nothing is surely better, and a tie keeps the champion; bound recall +8.0 % (+2.0 % to +14.0 %); 4 tasks better, 0 worse, p = 0.0625");
+    let five = verdict(Objective::Utility, &champion, &with(5, 18, 10_000.0));
+    assert_eq!((five.passes, five.bound_by_task), (true, Some(SignTest { better: 5, worse: 0, p: 0.03125 })));
+    let few = verdict(Objective::Compression, &champion, &with(4, 10, 2_000.0));
+    assert!(!few.passes && few.billed.unwrap().interval[1] < 0.0, "{}", few.reason);
+    let five = verdict(Objective::Compression, &champion, &with(5, 10, 2_000.0));
+    assert_eq!(five.billed_by_task.map(|test| (five.passes, test.better)), Some((true, 5)), "{}", five.reason);
+}
+
+/// Draws numbers from 0 to 1 by a linear congruence (Knuth's MMIX).
+fn draws(mut state: u64) -> impl FnMut() -> f64 {
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from(u32::try_from(state >> 33).unwrap()) / f64::from(1u32 << 31)
+    }
+}
+
+/// A candidate that is better or worse by chance alone passes about as rarely as the level says, also where it changes
+/// few tasks.
+#[test]
+fn chance_passes_no_oftener_than_the_level() {
+    const TRIALS: u32 = 200;
+    let champion = needed_by(20, scores(20, 10, 10_000.0));
+    for (objective, level, changed) in
+        [(Objective::Utility, 0.05, 3), (Objective::Compression, 0.05, 3), (Objective::Utility, 0.2, 12)]
+    {
+        let margins = Margins { level, ..Margins::default() };
+        let passes = |seed: u32| {
+            let (mut candidate, mut draw) = (champion.clone(), draws(u64::from(seed) * 977 + 5));
+            for score in candidate.iter_mut().take(changed) {
+                let (is_better, much) = (draw() < 0.5, draw());
+                match objective {
+                    Objective::Utility if is_better => score.bound = if much < 0.5 { 18 } else { 12 },
+                    Objective::Utility => score.bound = if much < 0.5 { 2 } else { 8 },
+                    _ if is_better => score.billed = 8_000.0 - 4_000.0 * much,
+                    _ => score.billed = 12_000.0 + 4_000.0 * much,
+                }
+            }
+            judge(objective, &champion, &candidate, &margins, u64::from(seed)).passes
+        };
+        let passed: u32 = (0..TRIALS).map(|seed| u32::from(passes(seed))).sum();
+        let most = level * f64::from(TRIALS);
+        // three standard deviations of a binomial
+        let most = most + 3.0 * (most * (1.0 - level)).sqrt();
+        assert!(
+            f64::from(passed) <= most,
+            "{objective:?} at {level}: {passed} of {TRIALS} pass, {changed} tasks changed"
+        );
+    }
 }
 
 #[test]
@@ -106,7 +219,7 @@ fn faults_and_missing_scores_are_refused() {
         assert!(!found.passes && found.missing > 0, "{}", found.reason);
     }
     let empty = verdict(Objective::Both, &champion, &[]);
-    assert_eq!((empty.passes, empty.missing, empty.billed.by), (false, 20, 1.0));
+    assert_eq!((empty.passes, empty.missing, empty.billed.unwrap().by), (false, 20, 1.0));
     assert!(!verdict(Objective::Both, &[], &candidate).passes);
     let unscored: Vec<CaseScore> = with_success(candidate.clone(), |_| true);
     let outcomes = with_success(scores(20, 10, 10_000.0), |_| true);

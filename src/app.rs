@@ -297,7 +297,7 @@ impl App {
         let runner = handlers(Runner::new(store, self.config().jobs.clone(), world), self.pipeline());
         let runner = auditing(learning(runner, self.pipeline()), self.pipeline());
         let runner = tuning(runner, self.pipeline(), self.inner.stopping.clone());
-        let runner = distilling(runner, self.pipeline(), self.inner.folder.clone());
+        let runner = distilling(runner, self.pipeline(), self.inner.folder.clone(), self.inner.stopping.clone());
         runner.run(self.inner.stopping.clone(), self.config().server.shutdown_grace()).await;
     }
 

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use recap_core::context::ActiveHead;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::import::files::{Place, Source};
@@ -17,6 +18,7 @@ use crate::config::{Compressor, Config};
 use crate::llm::{self, Loaded};
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::guidelines::GuidelineSet;
+use crate::pipeline::task::TaskTold;
 use crate::tune::RecordedRun;
 use crate::tune::distill::asking_heads;
 use crate::world::World;
@@ -138,14 +140,16 @@ impl Tally {
 fn recorded(conversation: Conversation, n: usize) -> Result<RecordedRun, String> {
     let format = conversation.format();
     let id = conversation.id.clone().unwrap_or_else(|| (n + 1).to_string());
-    let (task, success) = (conversation.task_name(), conversation.success());
+    let (task, success) = (conversation.task_text(), conversation.success());
+    let metadata = conversation.metadata.filter(Value::is_object);
     let mut messages = conversation.messages;
     if let Some(system) = conversation.system {
         // Anthropic's stands beside the messages; as one of them it is read all the same
         let first = format!(r#"{{"role":"system","content":{}}}"#, system.get());
         messages.insert(0, RawValue::from_string(first).map_err(|error| error.to_string())?);
     }
-    RecordedRun::read(id, task, success, (format, messages)).map_err(|error| error.to_string())
+    let told = TaskTold { metadata: metadata.as_ref(), task: task.as_deref() };
+    RecordedRun::read(id, told, success, (format, messages)).map_err(|error| error.to_string())
 }
 
 /// Returns a bar that counts the files' bytes.
@@ -174,4 +178,32 @@ pub fn compressors(setting: &Setting, config: &Config) -> anyhow::Result<Compres
     let dir = app::models_dir(config, &setting.data_dir());
     let Loaded { chats, scorer, .. } = llm::load(config, &dir, key, &World::real())?;
     Ok(Compressors::new(config, chats, scorer))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn task(mut fields: Value) -> String {
+        fields["messages"] = json!([
+            { "role": "system", "content": "Be careful." },
+            { "role": "user", "content": [{ "type": "text", "text": "Book a flight." }] },
+            { "role": "assistant", "content": "It is booked." },
+        ]);
+        recorded(serde_json::from_value(fields).unwrap(), 0).unwrap().task
+    }
+
+    #[test]
+    fn runs_of_files_have_the_task_names_of_stored_ones() {
+        assert_eq!(task(json!({ "id": "a", "task": "book", "metadata": { "task_id": 7 } })), "7");
+        assert_eq!(task(json!({ "id": "a", "task": "book", "metadata": { "task": "flight" } })), "flight");
+        assert_eq!(task(json!({ "id": "a", "task": "book", "metadata": "none" })), "book");
+        assert_eq!(task(json!({ "id": "a", "task": { "goal": 1 } })), r#"{"goal":1}"#);
+        assert_eq!(task(json!({ "id": "a" })), task(json!({ "id": "b", "task": null })));
+        assert!(task(json!({ "id": "a" })).starts_with("b3:"));
+    }
 }

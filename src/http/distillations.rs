@@ -30,6 +30,9 @@ pub struct DistillationCases {
     since_ms: Option<i64>,
     /// At most this many, newest first.
     limit: Option<u32>,
+    /// Leaves out those with fewer tokens in their largest full context, the system prompt apart. A training takes 4000 where
+    /// it is left out, an export all.
+    min_peak: Option<u32>,
 }
 
 /// How tasks are parted.
@@ -121,12 +124,12 @@ pub async fn create_distillation(
     Operator(caller): Operator,
     Json(body): Json<PostDistillation>,
 ) -> Result<Response, Problem> {
-    let DistillationCases { namespace, agent, since_ms, limit } = body.cases.unwrap_or_default();
+    let DistillationCases { namespace, agent, since_ms, limit, min_peak } = body.cases.unwrap_or_default();
     let course = Course::new(body.seed.unwrap_or(0));
     let spec = Spec {
         course: Course { epochs: body.epochs.unwrap_or(course.epochs), ..course },
         kind: body.kind,
-        cases: Cases { namespace, agent, since_ms, limit },
+        cases: Cases { namespace, agent, since_ms, limit, min_peak },
         split: body.split.map(|DistillationSplit { seed, held_out }| Split { seed, held_out }),
         compressor: body.compressor.unwrap_or_default(),
         outcomes: body.outcomes.unwrap_or_default(),

@@ -11,7 +11,8 @@ use super::auth::Operator;
 use super::extract::{Json, Path};
 use super::pages::Body;
 use super::problem::{Problem, ProblemDocument};
-use crate::store::{HeadEvent, HeadRow, HeadState};
+use super::trajectories::told;
+use crate::store::{Expected, HeadEvent, HeadRow, HeadState};
 use crate::world::rfc3339;
 
 /// A trained head.
@@ -27,6 +28,8 @@ pub struct HeadRecord {
     verdict: Option<Value>,
     /// Whether the gate let it pass. One that it did not cannot be activated.
     passed: bool,
+    /// What it was measured against: `rules`, or the hash of the head that scored; null where that is not known.
+    measured: Option<String>,
     /// The size of its weights.
     bytes: u64,
     actor: String,
@@ -40,6 +43,7 @@ impl From<HeadRow> for HeadRecord {
             manifest: row.manifest,
             verdict: row.verdict,
             passed: row.passed,
+            measured: row.measured.map(|measured| measured.to_string()),
             bytes: row.bytes,
             actor: row.actor,
             created_at: rfc3339(row.created_ms),
@@ -121,11 +125,15 @@ impl From<HeadState> for HeadStateAnswer {
 }
 
 /// A head that is to score.
+#[expect(clippy::option_option, reason = "left out, null and a hash mean three things")]
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActivateHead {
-    /// The champion's hash as the caller knows it; null where there is none.
-    expected_champion: Option<String>,
+    /// The champion's hash as the caller knows it; null where there is none. The one that the head was measured against where
+    /// it is left out.
+    #[serde(default, deserialize_with = "told")]
+    #[schema(value_type = Option<String>)]
+    expected_champion: Option<Option<String>>,
 }
 
 /// Makes a head the champion. One that no gate let pass is refused.
@@ -141,7 +149,8 @@ pub async fn activate_head(
     Path(hash): Path<String>,
     Json(body): Json<ActivateHead>,
 ) -> Result<Body<HeadStateAnswer>, Problem> {
-    let expected = body.expected_champion.map(|hash| hash_of("/expected_champion", &hash)).transpose()?;
+    let known = |champion: Option<String>| champion.map(|hash| hash_of("/expected_champion", &hash)).transpose();
+    let expected = body.expected_champion.map(known).transpose()?.map_or(Expected::Measured, Expected::Champion);
     Ok(Body(app.pipeline().activate_head(&caller, hash_of("hash", &hash)?, expected).await?.into()))
 }
 

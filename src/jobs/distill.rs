@@ -3,24 +3,31 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{Job, JobFailure, Lease, Runner};
 use crate::pipeline::Pipeline;
-use crate::tune::distill::{DISTILL, DistillError, work};
+use crate::tune::distill::{DISTILL, DistillError, Site, work};
 
-/// Adds the handler to a runner. `folder` is the data folder.
+/// Adds the handler to a runner. `folder` is the data folder. Once `stopping` is cancelled, a run stops between two steps
+/// and is given back.
 #[must_use]
-pub fn distilling(runner: Runner, pipeline: &Pipeline, folder: PathBuf) -> Runner {
+pub fn distilling(runner: Runner, pipeline: &Pipeline, folder: PathBuf, stopping: CancellationToken) -> Runner {
     let (own, folder) = (pipeline.clone(), Arc::new(folder));
     runner.handle(DISTILL, move |job, lease| {
-        let (own, folder) = (own.clone(), Arc::clone(&folder));
-        async move { distil(&own, &folder, job, lease).await }
+        let (own, folder, stopping) = (own.clone(), Arc::clone(&folder), stopping.clone());
+        async move { distil(&Site { pipeline: &own, folder: &folder, stopping: &stopping }, job, lease).await }
     })
 }
 
-async fn distil(pipeline: &Pipeline, folder: &std::path::Path, job: Job, lease: Lease) -> Result<(), JobFailure> {
-    match work(pipeline, folder, &job, lease).await {
+async fn distil(site: &Site<'_>, job: Job, lease: Lease) -> Result<(), JobFailure> {
+    match work(site, &job, lease.clone()).await {
         Ok(()) => Ok(()),
         Err(DistillError::LeaseLost) => Err(JobFailure::LeaseLost),
+        Err(DistillError::Stopped) => {
+            let now_ms = site.pipeline.world().now_ms();
+            site.pipeline.store().release_job(lease, now_ms).await.map(drop).map_err(JobFailure::retry)
+        }
         Err(error) => Err(JobFailure::retry(error)),
     }
 }

@@ -10,7 +10,7 @@ use super::Pipeline;
 use super::failure::Failure;
 use super::keys::Caller;
 use crate::config::Compressor;
-use crate::store::{HeadChange, HeadError, HeadEvent, HeadRow, HeadState, HeadStep, StoreError};
+use crate::store::{Expected, HeadChange, HeadError, HeadEvent, HeadRow, HeadState, HeadStep, Measured, StoreError};
 
 /// Steps that are shown of the heads' life.
 const MOST_EVENTS: usize = 100;
@@ -56,11 +56,15 @@ impl Pipeline {
         &self,
         caller: &Caller,
         hash: OriginalHash,
-        expected: Option<OriginalHash>,
+        expected: Expected,
     ) -> Result<HeadState, Failure> {
-        self.head(&hash).await?;
+        let measured = self.head(&hash).await?.measured;
+        let before = match expected {
+            Expected::Champion(champion) => champion,
+            Expected::Measured => measured.and_then(Measured::champion),
+        };
         let state = self.change_head(caller, HeadStep::Activate { hash, expected }, &hash).await?;
-        let detail = json!({ "before": expected });
+        let detail = json!({ "before": before });
         self.audit(caller, None, "head.activate", &hash.to_string(), detail).await?;
         Ok(state)
     }

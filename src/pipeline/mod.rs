@@ -25,6 +25,7 @@ pub mod serve_context;
 mod sessions;
 mod settings;
 pub mod stored_run;
+pub mod task;
 pub mod tally;
 pub mod trajectories;
 pub mod usage;

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::guidelines::GuidelineSet;
 use super::keys::Caller;
 use super::serve_context::record_of;
+use super::task::{OPENING, TaskTold};
 use crate::store::TrajectoryRow;
 
 /// A stored trajectory.
@@ -23,6 +24,8 @@ pub struct StoredRun {
     pub epochs: Vec<EpochRecord>,
     /// What models made for it, oldest first.
     pub made: Vec<Compression>,
+    /// Its task's name.
+    pub task: String,
 }
 
 impl Pipeline {
@@ -36,15 +39,9 @@ impl Pipeline {
         let live = self.load(id).await?;
         let made = self.compressions(id).await?;
         let epochs = self.store().epochs(id, None).await?.iter().map(record_of).collect::<Result<_, _>>()?;
-        Ok(StoredRun { row: live.row, session: live.session, guidelines: live.guidelines, epochs, made })
+        let opening = self.store().messages(id, 0..OPENING as u64).await?;
+        let told = TaskTold::from(&live.row).name(opening.iter().map(|message| message.native.as_ref()));
+        let task = told.unwrap_or_else(|| id.to_owned());
+        Ok(StoredRun { row: live.row, session: live.session, guidelines: live.guidelines, epochs, made, task })
     }
-}
-
-/// Returns the name of a trajectory's task: runs of one task stand on one side of every split. `metadata.task_id`, else
-/// `metadata.task`, else the task's words, else the trajectory's own id.
-#[must_use]
-pub fn task_of(row: &TrajectoryRow) -> String {
-    let told = |name: &str| row.metadata.as_ref()?.get(name)?.as_str().map(str::to_owned);
-    let words = || row.task.as_ref().map(|task| blake3::hash(task.as_bytes()).to_hex().to_string());
-    told("task_id").or_else(|| told("task")).or_else(words).unwrap_or_else(|| row.id.clone())
 }

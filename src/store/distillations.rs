@@ -115,11 +115,15 @@ pub struct DistillationEnd {
     pub now_ms: i64,
 }
 
+// A run whose job is dead has failed: nobody works on it until the job is retried.
 macro_rules! select_run {
     ($end:literal) => {
         concat!(
-            "SELECT id, namespace, spec, state, stage, report, head, error, actor, created_ms, updated_ms \
-             FROM distillations ",
+            "SELECT d.id, d.namespace, d.spec, CASE WHEN dead.id IS NULL THEN d.state ELSE 'failed' END, \
+             CASE WHEN dead.id IS NULL THEN d.stage ELSE 'failed' END, d.report, d.head, \
+             COALESCE(d.error, dead.last_error), d.actor, d.created_ms, d.updated_ms FROM distillations d \
+             LEFT JOIN jobs dead ON dead.kind = 'distill' AND dead.key = d.id AND dead.namespace = d.namespace \
+             AND dead.state = 'dead' AND d.state IN ('queued', 'running') ",
             $end
         )
     };
@@ -139,7 +143,7 @@ impl Store {
     /// # Errors
     /// Fails when the store does.
     pub async fn distillation(&self, id: &str) -> Result<Option<DistillationRow>, StoreError> {
-        let row = self.reader().await?.row(select_run!("WHERE id = $1"), values![id]).await?;
+        let row = self.reader().await?.row(select_run!("WHERE d.id = $1"), values![id]).await?;
         row.as_ref().map(read_run).transpose()
     }
 
@@ -151,6 +155,24 @@ impl Store {
         let sql = "SELECT checkpoint FROM distillations WHERE id = $1";
         let row = self.reader().await?.row(sql, values![id]).await?;
         row.map_or(Ok(None), |row| row.bytes_or_null(0))
+    }
+
+    /// Returns the trajectories that a run reads, as it stored them.
+    ///
+    /// # Errors
+    /// Fails when the store does.
+    pub async fn distillation_cases(&self, id: &str) -> Result<Option<Json>, StoreError> {
+        let row = self.reader().await?.row("SELECT cases FROM distillations WHERE id = $1", values![id]).await?;
+        let text = row.map_or(Ok(None), |row| row.text_or_null(0))?;
+        text.map(|text| serde_json::from_str(&text).map_err(|_| StoreError::Unreadable("a distillation"))).transpose()
+    }
+
+    /// Stores the trajectories that a run reads: it reads the same ones until it is over.
+    ///
+    /// # Errors
+    /// Fails when the store does.
+    pub async fn keep_distillation_cases(&self, id: &str, cases: &Json) -> Result<(), StoreError> {
+        self.write(KeepCases { id: id.to_owned(), cases: cases.to_string() }).await
     }
 
     /// Returns up to `limit` runs, optionally of one namespace, newest first.
@@ -168,8 +190,8 @@ impl Store {
             None => (None, None),
         };
         let sql = select_run!(
-            "WHERE ($1 IS NULL OR namespace = $1) AND ($2 IS NULL OR (created_ms, id) < ($2, $3)) \
-             ORDER BY created_ms DESC, id DESC LIMIT $4"
+            "WHERE ($1 IS NULL OR d.namespace = $1) AND ($2 IS NULL OR (d.created_ms, d.id) < ($2, $3)) \
+             ORDER BY d.created_ms DESC, d.id DESC LIMIT $4"
         );
         let rows = self.reader().await?.rows(sql, values![namespace, at, before, limit + 1]).await?;
         let runs: Vec<_> = rows.iter().take(limit).map(read_run).collect::<Result<_, _>>()?;
@@ -275,6 +297,26 @@ impl Write for DistillationStep {
     }
 }
 
+struct KeepCases {
+    id: String,
+    cases: String,
+}
+
+impl Write for KeepCases {
+    type Output = ();
+    type Error = StoreError;
+
+    fn weight(&self) -> usize {
+        self.cases.len()
+    }
+
+    async fn run(&self, conn: &mut Conn) -> Result<(), StoreError> {
+        let sql = "UPDATE distillations SET cases = $2 WHERE id = $1 AND state IN ('queued', 'running')";
+        conn.execute(sql, values![self.id.as_str(), self.cases.as_str()]).await?;
+        Ok(())
+    }
+}
+
 struct End {
     end: DistillationEnd,
     lease: Lease,
@@ -295,7 +337,8 @@ impl Write for End {
             Err(why) => ("failed", None, None, Some(why.as_str())),
         };
         let sql = "UPDATE distillations SET state = $2, stage = $2, report = COALESCE($3, report), head = $4, \
-                   error = $5, checkpoint = NULL, updated_ms = $6 WHERE id = $1 AND state IN ('queued', 'running')";
+                   error = $5, checkpoint = NULL, cases = NULL, \
+                   updated_ms = $6 WHERE id = $1 AND state IN ('queued', 'running')";
         let head = Value::Bytes(head.map(|hash| hash.as_bytes().as_slice().into()));
         conn.execute(sql, values![id.as_str(), state, report, head, error, *now_ms]).await?;
         if complete(conn, &self.lease, *now_ms).await? { Ok(()) } else { Err(ChangeError::LeaseLost) }
@@ -312,7 +355,7 @@ impl Write for Cancel {
     type Error = StoreError;
 
     async fn run(&self, conn: &mut Conn) -> Result<bool, StoreError> {
-        let sql = "UPDATE distillations SET state = 'cancelled', stage = 'cancelled', checkpoint = NULL, \
+        let sql = "UPDATE distillations SET state = 'cancelled', stage = 'cancelled', checkpoint = NULL, cases = NULL, \
                    updated_ms = $2 WHERE id = $1 AND state IN ('queued', 'running')";
         Ok(conn.execute(sql, values![self.id.as_str(), self.now_ms]).await? > 0)
     }

@@ -1,5 +1,8 @@
 //! Heads: trained weights by content hash, which of them scores lines, and the log of how that came to be.
 
+use std::fmt;
+
+use recap_core::context::MOST_HEAD_BYTES;
 use recap_core::trajectory::OriginalHash;
 use serde_json::Value as Json;
 
@@ -10,8 +13,50 @@ use super::error::{Failure, StoreError};
 use super::value::{Value, values};
 use super::writer::Write;
 
-/// The most bytes of a head's weights: 16 MiB.
-pub const MOST_HEAD_BYTES: usize = 16 << 20;
+/// What no head is called.
+const RULES: &str = "rules";
+
+/// What a verdict was won against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measured {
+    /// Rules, with no head.
+    Rules,
+    /// The head that scored.
+    Head(OriginalHash),
+}
+
+impl Measured {
+    /// Returns what was measured where this head scores, or none.
+    #[must_use]
+    pub fn of(champion: Option<OriginalHash>) -> Self {
+        champion.map_or(Self::Rules, Self::Head)
+    }
+
+    /// Returns the head; `None` for rules.
+    #[must_use]
+    pub fn champion(self) -> Option<OriginalHash> {
+        match self {
+            Self::Rules => None,
+            Self::Head(hash) => Some(hash),
+        }
+    }
+
+    fn read(name: &str) -> Result<Self, StoreError> {
+        if name == RULES {
+            return Ok(Self::Rules);
+        }
+        name.parse().map(Self::Head).map_err(|_| StoreError::Unreadable("what a head was measured against"))
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rules => out.write_str(RULES),
+            Self::Head(hash) => hash.fmt(out),
+        }
+    }
+}
 
 /// A head without its weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,12 +69,25 @@ pub struct HeadRow {
     pub verdict: Option<Json>,
     /// Whether the gate let it pass.
     pub passed: bool,
+    /// What the verdict was won against, where that is known.
+    pub measured: Option<Measured>,
     /// Who trained it.
     pub actor: String,
     /// When, in milliseconds since 1970.
     pub created_ms: i64,
     /// The size of its weights.
     pub bytes: u64,
+}
+
+/// What the gate said of a head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeadVerdict {
+    /// Its words and numbers.
+    pub said: Json,
+    /// Whether the head passes.
+    pub passes: bool,
+    /// What it was measured against.
+    pub against: Measured,
 }
 
 /// A head that is to be stored.
@@ -39,8 +97,8 @@ pub struct NewHead {
     pub weights: Vec<u8>,
     /// How it was trained, and on what.
     pub manifest: Json,
-    /// What the gate said of it, and whether it passes.
-    pub verdict: Option<(Json, bool)>,
+    /// What the gate said of it, if it judged it.
+    pub verdict: Option<HeadVerdict>,
     /// Who trained it.
     pub actor: String,
     /// When, in milliseconds since 1970.
@@ -71,6 +129,15 @@ pub struct HeadEvent {
     pub to: Option<OriginalHash>,
 }
 
+/// The champion that must still be it when another one takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// The one that the new head was measured against.
+    Measured,
+    /// The one that the caller knows; `None` where no head scores.
+    Champion(Option<OriginalHash>),
+}
+
 /// What is done about the champion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadStep {
@@ -78,8 +145,8 @@ pub enum HeadStep {
     Activate {
         /// The head.
         hash: OriginalHash,
-        /// The champion that the caller knows.
-        expected: Option<OriginalHash>,
+        /// The champion as it must be.
+        expected: Expected,
     },
     /// The champion before this one comes back, or none if there was none.
     Rollback,
@@ -134,14 +201,16 @@ impl Failure for HeadError {
 macro_rules! select_head {
     ($end:literal) => {
         concat!(
-            "SELECT hash, manifest, verdict, passed, actor, created_ms, CAST(LENGTH(weights) AS BIGINT) FROM heads ",
+            "SELECT hash, manifest, verdict, passed, measured, actor, created_ms, CAST(LENGTH(weights) AS BIGINT) \
+             FROM heads ",
             $end
         )
     };
 }
 
 impl Store {
-    /// Stores a head. One with the same weights stays as it is but for its verdict. Returns its hash.
+    /// Stores a head. One with the same weights stays as it is but for its verdict, and keeps that where the new one was
+    /// measured against the head itself. Returns its hash.
     ///
     /// # Errors
     /// [`HeadError::TooLarge`]
@@ -218,9 +287,10 @@ fn read_head(row: &Row) -> Result<HeadRow, StoreError> {
         manifest: json(row.text(1)?)?,
         verdict: row.text_or_null(2)?.map(json).transpose()?,
         passed: row.int(3)? > 0,
-        actor: row.text(4)?,
-        created_ms: row.int(5)?,
-        bytes: row.count(6)?,
+        measured: row.text_or_null(4)?.as_deref().map(Measured::read).transpose()?,
+        actor: row.text(5)?,
+        created_ms: row.int(6)?,
+        bytes: row.count(7)?,
     })
 }
 
@@ -264,17 +334,20 @@ impl Write for NewHead {
             return Err(HeadError::TooLarge);
         }
         let hash = hash_of(&self.weights);
-        let (verdict, passed) = self.verdict.as_ref().map(|(verdict, passed)| (verdict.to_string(), *passed)).unzip();
-        let sql = "INSERT INTO heads (hash, manifest, weights, verdict, passed, actor, created_ms) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (hash) DO UPDATE SET \
+        // a head is no better than itself: that says nothing of what it was measured against before
+        let verdict = self.verdict.as_ref().filter(|verdict| verdict.against != Measured::Head(hash));
+        let sql = "INSERT INTO heads (hash, manifest, weights, verdict, passed, measured, actor, created_ms) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (hash) DO UPDATE SET \
                    verdict = COALESCE(excluded.verdict, heads.verdict), \
+                   measured = CASE WHEN excluded.verdict IS NULL THEN heads.measured ELSE excluded.measured END, \
                    passed = CASE WHEN excluded.verdict IS NULL THEN heads.passed ELSE excluded.passed END";
         let bound = values![
             hash.as_bytes(),
             self.manifest.to_string(),
             self.weights.as_slice(),
-            verdict,
-            i64::from(passed.unwrap_or(false)),
+            verdict.map(|verdict| verdict.said.to_string()),
+            i64::from(verdict.is_some_and(|verdict| verdict.passes)),
+            verdict.map(|verdict| verdict.against.to_string()),
             self.actor.as_str(),
             self.created_ms,
         ];
@@ -291,11 +364,16 @@ impl Write for HeadChange {
         let before = locked_state(conn).await?;
         let (action, champion) = match self.step {
             HeadStep::Activate { hash, expected } => {
-                if before.champion != expected {
+                let measured = passed(conn, &hash).await?;
+                let is_so = before.champion == Some(hash);
+                let as_expected = match expected {
+                    Expected::Champion(champion) => before.champion == champion,
+                    Expected::Measured => is_so || measured.is_some_and(|at| at.champion() == before.champion),
+                };
+                if !as_expected {
                     return Err(HeadError::Champion { current: before.champion });
                 }
-                check(conn, &hash).await?;
-                if before.champion == Some(hash) {
+                if is_so {
                     return Ok(before);
                 }
                 ("activate", Some(hash))
@@ -319,10 +397,14 @@ async fn locked_state(conn: &mut Conn) -> Result<HeadState, StoreError> {
     read_state(&row)
 }
 
-async fn check(conn: &mut Conn, hash: &OriginalHash) -> Result<(), HeadError> {
-    let row = conn.row("SELECT passed FROM heads WHERE hash = $1", values![hash.as_bytes()]).await?;
-    let passed = row.ok_or(HeadError::NoHead)?.int(0)? > 0;
-    if passed { Ok(()) } else { Err(HeadError::NotPassed) }
+/// Checks that the gate let a head pass, and returns what that was won against.
+async fn passed(conn: &mut Conn, hash: &OriginalHash) -> Result<Option<Measured>, HeadError> {
+    let row = conn.row("SELECT passed, measured FROM heads WHERE hash = $1", values![hash.as_bytes()]).await?;
+    let row = row.ok_or(HeadError::NoHead)?;
+    if row.int(0)? == 0 {
+        return Err(HeadError::NotPassed);
+    }
+    Ok(row.text_or_null(1)?.as_deref().map(Measured::read).transpose()?)
 }
 
 /// Returns the champion before this one, `None` for none: rolling back twice goes back twice.

@@ -58,7 +58,9 @@ pub use fork::Fork;
 pub use guidelines::{
     GuidelineChange, GuidelineError, GuidelineEvent, GuidelineHead, GuidelineKey, GuidelineStep, GuidelineVersion,
 };
-pub use heads::{HeadChange, HeadError, HeadEvent, HeadRow, HeadState, HeadStep, MOST_HEAD_BYTES, NewHead};
+pub use heads::{
+    Expected, HeadChange, HeadError, HeadEvent, HeadRow, HeadState, HeadStep, HeadVerdict, Measured, NewHead,
+};
 pub use jobs::{ClaimRequest, Claimed, Enqueued, Job, JobCounts, JobFilter, JobPage, JobRow, JobState, Lease, NewJob};
 pub use keys::KeyRow;
 pub use maintenance::{CheckReport, Health};

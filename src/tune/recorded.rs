@@ -5,6 +5,8 @@ use recap_core::tuning::{RecordError, Recorded};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::pipeline::task::TaskTold;
+
 /// Why a recorded run cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
@@ -45,14 +47,14 @@ pub struct RecordedRun {
 }
 
 impl RecordedRun {
-    /// Reads messages in any provider's form. `task` is the run's own name where it is not known.
+    /// Reads messages in any provider's form. The task has the name that [`TaskTold::name`] gives, else the run's own.
     ///
     /// # Errors
     ///
     /// [`Unusable`]
     pub fn read(
         id: String,
-        task: Option<String>,
+        told: TaskTold<'_>,
         success: Option<bool>,
         (format, messages): (WireFormat, Vec<Box<RawValue>>),
     ) -> Result<Self, Unusable> {
@@ -64,7 +66,8 @@ impl RecordedRun {
             serde_json::from_str::<Value>(message.get()).map_err(|source| Unusable::Json { index, source })
         });
         let recorded = Recorded::new(values.collect::<Result<_, _>>()?)?;
-        Ok(Self { task: task.unwrap_or_else(|| id.clone()), id, success, messages, recorded })
+        let task = told.name(messages.iter().map(|message| message.get())).unwrap_or_else(|| id.clone());
+        Ok(Self { id, task, success, messages, recorded })
     }
 
     /// Tells whether its full contexts reach this many tokens, the system prompt apart.

@@ -23,7 +23,7 @@ pub enum StoredError {
     Unusable(#[from] Unusable),
 }
 
-/// Reads a stored trajectory. Its task is the text that it was made with, or its id; `partial` counts as no success.
+/// Reads a stored trajectory; `partial` counts as no success.
 ///
 /// # Errors
 ///
@@ -43,8 +43,8 @@ pub async fn stored_run(store: &Store, row: &TrajectoryRow) -> Result<RecordedRu
         OutcomeStatus::Failure | OutcomeStatus::Partial => Some(false),
         OutcomeStatus::Unknown => None,
     });
-    let (id, task) = (row.id.clone(), row.task.clone());
-    Ok(RecordedRun::read(id, task, success, (WireFormat::OpenAi, in_openai(messages)?))?)
+    let messages = (WireFormat::OpenAi, in_openai(messages)?);
+    Ok(RecordedRun::read(row.id.clone(), row.into(), success, messages)?)
 }
 
 /// The messages in `OpenAI`'s form, whichever each was sent in.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use recapd::store::{NewHead, StoreUrl};
+use recapd::store::{HeadVerdict, Measured, NewHead, StoreUrl};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -119,6 +119,10 @@ async fn what_cannot_be_distilled_is_refused() {
     app.post("/v1/heads/rollback", &json!({})).await.problem(403);
 }
 
+fn passes(passes: bool) -> HeadVerdict {
+    HeadVerdict { said: json!({ "passes": passes }), passes, against: Measured::Rules }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_head_that_passed_the_gate_scores() {
     let bed = Bed::sqlite().await;
@@ -131,7 +135,7 @@ async fn only_a_head_that_passed_the_gate_scores() {
         let head = NewHead {
             weights: weights.into(),
             manifest: json!({ "seed": 1 }),
-            verdict: verdict.map(|passes| (json!({ "passes": passes }), passes)),
+            verdict: verdict.map(passes),
             actor: "me".into(),
             created_ms: 5,
         };
@@ -146,13 +150,15 @@ async fn only_a_head_that_passed_the_gate_scores() {
     assert_eq!(activate(0, Value::Null).await.ok()["champion"], json!(hashes[0]));
     let late = activate(1, Value::Null).await.problem(412);
     assert_eq!((&late["type"], &late["current_champion"]), (&json!("/problems/champion-changed"), &json!(hashes[0])));
+    let measured = app.post(&format!("/v1/heads/{}/activate", hashes[1]), &json!({})).await.problem(412);
+    assert_eq!(measured["current_champion"], json!(hashes[0]), "it was measured against rules");
     activate(1, json!(hashes[0])).await.ok();
     assert_eq!(app.post("/v1/heads/rollback", &json!({})).await.ok()["champion"], json!(hashes[0]));
     let all = app.get("/v1/heads").await.ok();
     assert_eq!(all["heads"].as_array().unwrap().len(), 3);
     assert_eq!(all["events"].as_array().unwrap().len(), 3);
     let one = app.get(&format!("/v1/heads/{}", hashes[2])).await.ok();
-    assert_eq!((&one["passed"], &one["bytes"]), (&json!(false), &json!(3)));
+    assert_eq!((&one["passed"], &one["bytes"], &one["measured"]), (&json!(false), &json!(3), &json!("rules")));
     app.get(&format!("/v1/heads/b3:{}", "0".repeat(64))).await.problem(404);
     app.send(Method::GET, "/v1/heads/what", None, &[]).await.problem(422);
     let audit = app.get("/v1/audit").await.ok();
@@ -222,10 +228,11 @@ async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
     let values = [("storage.database_url", path.to_str().unwrap()), ("compress.history", "extract")];
     let app = TestApp::start_with(&values).await;
     for task in 0..6 {
-        let path = app.trajectory(&json!({ "metadata": { "task_id": format!("task-{task}") } })).await;
+        let path = app.trajectory(&json!({ "agent": "desk", "metadata": { "task_id": format!("task-{task}") } })).await;
         app.append(&path, &tool_run(12, 160)).await;
     }
-    let asked = json!({ "kind": "train", "seed": 3, "epochs": 2, "split": { "seed": 1, "held_out": 0.4 } });
+    let asked = json!({ "kind": "train", "cases": { "agent": "desk", "min_peak": 1000 }, "seed": 3, "epochs": 2,
+        "split": { "seed": 1, "held_out": 0.4 } });
     let id = app.post("/v1/distillations", &asked).await.ok()["id"].as_str().unwrap().to_owned();
     let done = over(&app, &id).await;
     assert_eq!(done["state"], "done", "{done}");
@@ -240,13 +247,8 @@ async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
 
     // the same weights, let pass
     let row = bed.store.head_weights(&hash.parse().unwrap()).await.unwrap().unwrap();
-    let passed = NewHead {
-        weights: row,
-        manifest: json!({}),
-        verdict: Some((json!({ "passes": true }), true)),
-        actor: "me".into(),
-        created_ms: 5,
-    };
+    let passed =
+        NewHead { weights: row, manifest: json!({}), verdict: Some(passes(true)), actor: "me".into(), created_ms: 5 };
     bed.store.add_head(passed).await.unwrap();
     let served = async || {
         let path = app.trajectory(&json!({})).await;
@@ -257,8 +259,106 @@ async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
     app.post(&format!("/v1/heads/{hash}/activate"), &nobody).await.ok();
     let handle = hash.get(..11).unwrap();
     assert!(served().await.contains(&format!("extract:head@{handle}")));
+    // rules serve what examples are of, whatever scores: the same course comes to the same head, and its verdict stands
+    let id = app.post("/v1/distillations", &asked).await.ok()["id"].as_str().unwrap().to_owned();
+    let repeated = over(&app, &id).await;
+    assert_eq!((&repeated["head"], &repeated["report"]["measured"]), (&json!(hash), &json!(hash)), "{repeated}");
+    let kept = app.get(&format!("/v1/heads/{hash}")).await.ok();
+    assert_eq!((&kept["passed"], &kept["measured"]), (&json!(true), &json!("rules")), "{kept}");
     app.post("/v1/heads/rollback", &json!({})).await.ok();
     assert!(!served().await.contains("extract:head@"));
+}
+
+/// Asks for a training of the runs of six tasks, and returns its id.
+#[cfg(feature = "local-models")]
+async fn asked_to_train(app: &TestApp, epochs: u32) -> String {
+    let asked = json!({ "kind": "train", "cases": { "min_peak": 1000 }, "seed": 3, "epochs": epochs,
+        "split": { "seed": 1, "held_out": 0.4 } });
+    app.post("/v1/distillations", &asked).await.ok()["id"].as_str().unwrap().to_owned()
+}
+
+#[cfg(feature = "local-models")]
+async fn six_tasks(app: &TestApp) {
+    for task in 0..6 {
+        let path = app.trajectory(&json!({ "metadata": { "task_id": format!("task-{task}") } })).await;
+        app.append(&path, &tool_run(12, 160)).await;
+    }
+}
+
+/// Waits for the first curve that a training shows of at least so many epochs, and returns how many there are.
+#[cfg(feature = "local-models")]
+async fn curve_of(app: &TestApp, id: &str, least: usize) -> usize {
+    for _ in 0..4_000 {
+        let row = app.get(&format!("/v1/distillations/{id}")).await.ok();
+        let curve = row["report"]["curve"].as_array().map_or(0, Vec::len);
+        if curve >= least {
+            return curve;
+        }
+        assert!(["queued", "running"].contains(&row["state"].as_str().unwrap()), "{row}");
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    panic!("distillation {id} shows no curve");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "local-models")]
+async fn a_training_that_the_daemon_stopped_in_goes_on_and_ends_as_one_that_was_not() {
+    let app = TestApp::start().await;
+    six_tasks(&app).await;
+    let whole = over(&app, &asked_to_train(&app, 40).await).await;
+    assert_eq!(whole["state"], "done", "{whole}");
+
+    let id = asked_to_train(&app, 40).await;
+    let before = curve_of(&app, &id, 2).await;
+    // what comes later is none of the run's cases
+    let late = app.trajectory(&json!({ "metadata": { "task_id": "task-9" } })).await;
+    app.append(&late, &tool_run(12, 160)).await;
+    let app = app.restart().await;
+    let row = app.get(&format!("/v1/distillations/{id}")).await.ok();
+    assert!(["queued", "running"].contains(&row["state"].as_str().unwrap()), "{row}");
+    let stood = row["report"]["curve"].as_array().map_or(before, Vec::len);
+    assert!(curve_of(&app, &id, 1).await >= stood, "it goes on where it stood");
+    let done = over(&app, &id).await;
+    assert_eq!((&done["state"], &done["head"]), (&json!("done"), &whole["head"]), "{done}");
+    assert_eq!(done["report"]["curve"], whole["report"]["curve"]);
+    assert_eq!(done["report"]["runs"], 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "local-models")]
+async fn a_training_ends_soon_after_it_is_given_up() {
+    let app = TestApp::start().await;
+    six_tasks(&app).await;
+    let id = asked_to_train(&app, 40).await;
+    curve_of(&app, &id, 1).await;
+    let given_up = app.post(&format!("/v1/distillations/{id}/cancel"), &json!({})).await.ok();
+    assert_eq!(given_up["state"], "cancelled", "{given_up}");
+    for _ in 0..200 {
+        if app.get("/v1/jobs").await.ok()["jobs"].as_array().unwrap().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the job is still there: {}", app.get("/v1/jobs").await.ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "local-models")]
+async fn a_run_that_cannot_be_served_is_left_out_of_a_training_and_told() {
+    let app = TestApp::start().await;
+    six_tasks(&app).await;
+    let path = app.trajectory(&json!({ "metadata": { "task_id": "task-7" } })).await;
+    app.append(&path, &tool_run(4, 6_000)).await;
+    let app = app.restart_with(&[("limits.max_message_bytes", "10000")]).await;
+    let done = over(&app, &asked_to_train(&app, 1).await).await;
+    assert_eq!((&done["state"], &done["report"]["unserved"]), (&json!("done"), &json!(1)), "{done}");
+    let head = app.get(&format!("/v1/heads/{}", done["head"].as_str().unwrap())).await.ok();
+    assert_eq!((&head["manifest"]["unserved"], &head["measured"]), (&json!(1), &json!("rules")), "{head}");
+
+    let small = json!({ "kind": "train", "cases": { "min_peak": 900_000 } });
+    let id = app.post("/v1/distillations", &small).await.ok()["id"].as_str().unwrap().to_owned();
+    let failed = over(&app, &id).await;
+    assert!(failed["error"].as_str().unwrap().starts_with("0 examples"), "{failed}");
 }
 
 #[test]
@@ -278,6 +378,14 @@ fn files_are_served_by_rules_and_parted_by_task() {
     let examples = lines(Path::new(out));
     assert_eq!(json!(examples.len()), report["examples"]);
     insta::assert_json_snapshot!("exported_example", examples[0]);
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
+    command.env_clear().env("RECAPD_LIMITS__MAX_MESSAGE_BYTES", "1024").arg("--data").arg(folder.path());
+    let small = folder.path().join("small.jsonl");
+    command.args(["distill", "export", "--json", FIXTURE, "--all", "--min-peak", "1000", "--out"]).arg(&small);
+    let none = command.output().unwrap();
+    let told: Value = serde_json::from_slice(&none.stdout).unwrap_or_else(|_| panic!("{none:?}"));
+    assert_eq!((none.status.code(), &told["unreadable"]), (Some(1), &json!(2)), "{none:?}");
 
     let parted = export(folder.path(), &[&[FIXTURE, "--all", "--split", "3,0.5"][..], &served].concat());
     assert!(parted.status.success(), "{parted:?}");

@@ -35,6 +35,7 @@ mod run;
 mod runner;
 mod store;
 mod support;
+mod tasks;
 mod teacher;
 mod trajectories;
 mod tuning;

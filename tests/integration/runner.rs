@@ -100,15 +100,15 @@ async fn what_a_bad_guideline_loses_becomes_a_pair() {
         let peak = result.peak_tokens.unwrap();
         assert_eq!(peak.0 < peak.1, result.arm == Arm::Compressed, "{peak:?}");
     }
-    let mut kept = known(&bad).await.unwrap();
+    let mut kept = known(&bad, &tasks).await.unwrap();
     kept.sort_by_key(|result| (result.trajectory.clone(), result.arm));
     let mut told = results.clone();
     told.sort_by_key(|result| (result.trajectory.clone(), result.arm));
     assert_eq!(kept, told, "results are kept with their trajectories");
     let other = Spec { series: "s2".to_owned(), ..bad.clone() };
-    assert_eq!(known(&other).await.unwrap(), []);
+    assert_eq!(known(&other, &tasks).await.unwrap(), []);
     app.delete(&format!("/v1/trajectories/{}", results[0].trajectory)).await.ok();
-    assert_eq!(known(&bad).await.unwrap().len(), 3, "a result is deleted with its trajectory");
+    assert_eq!(known(&bad, &tasks).await.unwrap().len(), 3, "a result is deleted with its trajectory");
     let found = pairs(&results, "bad");
     assert_eq!(found.len(), 2);
     let score = case_score(found[0].1);
@@ -204,4 +204,22 @@ async fn what_takes_too_long_has_failed_and_what_cannot_start_is_said() {
     let cancelled = CancellationToken::new();
     cancelled.cancel();
     assert!(!run_tasks(&slow, &tasks(1), &[], &cancelled, async |_| Ok(())).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_stands_nowhere_and_only_asked_results_are_known() {
+    let mut app = TestApp::start().await;
+    let made = app.post("/v1/keys", &json!({ "name": "admin", "scope": "admin" })).await.ok();
+    app.key = made["key"].as_str().map(str::to_owned);
+    let command = r#"sh -c 'echo "{\"success\": true, \"feedback\": \"used $RECAPD_KEY\"}"'"#;
+    let spec = Spec { key: app.key.clone(), ..spec(&app.url, command) };
+    let tasks = tasks(2);
+    let results = all(&spec, &tasks, &[]).await;
+    let record = app.get(&format!("/v1/trajectories/{}", results[0].trajectory)).await.ok();
+    assert_eq!(record["outcome"]["feedback"], "used [key]", "{record}");
+    assert_eq!(known(&spec, &tasks).await.unwrap().len(), 4);
+    assert_eq!(known(&spec, &tasks[..1]).await.unwrap().len(), 2, "the other task is not asked for");
+    let other = Spec { version: "v2".to_owned(), ..spec };
+    let full = known(&other, &tasks).await.unwrap();
+    assert!(full.len() == 2 && full.iter().all(|result| result.arm == Arm::Full), "{full:#?}");
 }

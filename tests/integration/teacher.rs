@@ -12,6 +12,7 @@ use recapd::llm::{self, Attempt, Outcome, Purpose};
 use recapd::pipeline::compress::Compressors;
 use recapd::pipeline::counters::Counters;
 use recapd::pipeline::guidelines::Guidelines;
+use recapd::pipeline::task::TaskTold;
 use recapd::tune::teacher::{
     Analysed, Case, Champion, Found, Limits, Proposed, Proposing, Stopped, Teacher, contrast_of_losses, spare_of_run,
 };
@@ -95,7 +96,7 @@ fn run() -> RecordedRun {
     }
     messages.push(call(99, "close_ticket", &json!({ "ticket": LOST })));
     let raw = messages.iter().map(|message| RawValue::from_string(message.to_string()).unwrap()).collect();
-    RecordedRun::read("run-1".to_owned(), None, Some(true), (WireFormat::OpenAi, raw)).unwrap()
+    RecordedRun::read("run-1".to_owned(), TaskTold::default(), Some(true), (WireFormat::OpenAi, raw)).unwrap()
 }
 
 fn analysis(quote: &str) -> String {

@@ -17,7 +17,7 @@ use crate::pipeline::guidelines::Guidelines;
 use crate::pipeline::keys::Caller;
 use crate::store::TrajectoryFilter;
 use crate::tune::distill::part::{self, Writer};
-use crate::tune::distill::{Export as Writing, Library, Material, Outcomes, Report, Terms, rehearsed};
+use crate::tune::distill::{Export as Writing, Library, Material, Outcomes, Read, Report, Terms, rehearsed};
 use crate::tune::{Budget, RecordedRun, Server};
 
 /// Trajectories that are listed at once.
@@ -158,7 +158,14 @@ impl Export {
                     break;
                 }
                 left -= 1;
-                export.take_stored(&pipeline.stored_run(&caller, &row.id).await?)?;
+                match Read::of(pipeline.stored_run(&caller, &row.id).await)? {
+                    Read::Run(run) => export.take_stored(&run)?,
+                    Read::Gone => {}
+                    Read::Unreadable(failure) => {
+                        bar.suspend(|| output::complain(&format!("{} is left out: {failure}", row.id)));
+                        export.unreadable(1);
+                    }
+                }
                 bar.inc(1);
                 bar.set_message(format!("{} examples", export.report().examples));
             }
@@ -213,7 +220,14 @@ impl Export {
         }
         let budget = Budget::Share { fraction: self.fraction, floor: self.floor };
         let mut epochs = Vec::new();
-        let served = rehearsed(run, server, budget, &mut |_, _, epoch| epochs.push(epoch))?;
+        let served = match rehearsed(run, server, budget, &mut |_, _, epoch| epochs.push(epoch)) {
+            Ok(served) => served,
+            Err(error) => {
+                output::complain(&format!("{} cannot be served and is left out: {error}", run.id));
+                export.unreadable(1);
+                return Ok(());
+            }
+        };
         let material = Material {
             id: &run.id,
             task: &run.task,

@@ -27,7 +27,7 @@ pub struct Show {
 pub struct Activate {
     /// Its hash, or the hash's beginning
     hash: String,
-    /// The champion that must still score; the one of now where it is left out
+    /// The champion that must still score, or `rules`; the one that the head was measured against where it is left out
     #[arg(long, value_name = "HASH")]
     expected: Option<String>,
 }
@@ -98,11 +98,11 @@ impl Desk {
     /// As [`Desk::show`], and where the gate did not let it pass or the champion is another one.
     pub async fn activate(&self, activate: &Activate) -> anyhow::Result<()> {
         let hash = self.hash(Some(&activate.hash)).await?;
-        let expected = match &activate.expected {
-            Some(expected) => json!(self.hash(Some(expected)).await?),
-            None => self.all().await?["champion"].take(),
+        let body = match activate.expected.as_deref() {
+            None => json!({}),
+            Some("rules") => json!({ "expected_champion": null }),
+            Some(expected) => json!({ "expected_champion": self.hash(Some(expected)).await? }),
         };
-        let body = json!({ "expected_champion": expected });
         self.tell(&self.post(&format!("/v1/heads/{hash}/activate"), &body).await?, state)
     }
 
@@ -188,6 +188,9 @@ fn described(head: &Value) -> String {
                 let _infallible = write!(out, "\n  {name}: {value}");
             }
         }
+    }
+    if let Some(measured) = head["measured"].as_str() {
+        let _infallible = write!(out, "\n\nmeasured against {measured}");
     }
     if head["verdict"].is_null() {
         out.push_str("\n\nnot judged by the gate");

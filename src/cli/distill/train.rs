@@ -22,10 +22,11 @@ use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
 use crate::pipeline::guidelines::GuidelineSet;
 use crate::pipeline::keys::Caller;
-use crate::pipeline::stored_run::task_of;
 use crate::store::{TrajectoryFilter, TrajectoryRow};
-use crate::tune::distill::{Collector, Course, EPOCHS, Lap, Made, Trial, TrialOutcome, Watcher, asking_heads, made};
-use crate::tune::{RecordedRun, Server, StoredError, stored_run};
+use crate::tune::distill::{
+    Collector, Course, EPOCHS, KeepError, Lap, Made, Trial, TrialOutcome, Watcher, asking_heads, by_rules, made,
+};
+use crate::tune::{RecordedRun, ReplayError, Server, StoredError, stored_run};
 
 /// Trajectories read from the store at once.
 const PAGE: usize = 100;
@@ -81,8 +82,10 @@ pub struct Train {
 struct Report<'a> {
     /// The head's hash.
     head: String,
-    train_examples: usize,
-    held_out_examples: usize,
+    train_examples: u64,
+    held_out_examples: u64,
+    /// Runs that could not be served.
+    unserved: u64,
     curve: &'a [Lap],
     #[serde(flatten)]
     outcome: &'a TrialOutcome,
@@ -92,7 +95,8 @@ struct Report<'a> {
 struct Site<'a> {
     train: &'a Train,
     local: &'a Local,
-    config: Config,
+    by_rules: Config,
+    judged: Config,
     counters: Counters,
     guideline: &'a GuidelineSet,
     compressors: Compressors,
@@ -114,7 +118,8 @@ impl Train {
         let guideline = local.pipeline.guidelines().default_set();
         let site = Site {
             train: &self,
-            config: asking_heads(local.pipeline.config()),
+            by_rules: by_rules(local.pipeline.config()),
+            judged: asking_heads(local.pipeline.config()),
             counters: Counters::load(&local.pipeline.config().tokens)?,
             guideline: &guideline,
             compressors: Compressors::default(),
@@ -136,23 +141,33 @@ impl Site<'_> {
     async fn run(&self, setting: &Setting) -> anyhow::Result<bool> {
         let course = Course { epochs: self.train.epochs, ..Course::new(self.train.seed) };
         let mut samples = Collector::new(self.train.split);
-        self.each("examples", |run, told| Ok(samples.take(run, &self.server(), told)?)).await?;
+        self.each("examples", |run, told| {
+            tell_unserved(run, samples.take(run, &self.server(&self.by_rules), told).err().as_ref());
+            Ok(())
+        })
+        .await?;
+        let counts = samples.counts();
         let mut desk = Desk::new(self.train)?;
         let from = desk.kept()?;
-        let (file, laps) = course.train((&samples.train, &samples.held_out), from.as_deref(), &mut desk)?;
+        let (file, laps) = course.train(samples.into_sides(), from.as_deref(), &mut desk)?;
         desk.bar.finish_and_clear();
         let text = std::str::from_utf8(&file).context("the head's file")?;
         let mut trial = Trial::new(self.train.split, self.guideline, ActiveHead::parse(text)?);
-        self.each("judged", |run, _| trial.take(run, &self.server()).map(|_| ()).map_err(Into::into)).await?;
+        self.each("judged", |run, _| {
+            tell_unserved(run, trial.take(run, &self.server(&self.judged)).as_ref());
+            Ok(())
+        })
+        .await?;
         let outcome = trial.judge(&Margins::default(), self.train.seed);
         let (split, pipeline) = (self.train.split, &self.local.pipeline);
-        let of = Made { file: &file, course: &course, split, samples: &samples, laps: &laps, outcome: &outcome };
+        let of = Made { file: &file, course: &course, split, counts, laps: &laps, outcome: &outcome };
         let head = made(&of, &Caller::local().actor, pipeline.world().now_ms());
         let hash = pipeline.store().add_head(head).await?;
         let report = Report {
             head: hash.to_string(),
-            train_examples: samples.train.rows.len(),
-            held_out_examples: samples.held_out.rows.len(),
+            train_examples: counts.train.examples,
+            held_out_examples: counts.held_out.examples,
+            unserved: counts.unserved,
             curve: &laps,
             outcome: &outcome,
         };
@@ -166,9 +181,9 @@ impl Site<'_> {
         Ok(outcome.verdict.passes)
     }
 
-    fn server(&self) -> Server<'_> {
+    fn server<'a>(&'a self, config: &'a Config) -> Server<'a> {
         Server {
-            config: &self.config,
+            config,
             counters: &self.counters,
             guideline: self.guideline,
             model: &self.train.model,
@@ -233,7 +248,7 @@ impl Site<'_> {
     async fn stored(&self, row: &TrajectoryRow) -> anyhow::Result<Option<(RecordedRun, Vec<Told>)>> {
         let store = self.local.pipeline.store();
         let run = match stored_run(store, row).await {
-            Ok(run) => RecordedRun { task: task_of(row), ..run },
+            Ok(run) => run,
             Err(StoredError::Store(error)) => return Err(error.into()),
             Err(error @ (StoredError::Changed(_) | StoredError::Unusable(_))) => {
                 output::complain(&format!("{}: {error}", row.id));
@@ -275,8 +290,8 @@ impl Desk {
 }
 
 impl Watcher for Desk {
-    fn keep(&mut self, laps: &[Lap], checkpoint: Vec<u8>) -> Result<bool, String> {
-        written(&self.path, &checkpoint).map_err(|error| format!("{error:#}"))?;
+    fn keep(&mut self, laps: &[Lap], checkpoint: Vec<u8>) -> Result<bool, KeepError> {
+        written(&self.path, &checkpoint).map_err(|error| KeepError::Write(format!("{error:#}")))?;
         self.bar.set_position(laps.len() as u64);
         if let Some(lap) = laps.last() {
             let held_out = lap.held_out.map_or_else(String::new, |loss| format!(", held out {loss:.4}"));
@@ -292,6 +307,12 @@ fn written(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let temporary = path.with_extension("part");
     std::fs::write(&temporary, bytes).with_context(said)?;
     std::fs::rename(&temporary, path).with_context(said)
+}
+
+fn tell_unserved(run: &RecordedRun, failed: Option<&ReplayError>) {
+    if let Some(error) = failed {
+        output::complain(&format!("{} cannot be served and is left out: {error}", run.id));
+    }
 }
 
 fn in_words(report: &Report<'_>) -> String {
@@ -313,7 +334,9 @@ fn in_words(report: &Report<'_>) -> String {
         }
     }
     let gate = if verdict.passes { "passes" } else { "is refused" };
-    let _infallible = write!(said, "\n{}\n\n{} {gate}: {}", table.trim_fmt(), report.head, verdict.reason);
+    let against = report.outcome.against;
+    let told = format!("{} {gate} beside {against}: {}", report.head, verdict.reason);
+    let _infallible = write!(said, "\n{}\n\n{told}", table.trim_fmt());
     said
 }
 

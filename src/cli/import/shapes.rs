@@ -115,9 +115,9 @@ pub fn line(text: &str) -> Result<Line, String> {
 }
 
 impl Conversation {
-    /// Returns the task's name or words, where they are a text.
-    pub fn task_name(&self) -> Option<String> {
-        self.task.as_ref().and_then(Value::as_str).map(str::to_owned)
+    /// Returns the task as text: one that is none stands as its JSON.
+    pub fn task_text(&self) -> Option<String> {
+        self.task.as_ref().map(|task| task.as_str().map_or_else(|| task.to_string(), str::to_owned))
     }
 
     /// Tells whether the run succeeded, where the recorder says so.

@@ -74,11 +74,12 @@ async fn in_store(
 ) -> anyhow::Result<Result<Stored, String>> {
     let caller = Caller::local();
     let format = conversation.format();
+    let task = conversation.task_text();
     let new = NewTrajectory {
         id: conversation.id.unwrap_or_default(),
         namespace: namespace.to_owned(),
+        task,
         agent: conversation.agent,
-        task: conversation.task.map(text_of),
         model: conversation.model,
         tools: conversation.tools.map(|tools| tools.get().to_owned()),
         metadata: conversation.metadata.filter(Value::is_object),
@@ -131,9 +132,10 @@ async fn in_daemon(
     conversation: Conversation,
 ) -> anyhow::Result<Result<Stored, String>> {
     let format = conversation.format();
+    let task = conversation.task_text();
     let record = json!({
         "id": conversation.id, "namespace": namespace, "agent": conversation.agent, "model": conversation.model,
-        "task": conversation.task.map(text_of), "tools": conversation.tools,
+        "task": task, "tools": conversation.tools,
         "metadata": conversation.metadata.filter(Value::is_object),
     });
     let made = match daemon.post("/v1/trajectories", record.to_string()).await {
@@ -173,13 +175,6 @@ fn daemons_refusal(error: anyhow::Error) -> anyhow::Result<String> {
     match error.downcast_ref::<Refused>() {
         Some(refused) if refused.is_about_content() => Ok(refused.to_string()),
         _ => Err(error),
-    }
-}
-
-fn text_of(task: Value) -> String {
-    match task {
-        Value::String(text) => text,
-        other => other.to_string(),
     }
 }
 

@@ -15,7 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, secret_of};
 use crate::cli::{BadUse, output};
+use crate::config::Config;
+use crate::pipeline::guidelines::GuidelineSet;
 use crate::pipeline::keys::Caller;
+use crate::tune::Budget;
 use crate::tune::run::{NewPair, Outcome, PairSide, Spec, Told, Tuning};
 use crate::tune::runner::{self, Arm, RunnerResult, Task, Template};
 
@@ -74,7 +77,8 @@ impl Agents {
     pub(super) async fn gather(&self, app: &App, url: &str, spec: &Spec) -> anyhow::Result<Gathered> {
         let tasks = self.tasks()?;
         let asked = self.asked(app, url, spec)?;
-        let known = runner::known(&asked).await?;
+        self.check_namespace(app, &asked).await?;
+        let known = runner::known(&asked, &tasks).await?;
         let bar = ProgressBar::new(tasks.len() as u64 * 2);
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {eta}");
         bar.set_style(style.context("the progress bar's template")?);
@@ -110,6 +114,18 @@ impl Agents {
         Ok(Gathered { runs: results.len() - known.len(), known: known.len(), succeeded, silent, pairs, is_whole })
     }
 
+    /// A key that is held to a namespace puts trajectories there: pairs must go to the same one.
+    async fn check_namespace(&self, app: &App, asked: &runner::Spec) -> anyhow::Result<()> {
+        let Some(key) = &asked.key else { return Ok(()) };
+        let caller = app.pipeline().keys().caller(key).await?;
+        match caller.and_then(|caller| caller.namespace) {
+            Some(own) if asked.namespace.as_ref() != Some(&own) => {
+                Err(BadUse(format!("--key: it reaches the namespace {own} alone; say --namespace {own}")).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn tasks(&self) -> anyhow::Result<Vec<Task>> {
         let path = self.tasks.as_deref().context("there are no tasks")?;
         let file = File::open(path).map_err(|error| BadUse(format!("{}: {error}", path.display())))?;
@@ -124,7 +140,7 @@ impl Agents {
         let guidelines = app.pipeline().guidelines().get(Some(set));
         let guidelines = guidelines.ok_or_else(|| BadUse(format!("there is no guideline set {set}")))?;
         let budget = spec.budget.rule();
-        let version = format!("{} {} {}", guidelines.history.label, guidelines.observation.label, budget.to_json());
+        let version = version(app.config(), &guidelines, budget);
         let configured = app.config().auth.key_file.as_deref();
         let configured = configured.map(|path| secret_of("auth.key_file", path)).transpose()?;
         let namespace = spec.cases.namespace.clone();
@@ -145,6 +161,15 @@ impl Agents {
             model: Some(spec.model.clone()),
         })
     }
+}
+
+/// Names all that decides what a compressed context holds: guidelines, budget, compressors and what they ask.
+fn version(config: &Config, guidelines: &GuidelineSet, budget: Budget) -> String {
+    let head = guidelines.head.as_ref().map(|head| head.hash.to_string());
+    let models = (&config.llm.model, &config.models.chat, &config.models.encoder, &config.models.reranker);
+    let rest = format!("{budget:?}\n{head:?}\n{models:?}\n{:?}\n{:?}", config.compress, config.context);
+    let [history, observation] = [&guidelines.history, &guidelines.observation].map(|steering| steering.label.as_str());
+    format!("{history} {observation} {}", OriginalHash::of(&rest).handle())
 }
 
 /// Stores the pairs of some results; those that are there already are passed over. Returns how many there are.

@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "local-models")]
 use recap_core::context::{FEATURE_SET, FEATURES, Head, Layer};
 #[cfg(feature = "local-models")]
+use recap_model::ModelError;
+#[cfg(feature = "local-models")]
 use recap_model::head::{Examples, Plan, Trained, Training};
 
 use super::samples::Samples;
+use crate::store::StoreError;
 
 /// Examples below which nothing is learned.
 const LEAST_EXAMPLES: usize = 200;
@@ -52,14 +55,25 @@ pub enum TrainError {
     #[error("the training was given up")]
     Cancelled,
     /// What it stands at cannot be written down.
-    #[error("the training's state cannot be kept: {0}")]
-    Keep(String),
+    #[error(transparent)]
+    Keep(#[from] KeepError),
     /// The numbers cannot be computed.
     #[error("the training failed: {0}")]
     Compute(String),
     /// This build has no models.
     #[error("this build cannot train: it lacks the feature `local-models`")]
     NoModels,
+}
+
+/// Why what a training stands at cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// The store failed.
+    #[error("the training's state cannot be stored: {0}")]
+    Store(#[from] StoreError),
+    /// It cannot be written.
+    #[error("the training's state cannot be written: {0}")]
+    Write(String),
 }
 
 /// Who hears how far a training is.
@@ -69,7 +83,12 @@ pub trait Watcher {
     /// # Errors
     ///
     /// Says why it cannot be kept.
-    fn keep(&mut self, laps: &[Lap], checkpoint: Vec<u8>) -> Result<bool, String>;
+    fn keep(&mut self, laps: &[Lap], checkpoint: Vec<u8>) -> Result<bool, KeepError>;
+
+    /// Tells whether the training is still wanted; asked before each step.
+    fn is_wanted(&self) -> bool {
+        true
+    }
 }
 
 /// What stands before the weights of a checkpoint.
@@ -106,7 +125,7 @@ impl Course {
     /// [`TrainError`]
     pub fn train(
         &self,
-        (train, held_out): (&Samples, &Samples),
+        (train, held_out): (Samples, Samples),
         from: Option<&[u8]>,
         watcher: &mut dyn Watcher,
     ) -> Result<(Vec<u8>, Vec<Lap>), TrainError> {
@@ -120,7 +139,7 @@ impl Course {
     #[expect(clippy::unused_self, reason = "as with local models")]
     fn run(
         &self,
-        _: (&Samples, &Samples),
+        _: (Samples, Samples),
         _: Option<&[u8]>,
         _: &mut dyn Watcher,
     ) -> Result<(Vec<u8>, Vec<Lap>), TrainError> {
@@ -130,27 +149,32 @@ impl Course {
     #[cfg(feature = "local-models")]
     fn run(
         &self,
-        (train, held_out): (&Samples, &Samples),
+        (train, held_out): (Samples, Samples),
         from: Option<&[u8]>,
         watcher: &mut dyn Watcher,
     ) -> Result<(Vec<u8>, Vec<Lap>), TrainError> {
-        let name = self.name(train);
-        let (train, held_out) = (rows(train), rows(held_out));
+        let name = self.name(&train);
+        let (train, held_out) = (whole(train)?, whole(held_out)?);
         let (mut training, mut laps) = match from.and_then(|from| self.taken_up(&name, from)) {
             Some(standing) => standing,
             None => (Training::new(self.plan()).map_err(compute)?, Vec::new()),
         };
         while training.epoch() < self.epochs {
-            let loss = training.run_epoch(&train, &|| true).map_err(compute)?;
+            let loss = match training.run_epoch(&train, &|| watcher.is_wanted()) {
+                Err(ModelError::Cancelled) => return Err(TrainError::Cancelled),
+                loss => loss.map_err(compute)?,
+            };
             let held_out = (!held_out.is_empty()).then(|| training.loss(&held_out)).transpose().map_err(compute)?;
             laps.push(Lap { epoch: training.epoch(), train: loss, held_out });
             let weights = training.checkpoint().map_err(compute)?;
             let checkpoint = written(&Standing { of: name.clone(), laps: laps.clone() }, &weights)?;
-            if !watcher.keep(&laps, checkpoint).map_err(TrainError::Keep)? {
+            if !watcher.keep(&laps, checkpoint)? {
                 return Err(TrainError::Cancelled);
             }
         }
-        Ok((file(training.trained().map_err(compute)?)?, laps))
+        let mut trained = training.trained().map_err(compute)?;
+        trained.forget(&train.constants());
+        Ok((file(trained)?, laps))
     }
 
     #[cfg(feature = "local-models")]
@@ -172,19 +196,15 @@ impl Course {
 
 #[cfg(feature = "local-models")]
 fn written(standing: &Standing, weights: &[u8]) -> Result<Vec<u8>, TrainError> {
-    let head = serde_json::to_vec(standing).map_err(|error| TrainError::Keep(error.to_string()))?;
-    let length = u32::try_from(head.len()).map_err(|error| TrainError::Keep(error.to_string()))?;
+    let head = serde_json::to_vec(standing).map_err(|error| KeepError::Write(error.to_string()))?;
+    let length = u32::try_from(head.len()).map_err(|error| KeepError::Write(error.to_string()))?;
     Ok([&length.to_le_bytes(), head.as_slice(), weights].concat())
 }
 
 #[cfg(feature = "local-models")]
-fn rows(samples: &Samples) -> Examples {
-    let mut examples = Examples::new(FEATURES);
-    for (row, target) in samples.rows.iter().zip(&samples.targets) {
-        // a row with a number that is not finite teaches nothing
-        examples.push(row, *target, 1.0);
-    }
-    examples
+fn whole(samples: Samples) -> Result<Examples, TrainError> {
+    let examples = Examples::whole(FEATURES, samples.rows.into_flattened(), samples.targets);
+    examples.ok_or_else(|| compute("an example is no row of finite numbers"))
 }
 
 #[cfg(feature = "local-models")]
@@ -213,7 +233,7 @@ mod tests {
     }
 
     impl Watcher for Shelf {
-        fn keep(&mut self, _: &[Lap], checkpoint: Vec<u8>) -> Result<bool, String> {
+        fn keep(&mut self, _: &[Lap], checkpoint: Vec<u8>) -> Result<bool, KeepError> {
             self.kept = Some(checkpoint);
             self.left -= 1;
             Ok(self.left > 0)
@@ -226,8 +246,7 @@ mod tests {
             let mut row = [0.0; FEATURES];
             row[0] = f32::from(n % 17) / 17.0 - 0.5;
             row[5] = f32::from(n % 5) - 2.0;
-            samples.rows.push(row);
-            samples.targets.push(f32::from(u8::from(row[0] > 0.0)));
+            samples.push(row, f32::from(u8::from(row[0] > 0.0)));
         }
         samples
     }
@@ -238,39 +257,70 @@ mod tests {
 
     #[test]
     fn a_training_that_was_killed_ends_as_one_that_was_not() {
-        let (train, held_out) = (samples(600), samples(90));
+        let sides = || (samples(600), samples(90));
         let mut whole = Shelf { kept: None, left: 99 };
-        let (expected, curve) = course().train((&train, &held_out), None, &mut whole).unwrap();
+        let (expected, curve) = course().train(sides(), None, &mut whole).unwrap();
         assert_eq!(curve.len(), 5);
         assert!(curve[4].held_out < curve[0].held_out, "{curve:?}");
         let mut killed = Shelf { kept: None, left: 2 };
-        let gone = course().train((&train, &held_out), None, &mut killed);
+        let gone = course().train(sides(), None, &mut killed);
         assert!(matches!(gone, Err(TrainError::Cancelled)));
         let mut rest = Shelf { kept: None, left: 99 };
-        let (found, again) = course().train((&train, &held_out), killed.kept.as_deref(), &mut rest).unwrap();
+        let (found, again) = course().train(sides(), killed.kept.as_deref(), &mut rest).unwrap();
         assert_eq!((found, again), (expected, curve));
         assert_eq!(rest.left, 96, "three epochs were left");
     }
 
+    /// Wants nothing more after some steps.
+    struct Hurried(std::cell::Cell<u32>);
+
+    impl Watcher for Hurried {
+        fn keep(&mut self, _: &[Lap], _: Vec<u8>) -> Result<bool, KeepError> {
+            Ok(true)
+        }
+
+        fn is_wanted(&self) -> bool {
+            self.0.set(self.0.get() - 1);
+            self.0.get() > 0
+        }
+    }
+
+    #[test]
+    fn a_training_ends_within_an_epoch_where_it_is_not_wanted() {
+        let mut hurried = Hurried(4.into());
+        let ended = course().train((samples(600), Samples::default()), None, &mut hurried);
+        assert!(matches!(ended, Err(TrainError::Cancelled)));
+        assert_eq!(hurried.0.get(), 0, "it is not asked again");
+    }
+
     #[test]
     fn a_checkpoint_of_another_course_is_passed_over() {
-        let (train, none) = (samples(600), Samples::default());
+        let sides = || (samples(600), Samples::default());
         let mut first = Shelf { kept: None, left: 99 };
-        let (expected, _) = course().train((&train, &none), None, &mut first).unwrap();
+        let (expected, _) = course().train(sides(), None, &mut first).unwrap();
         let other = Course { seed: 4, ..course() };
         let mut second = Shelf { kept: None, left: 99 };
-        let (found, laps) = other.train((&train, &none), first.kept.as_deref(), &mut second).unwrap();
+        let (found, laps) = other.train(sides(), first.kept.as_deref(), &mut second).unwrap();
         assert_eq!((second.left, laps[0].held_out), (94, None));
         assert_ne!(found, expected);
         let torn = first.kept.as_deref().and_then(|kept| kept.get(..9));
         let mut third = Shelf { kept: None, left: 99 };
-        assert_eq!(course().train((&train, &none), torn, &mut third).unwrap().0, expected);
+        assert_eq!(course().train(sides(), torn, &mut third).unwrap().0, expected);
+    }
+
+    #[test]
+    fn a_feature_that_never_differed_has_no_say() {
+        let mut shelf = Shelf { kept: None, left: 99 };
+        let (found, _) = course().train((samples(600), Samples::default()), None, &mut shelf).unwrap();
+        let head = Head::parse(&found).unwrap();
+        let weights = |at: usize| head.layers[0].weights.iter().map(move |row| row[at]);
+        assert!((0..FEATURES).all(|at| weights(at).any(|weight| weight != 0.0) == [0, 5].contains(&at)));
     }
 
     #[test]
     fn too_few_examples_teach_nothing() {
         let mut shelf = Shelf { kept: None, left: 9 };
-        let few = course().train((&samples(20), &Samples::default()), None, &mut shelf);
+        let few = course().train((samples(20), Samples::default()), None, &mut shelf);
         assert!(matches!(few, Err(TrainError::TooFew { found: 20 })));
     }
 }

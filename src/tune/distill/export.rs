@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Library;
 use crate::pipeline::compress::instructions;
-use crate::pipeline::stored_run::{StoredRun, task_of};
-use crate::store::OutcomeStatus;
+use crate::pipeline::failure::Failure;
+use crate::pipeline::stored_run::StoredRun;
+use crate::store::{OutcomeStatus, StoreError};
 
 /// Why an export stops.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,33 @@ pub struct Material<'a> {
     pub steered_by: &'a str,
 }
 
+/// A stored trajectory that was asked for.
+pub enum Read {
+    /// It is there.
+    Run(Box<StoredRun>),
+    /// It was deleted meanwhile.
+    Gone,
+    /// It cannot be read or served, whoever asks.
+    Unreadable(Failure),
+}
+
+impl Read {
+    /// Tells what came of reading one trajectory.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the store does.
+    pub fn of(read: Result<StoredRun, Failure>) -> Result<Self, Failure> {
+        match read {
+            Ok(run) => Ok(Self::Run(Box::new(run))),
+            Err(Failure::NotFound(_)) => Ok(Self::Gone),
+            Err(failure @ Failure::Store(StoreError::Unreadable(_))) => Ok(Self::Unreadable(failure)),
+            Err(failure @ Failure::Store(_)) => Err(failure),
+            Err(failure) => Ok(Self::Unreadable(failure)),
+        }
+    }
+}
+
 /// What was exported.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -74,7 +102,7 @@ pub struct Report {
     pub runs: u64,
     /// Runs that did not succeed, or of which that is not known.
     pub unsuccessful: u64,
-    /// Runs that could not be read.
+    /// Runs that could not be read or served.
     pub unreadable: u64,
     /// Examples written.
     pub examples: u64,
@@ -105,7 +133,7 @@ impl<'a, W: Write> Export<'a, W> {
         Self { terms, library, train, held_out, report: Report::default() }
     }
 
-    /// Counts runs that cannot be read.
+    /// Counts runs that cannot be read or served.
     pub fn unreadable(&mut self, runs: usize) {
         self.report.unreadable += runs as u64;
     }
@@ -201,12 +229,12 @@ fn secrets_of(from: &Material<'_>) -> Secrets {
 }
 
 impl<'a> Material<'a> {
-    /// Takes a stored trajectory; `task` is [`task_of`] its record.
+    /// Takes a stored trajectory.
     #[must_use]
-    pub fn stored(run: &'a StoredRun, task: &'a str) -> Self {
+    pub fn stored(run: &'a StoredRun) -> Self {
         Self {
             id: &run.row.id,
-            task,
+            task: &run.task,
             success: run.row.outcome.as_ref().and_then(|outcome| match outcome.status {
                 OutcomeStatus::Success => Some(true),
                 OutcomeStatus::Failure | OutcomeStatus::Partial => Some(false),
@@ -227,6 +255,6 @@ impl<W: Write> Export<'_, W> {
     ///
     /// [`ExportError`]
     pub fn take_stored(&mut self, run: &StoredRun) -> Result<(), ExportError> {
-        self.take(&Material::stored(run, &task_of(&run.row)))
+        self.take(&Material::stored(run))
     }
 }

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use recap_core::trajectory::OriginalHash;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use super::export::{Export, ExportError};
+use super::course::KeepError;
+use super::export::{Export, ExportError, Read};
 use super::part::{self, Writer};
 use super::spec::{Kind, Spec};
 use super::training::train;
@@ -15,10 +17,9 @@ use crate::pipeline::counters::TokenizerError;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::Caller;
 use crate::store::{
-    DistillationEnd, DistillationPage, DistillationRow, DistillationState, DistillationStep, HeadError, Job, Lease,
-    NewJob, StoreError,
+    ChangeError, DistillationEnd, DistillationPage, DistillationRow, DistillationState, DistillationStep, HeadError,
+    Job, Lease, NewJob, StoreError,
 };
-use crate::tune::ReplayError;
 
 /// The kind of job that does distillation runs.
 pub const DISTILL: &str = "distill";
@@ -59,23 +60,58 @@ pub enum DistillError {
     /// A tokenizer cannot be loaded.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// A context cannot be served.
-    #[error(transparent)]
-    Replay(#[from] ReplayError),
     /// What was asked for is not readable.
     #[error("what was asked for cannot be read: {0}")]
     Spec(#[from] serde_json::Error),
     /// The job is another runner's by now.
     #[error("the lease was lost")]
     LeaseLost,
+    /// The run was given up.
+    #[error("the run was given up")]
+    Cancelled,
+    /// The daemon stops; the run goes on later.
+    #[error("the daemon stops")]
+    Stopped,
 }
 
-/// How a run ended.
+impl DistillError {
+    /// Tells whether another attempt may succeed.
+    fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(_)
+                | Self::Failure(Failure::Store(_))
+                | Self::Head(HeadError::Store(_))
+                | Self::Train(TrainError::Keep(KeepError::Store(_)))
+                | Self::Export(ExportError::Write(_))
+                | Self::File { .. }
+                | Self::LeaseLost
+                | Self::Stopped
+        )
+    }
+}
+
+/// Where runs are done.
+pub struct Site<'a> {
+    /// The daemon's use cases.
+    pub pipeline: &'a Pipeline,
+    /// The data folder.
+    pub folder: &'a Path,
+    /// Cancelled when the daemon stops.
+    pub stopping: &'a CancellationToken,
+}
+
+impl Site<'_> {
+    /// Why a run ends that is not wanted any more.
+    pub(super) fn ended(&self) -> DistillError {
+        if self.stopping.is_cancelled() { DistillError::Stopped } else { DistillError::Cancelled }
+    }
+}
+
+/// What came of a run.
 pub(super) enum End {
     Done(Value),
     Trained(Value, OriginalHash),
-    /// It is not wanted any more.
-    Cancelled,
 }
 
 /// Asks for a run.
@@ -163,47 +199,54 @@ pub async fn cancel(pipeline: &Pipeline, caller: &Caller, id: &str) -> Result<Di
     find(pipeline, caller, id).await
 }
 
-/// Does a run as a background job. `folder` is the data folder. A run that stopped begins anew: its file gets its name only
-/// when it is whole.
+/// Does a run as a background job. An export that stopped begins anew, a training goes on with the epochs that are left.
 ///
 /// # Errors
 ///
-/// [`DistillError`] that may pass; what cannot is stored with the run.
-pub async fn work(pipeline: &Pipeline, folder: &Path, job: &Job, lease: Lease) -> Result<(), DistillError> {
-    let Some(row) = pipeline.store().distillation(&job.key).await?.filter(|row| !row.state.is_over()) else {
-        return Ok(());
+/// [`DistillError`] that may pass, [`DistillError::Stopped`] among them; what cannot is stored with the run.
+pub async fn work(site: &Site<'_>, job: &Job, lease: Lease) -> Result<(), DistillError> {
+    let failed = |source| DistillError::File { path: out_of(site, &job.key), source };
+    let Some(row) = site.pipeline.store().distillation(&job.key).await?.filter(|row| !row.state.is_over()) else {
+        return part::clear(&out_of(site, &job.key)).map_err(failed);
     };
-    let spec: Spec = serde_json::from_value(row.spec.clone())?;
-    let done = match spec.kind {
-        Kind::Export => Box::pin(export(pipeline, folder, (&spec, &row.id))).await,
-        Kind::Train => Box::pin(train(pipeline, &spec, &row)).await,
-    };
-    let result = match done {
-        Ok(End::Cancelled) => return Ok(()),
+    let result = match done(site, &row).await {
+        Err(DistillError::Cancelled) => return Ok(()),
+        Err(error) if error.may_pass() => return Err(error),
         Ok(End::Done(report)) => Ok((report, None)),
         Ok(End::Trained(report, hash)) => Ok((report, Some(hash))),
-        Err(error @ (DistillError::Failure(Failure::Store(_)) | DistillError::Store(_))) => return Err(error),
         Err(error) => Err(error.to_string()),
     };
-    let end = DistillationEnd { id: row.id, result, now_ms: pipeline.world().now_ms() };
-    pipeline.store().end_distillation(end, lease).await.map_err(|_| DistillError::LeaseLost)
+    let end = DistillationEnd { id: row.id, result, now_ms: site.pipeline.world().now_ms() };
+    site.pipeline.store().end_distillation(end, lease).await.map_err(|error| match error {
+        ChangeError::Store(error) => DistillError::Store(error),
+        _ => DistillError::LeaseLost,
+    })
 }
 
-async fn export(pipeline: &Pipeline, folder: &Path, (spec, id): (&Spec, &str)) -> Result<End, DistillError> {
-    let folder = folder.join(FOLDER);
-    let out = folder.join(format!("{id}.jsonl"));
+async fn done(site: &Site<'_>, row: &DistillationRow) -> Result<End, DistillError> {
+    let spec: Spec = serde_json::from_value(row.spec.clone())?;
+    match spec.kind {
+        Kind::Export => Box::pin(export(site, (&spec, &row.id))).await,
+        Kind::Train => Box::pin(train(site, &spec, row)).await,
+    }
+}
+
+fn out_of(site: &Site<'_>, id: &str) -> PathBuf {
+    site.folder.join(FOLDER).join(format!("{id}.jsonl"))
+}
+
+async fn export(site: &Site<'_>, (spec, id): (&Spec, &str)) -> Result<End, DistillError> {
+    let out = out_of(site, id);
     let failed = |source| DistillError::File { path: out.clone(), source };
-    std::fs::create_dir_all(&folder).map_err(failed)?;
-    let library = Library::stored(pipeline).await?;
+    std::fs::create_dir_all(site.folder.join(FOLDER)).map_err(failed)?;
+    let library = Library::stored(site.pipeline).await?;
     let (parts, train, held_out) = match spec.split {
         None => part::one(&out).map(|(parts, train)| (parts, train, None)),
         Some(_) => part::sides(&out).map(|(parts, [train, held_out])| (parts, train, Some(held_out))),
     }
     .map_err(failed)?;
     let mut export = Export::new(spec.terms(), &library, train, held_out);
-    if !take_all(pipeline, spec, id, &mut export).await? {
-        return Ok(End::Cancelled);
-    }
+    take_all(site, spec, id, &mut export).await?;
     let (train, held_out, report) = export.finish()?;
     let paths = parts.keep(train, held_out).map_err(failed)?;
     let names = paths.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
@@ -212,36 +255,39 @@ async fn export(pipeline: &Pipeline, folder: &Path, (spec, id): (&Spec, &str)) -
     Ok(End::Done(report))
 }
 
-/// Takes one trajectory after the other. Tells whether the run was wanted to its end.
-async fn take_all(
-    pipeline: &Pipeline,
-    spec: &Spec,
-    id: &str,
-    export: &mut Export<'_, Writer>,
-) -> Result<bool, DistillError> {
+/// Takes one trajectory after the other.
+async fn take_all(site: &Site<'_>, spec: &Spec, id: &str, export: &mut Export<'_, Writer>) -> Result<(), DistillError> {
     let (caller, cases) = (Caller::local(), &spec.cases);
     let filter = cases.filter();
     let (mut cursor, mut left) = (None, cases.limit.unwrap_or(u32::MAX));
     loop {
-        if !note(pipeline, id, export.report()).await? {
-            return Ok(false);
+        if !note(site.pipeline, id, export.report()).await? {
+            return Err(DistillError::Cancelled);
         }
-        let page = pipeline.list_trajectories(&caller, filter.clone(), cursor.as_deref(), PAGE).await?;
+        let page = site.pipeline.list_trajectories(&caller, filter.clone(), cursor.as_deref(), PAGE).await?;
         for trajectory in page.trajectories {
+            if site.stopping.is_cancelled() {
+                return Err(DistillError::Stopped);
+            }
             if left == 0 {
-                return Ok(true);
+                return Ok(());
+            }
+            if trajectory.full_tokens < u64::from(cases.min_peak.unwrap_or(0)) {
+                continue;
             }
             left -= 1;
-            match pipeline.stored_run(&caller, &trajectory.id).await {
-                Ok(run) => tokio::task::block_in_place(|| export.take_stored(&run))?,
-                // it was deleted meanwhile
-                Err(Failure::NotFound(_)) => {}
-                Err(failure) => return Err(failure.into()),
+            match Read::of(site.pipeline.stored_run(&caller, &trajectory.id).await)? {
+                Read::Run(run) => tokio::task::block_in_place(|| export.take_stored(&run))?,
+                Read::Gone => {}
+                Read::Unreadable(failure) => {
+                    tracing::warn!(trajectory = trajectory.id, %failure, "a trajectory is left out of an export");
+                    export.unreadable(1);
+                }
             }
         }
         cursor = page.next_cursor;
         if cursor.is_none() {
-            return Ok(true);
+            return Ok(());
         }
     }
 }
@@ -250,4 +296,21 @@ async fn note(pipeline: &Pipeline, id: &str, report: &Report) -> Result<bool, Di
     let (report, now_ms) = (serde_json::to_value(report)?, pipeline.world().now_ms());
     let step = DistillationStep { id: id.to_owned(), stage: "export".to_owned(), report, checkpoint: None, now_ms };
     Ok(pipeline.store().note_distillation(step).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_the_store_may_pass_wherever_it_is_met() {
+        let kept = DistillError::Train(TrainError::Keep(KeepError::Store(StoreError::Closed)));
+        let written = DistillError::Export(ExportError::Write(std::io::ErrorKind::StorageFull.into()));
+        for passing in [StoreError::Closed.into(), Failure::Store(StoreError::Closed).into(), kept, written] {
+            assert!(passing.may_pass(), "{passing}");
+        }
+        for lasting in [DistillError::Train(TrainError::TooFew { found: 3 }), Failure::NotFound(String::new()).into()] {
+            assert!(!lasting.may_pass(), "{lasting}");
+        }
+    }
 }

@@ -11,12 +11,12 @@ mod spec;
 mod training;
 mod trial;
 
-pub use course::{Course, Lap, TrainError, Watcher};
-pub use export::{Export, ExportError, Material, Outcomes, Report, Terms};
-pub use job::{DISTILL, DistillError, ask, cancel, find, list, work};
+pub use course::{Course, KeepError, Lap, TrainError, Watcher};
+pub use export::{Export, ExportError, Material, Outcomes, Read, Report, Terms};
+pub use job::{DISTILL, DistillError, Site, ask, cancel, find, list, work};
 pub use library::Library;
 pub use rehearsed::rehearsed;
-pub use samples::{BUDGETS, Collector, Samples};
+pub use samples::{BUDGETS, Collector, Counts, Samples, Tally};
 pub use spec::{Cases, EPOCHS, Kind as DistillKind, Spec};
 pub use training::{Made, made};
-pub use trial::{Measures, Outcome as TrialOutcome, Trial, asking_heads};
+pub use trial::{Measures, Outcome as TrialOutcome, Trial, asking_heads, by_rules};

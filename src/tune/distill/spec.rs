@@ -40,6 +40,9 @@ pub struct Cases {
     /// At most this many, newest first.
     #[serde(default)]
     pub limit: Option<u32>,
+    /// Leaves out those whose largest full context is smaller, the system prompt apart, in tokens.
+    #[serde(default)]
+    pub min_peak: Option<u32>,
 }
 
 impl Cases {
@@ -105,6 +108,15 @@ impl Spec {
             fault("/cases/limit", format!("must be from 1 to {MOST_CASES}"));
         }
         if faults.is_empty() { Ok(self) } else { Err(Failure::Invalid(faults)) }
+    }
+
+    /// The least peak of a run that a head is trained on where nothing else is asked.
+    pub const MIN_PEAK: u32 = 4_000;
+
+    /// Returns the least peak of a run that a head is trained on.
+    #[must_use]
+    pub fn min_peak(&self) -> u32 {
+        self.cases.min_peak.unwrap_or(Self::MIN_PEAK)
     }
 
     /// Returns what is exported.

@@ -3,21 +3,19 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use recap_core::trajectory::{OriginalHash, WireFormat};
+use recap_core::trajectory::WireFormat;
 use recap_core::tuning::{Side, Split};
-use serde_json::Value;
 
 use super::error::RunError;
 use super::pairs::PairRecord;
 use super::spec::{EvidenceSource, Spec};
+use crate::pipeline::task::TaskTold;
 use crate::store::{PairRow, Store, TrajectoryFilter, TrajectoryRow, TuningCase};
 use crate::tune::stored::{StoredError, stored_run};
 use crate::tune::{RecordedRun, Unusable};
 
 /// Records on one page.
 const PAGE: usize = 200;
-/// Bytes of a task's name that is kept as it is; a longer one is known by its hash.
-const TASK_BYTES: usize = 200;
 /// Bytes of messages that stay in memory between two replays of their cases.
 const HELD_BYTES: usize = 128 << 20;
 
@@ -141,8 +139,7 @@ impl<'a> Library<'a> {
                 return Ok(());
             }
         };
-        let task = told_task(row.metadata.as_ref(), row.task.as_deref()).unwrap_or_else(|| task_of(&run));
-        let case = TuningCase { trajectory: Some(row.id), pair, length: row.length, task, ..case_of(&run) };
+        let case = TuningCase { trajectory: Some(row.id), pair, length: row.length, ..case_of(&run) };
         found.take(&run, case, spec);
         Ok(())
     }
@@ -185,8 +182,7 @@ impl<'a> Library<'a> {
         }
         match inline_run(&pair, record) {
             Ok(run) => {
-                let task = short_task(&pair.task);
-                let case = TuningCase { pair: Some(pair.id), task, ..case_of(&run) };
+                let case = TuningCase { pair: Some(pair.id), ..case_of(&run) };
                 found.take(&run, case, spec);
             }
             Err(_) => found.unusable += 1,
@@ -248,8 +244,7 @@ impl Found {
                 return;
             }
             self.found += 1;
-            let task = if run.task == run.id { task_of(run) } else { short_task(&run.task) };
-            let case = TuningCase { name: name.clone(), task, ..case_of(run) };
+            let case = TuningCase { name: name.clone(), ..case_of(run) };
             self.take(run, case, spec);
         }
     }
@@ -299,7 +294,7 @@ fn case_of(run: &RecordedRun) -> TuningCase {
     TuningCase {
         n: 0,
         name: run.id.clone(),
-        task: String::new(),
+        task: run.task.clone(),
         side: String::new(),
         trajectory: None,
         pair: None,
@@ -309,31 +304,8 @@ fn case_of(run: &RecordedRun) -> TuningCase {
 
 fn inline_run(pair: &PairRow, record: PairRecord) -> Result<RecordedRun, Unusable> {
     let messages = record.full.messages.unwrap_or_default();
-    RecordedRun::read(pair.id.clone(), Some(pair.task.clone()), None, (WireFormat::OpenAi, messages))
-}
-
-/// The task's name as its maker told it: `task_id` of the metadata, or the task itself.
-fn told_task(metadata: Option<&Value>, task: Option<&str>) -> Option<String> {
-    let named = metadata.and_then(|metadata| match metadata.get("task_id")? {
-        Value::String(name) => Some(name.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    });
-    named.as_deref().or(task).filter(|task| !task.trim().is_empty()).map(short_task)
-}
-
-/// The task's name where nobody told one: the hash of the first words that are not the system's.
-fn task_of(run: &RecordedRun) -> String {
-    let is_system = |message: &Value| matches!(message["role"].as_str(), Some("system" | "developer"));
-    let said = run.messages.iter().find(|message| {
-        let message: Value = serde_json::from_str(message.get()).unwrap_or_default();
-        !is_system(&message)
-    });
-    said.map_or_else(|| run.id.clone(), |said| OriginalHash::of(said.get()).handle())
-}
-
-fn short_task(task: &str) -> String {
-    if task.len() <= TASK_BYTES { task.to_owned() } else { OriginalHash::of(task).handle() }
+    let told = TaskTold { metadata: None, task: Some(&pair.task) };
+    RecordedRun::read(pair.id.clone(), told, None, (WireFormat::OpenAi, messages))
 }
 
 #[cfg(test)]
@@ -345,16 +317,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tasks_have_the_names_that_they_were_told() {
-        let metadata = json!({ "task_id": 7 });
-        assert_eq!(told_task(Some(&metadata), Some("book")), Some("7".to_owned()));
-        assert_eq!(told_task(Some(&json!({})), Some("book")), Some("book".to_owned()));
-        assert_eq!(told_task(None, Some(" ")), None);
-        let long = "book ".repeat(100);
-        assert!(told_task(None, Some(&long)).unwrap().starts_with("b3:"));
-    }
-
-    #[test]
     fn small_runs_take_no_place_among_the_cases_of_files() {
         let run = |id: &str, words: usize| {
             let messages = [
@@ -364,7 +326,7 @@ mod tests {
                 json!({ "role": "assistant", "content": "done" }),
             ];
             let raw = messages.map(|message| serde_json::value::to_raw_value(&message).unwrap());
-            RecordedRun::read(id.to_owned(), None, None, (WireFormat::OpenAi, raw.into())).unwrap()
+            RecordedRun::read(id.to_owned(), TaskTold::default(), None, (WireFormat::OpenAi, raw.into())).unwrap()
         };
         let mut files = Files::default();
         for (id, words) in [("a", 1), ("b", 1), ("c", 2_000), ("d", 2_000), ("e", 2_000)] {

@@ -11,6 +11,7 @@ use super::tuning::Tuning;
 use crate::pipeline::checks;
 use crate::pipeline::failure::Failure;
 use crate::pipeline::keys::Caller;
+use crate::pipeline::task::TaskTold;
 use crate::pipeline::trajectories::DEFAULT_NAMESPACE;
 use crate::store::{OutcomeStatus, PairPage, PairRow};
 use crate::tune::RecordedRun;
@@ -178,7 +179,12 @@ impl Tuning {
                     }
                 }
                 (None, Some(messages)) => {
-                    let read = RecordedRun::read(String::new(), None, None, (WireFormat::OpenAi, messages.clone()));
+                    let read = RecordedRun::read(
+                        String::new(),
+                        TaskTold::default(),
+                        None,
+                        (WireFormat::OpenAi, messages.clone()),
+                    );
                     read.map_err(|error| Failure::field(format!("{at}/messages"), error.to_string()))?;
                 }
                 (None, None) => {}

@@ -66,14 +66,16 @@ pub async fn run_tasks(
     Ok(true)
 }
 
-/// Returns the results of a series that the daemon keeps, the newest of each task, arm and version.
+/// Returns the results that the daemon keeps of a series' runs of these tasks: the newest of each task with full contexts, and
+/// of each under the version.
 ///
 /// # Errors
 ///
 /// [`RunnerError`] where the daemon cannot be asked.
-pub async fn known(spec: &Spec) -> Result<Vec<RunnerResult>, RunnerError> {
+pub async fn known(spec: &Spec, tasks: &[Task]) -> Result<Vec<RunnerResult>, RunnerError> {
+    let asked: BTreeSet<&str> = tasks.iter().map(|task| task.id.as_str()).collect();
     let daemon = Daemon::new(&spec.url, spec.key.as_deref())?;
-    let mut found: BTreeMap<(String, Arm, Option<String>), RunnerResult> = BTreeMap::new();
+    let mut found: BTreeMap<(String, Arm), RunnerResult> = BTreeMap::new();
     let mut cursor = None;
     loop {
         let page = daemon.page(AGENT, cursor.as_deref()).await?;
@@ -84,7 +86,10 @@ pub async fn known(spec: &Spec) -> Result<Vec<RunnerResult>, RunnerError> {
         });
         for result in results {
             let result: RunnerResult = result;
-            found.entry((result.task.clone(), result.arm, result.version.clone())).or_insert(result);
+            let is_own = result.arm == Arm::Full || result.version.as_ref() == Some(&spec.version);
+            if is_own && asked.contains(result.task.as_str()) {
+                found.entry((result.task.clone(), result.arm)).or_insert(result);
+            }
         }
         cursor = page.next_cursor;
         if cursor.is_none() {
@@ -135,7 +140,7 @@ impl Runs<'_> {
         let success = succeeded(ended.end, said.as_ref());
         let record = self.daemon.record(&trajectory).await?;
         let score = said.as_ref().and_then(|said| said.score);
-        let feedback = said.and_then(|said| said.feedback);
+        let feedback = said.and_then(|said| said.feedback).map(|feedback| self.without_key(&feedback));
         let status = if success { "success" } else { "failure" };
         let outcome = json!({ "status": status, "score": score, "feedback": feedback });
         let Ended { end, stdout, stderr, ms } = ended;
@@ -210,12 +215,17 @@ impl Runs<'_> {
         command
     }
 
+    /// What an agent says, without the daemon's key.
+    fn without_key(&self, text: &str) -> String {
+        match self.spec.key.as_deref().filter(|key| !key.is_empty()) {
+            Some(key) => text.replace(key, HIDDEN),
+            None => text.to_owned(),
+        }
+    }
+
     /// The end of an output, without the daemon's key.
     fn shown(&self, output: &str) -> String {
-        let output = match self.spec.key.as_deref().filter(|key| !key.is_empty()) {
-            Some(key) => output.replace(key, HIDDEN),
-            None => output.to_owned(),
-        };
+        let output = self.without_key(output);
         let over = output.chars().count().saturating_sub(SHOWN_CHARS);
         output.chars().skip(over).collect()
     }

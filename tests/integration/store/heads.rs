@@ -1,9 +1,10 @@
 //! Heads: versions, which of them scores, and distillation runs.
 
+use recap_core::context::MOST_HEAD_BYTES;
 use recap_core::trajectory::OriginalHash;
 use recapd::store::{
-    ClaimRequest, Claimed, DistillationEnd, DistillationRow, DistillationState, DistillationStep, HeadChange,
-    HeadError, HeadState, HeadStep, Lease, MOST_HEAD_BYTES, NewHead, NewJob, Store,
+    ClaimRequest, Claimed, DistillationEnd, DistillationRow, DistillationState, DistillationStep, Expected, HeadChange,
+    HeadError, HeadState, HeadStep, HeadVerdict, JobState, Lease, Measured, NewHead, NewJob, Store,
 };
 use serde_json::json;
 
@@ -12,15 +13,21 @@ use super::bed::{Bed, on_each_engine};
 on_each_engine!(
     heads_are_kept_by_content,
     heads_score_one_at_a_time,
+    a_verdict_holds_beside_the_champion_that_it_was_won_against,
     a_distillation_goes_on_and_ends_with_its_job,
-    a_distillation_that_was_cancelled_stays_so
+    a_distillation_that_was_cancelled_stays_so,
+    a_distillation_whose_job_is_dead_has_failed
 );
+
+fn verdict(passes: bool, against: Measured) -> HeadVerdict {
+    HeadVerdict { said: json!({ "passes": passes }), passes, against }
+}
 
 fn head(weights: &[u8], passed: Option<bool>) -> NewHead {
     NewHead {
         weights: weights.to_vec(),
         manifest: json!({ "seed": 7 }),
-        verdict: passed.map(|passed| (json!({ "passes": passed }), passed)),
+        verdict: passed.map(|passes| verdict(passes, Measured::Rules)),
         actor: "me".into(),
         created_ms: 5,
     }
@@ -58,8 +65,10 @@ async fn heads_score_one_at_a_time(bed: Bed) {
     for (weights, passed) in [(b"one", Some(true)), (b"two", Some(true)), (b"bad", Some(false)), (b"new", None)] {
         store.add_head(head(weights, passed)).await.unwrap();
     }
-    let activate =
-        |to: &[u8], expected: Option<&[u8]>| HeadStep::Activate { hash: hash(to), expected: expected.map(hash) };
+    let activate = |to: &[u8], expected: Option<&[u8]>| HeadStep::Activate {
+        hash: hash(to),
+        expected: Expected::Champion(expected.map(hash)),
+    };
     for refused in [b"bad", b"new"] {
         assert!(matches!(change(store, activate(refused, None)).await, Err(HeadError::NotPassed)));
     }
@@ -80,6 +89,28 @@ async fn heads_score_one_at_a_time(bed: Bed) {
     let (one, two) = (Some(hash(b"one")), Some(hash(b"two")));
     let expected = [("activate", None, one), ("activate", one, two), ("rollback", two, one), ("rollback", one, None)];
     assert_eq!(steps, expected);
+}
+
+async fn a_verdict_holds_beside_the_champion_that_it_was_won_against(bed: Bed) {
+    let store = &bed.store;
+    let add = async |weights: &[u8], passes: bool, against: Measured| {
+        let judged = NewHead { verdict: Some(verdict(passes, against)), ..head(weights, None) };
+        store.add_head(judged).await.unwrap()
+    };
+    let measured = |hash| HeadStep::Activate { hash, expected: Expected::Measured };
+    let one = add(b"one", true, Measured::Rules).await;
+    let two = add(b"two", true, Measured::Rules).await;
+    assert_eq!(change(store, measured(one)).await.unwrap().champion, Some(one));
+    assert_eq!(change(store, measured(one)).await.unwrap().champion, Some(one), "it is the champion already");
+    let late = change(store, measured(two)).await;
+    assert!(matches!(late, Err(HeadError::Champion { current }) if current == Some(one)), "{late:?}");
+    // the same weights trained again while they score: they are no better than themselves
+    add(b"one", false, Measured::Head(one)).await;
+    let kept = store.head(&one).await.unwrap().unwrap();
+    assert_eq!((kept.passed, kept.measured), (true, Some(Measured::Rules)));
+    add(b"two", true, Measured::Head(one)).await;
+    assert_eq!(store.head(&two).await.unwrap().unwrap().measured, Some(Measured::Head(one)));
+    assert_eq!(change(store, measured(two)).await.unwrap().champion, Some(two));
 }
 
 async fn asked(store: &Store, id: &str) -> Lease {
@@ -159,4 +190,28 @@ async fn a_distillation_that_was_cancelled_stays_so(bed: Bed) {
     store.end_distillation(end, lease).await.unwrap();
     let row = store.distillation("one").await.unwrap().unwrap();
     assert_eq!((row.state, row.error), (DistillationState::Cancelled, None));
+}
+
+async fn a_distillation_whose_job_is_dead_has_failed(bed: Bed) {
+    let store = &bed.store;
+    let lease = asked(store, "one").await;
+    assert!(store.note_distillation(step("one", Some(b"after epoch 1"))).await.unwrap());
+    let cases = json!([{ "id": "t", "length": 4 }]);
+    store.keep_distillation_cases("one", &cases).await.unwrap();
+    assert_eq!(store.distillation_cases("one").await.unwrap(), Some(cases));
+    assert_eq!(store.fail_job(lease.clone(), "busy", Some(3), 3).await.unwrap(), Some(JobState::Ready));
+    let waiting = store.distillation("one").await.unwrap().unwrap();
+    assert_eq!((waiting.state, waiting.error), (DistillationState::Running, None), "it is tried again");
+    let claim =
+        ClaimRequest { kinds: vec!["distill"], token: "again".into(), lease_ms: 1_000, max_attempts: 3, now_ms: 4 };
+    let Some(Claimed::Job(job)) = store.claim_job(claim).await.unwrap() else { panic!("no job is due") };
+    let lease = job.lease("again".into());
+    assert_eq!(store.fail_job(lease, "the disk is full", None, 5).await.unwrap(), Some(JobState::Dead));
+    let failed = store.distillation("one").await.unwrap().unwrap();
+    assert_eq!((failed.state, failed.stage.as_str()), (DistillationState::Failed, "failed"));
+    assert_eq!(failed.error.as_deref(), Some("the disk is full"));
+    assert_eq!(store.list_distillations(None, None, 10).await.unwrap().runs[0].state, DistillationState::Failed);
+    assert!(store.distillation_checkpoint("one").await.unwrap().is_some(), "a job that is retried goes on from it");
+    assert!(store.cancel_distillation("one", 6).await.unwrap());
+    assert_eq!(store.distillation_cases("one").await.unwrap(), None);
 }

@@ -188,3 +188,23 @@ async fn a_running_daemon_is_asked() {
     let list = String::from_utf8(asked(&["pairs", "list"]).await.stdout).unwrap();
     assert!(list.contains("success") && list.contains("failure"), "{list}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_one_namespace_runs_no_agent_for_another() {
+    let folder = site(0);
+    let create = ["key", "create", "runner", "--scope", "operator", "--namespace", "blue", "--json"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
+    let made = command.env_clear().arg("--data").arg(folder.path().join("data")).args(create).output().await.unwrap();
+    let made = json_of(&made);
+    let (tasks, mark) = (folder.path().join("tasks.jsonl"), folder.path().join("ran"));
+    std::fs::write(&tasks, "one\n").unwrap();
+    let agent = format!("touch '{}'", mark.display());
+    let told = ["run", "--guideline", GUIDELINE, "--runner", &agent, "--tasks", tasks.to_str().unwrap()];
+    let key = ["--key", made["key"].as_str().unwrap()];
+    let refused = said(folder.path(), &[&told[..], &key].concat()).await;
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("say --namespace blue"), "{refused:?}");
+    assert!(!mark.exists(), "no agent ran");
+    let own = said(folder.path(), &[&told[..], &key, &["--namespace", "blue"]].concat()).await;
+    assert!(mark.exists(), "{own:?}");
+}

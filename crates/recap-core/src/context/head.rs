@@ -12,8 +12,8 @@ use crate::trajectory::OriginalHash;
 /// The set of features that this code computes: a head for another one is refused.
 pub const FEATURE_SET: &str = "values/1";
 
-/// The most bytes of a head's file.
-pub const MOST_BYTES: usize = 4 << 20;
+/// The most bytes of a head's file, stored or read: 4 MiB.
+pub const MOST_HEAD_BYTES: usize = 4 << 20;
 /// The most units of a layer, and the most layers.
 const MOST_UNITS: usize = 1_024;
 const MOST_LAYERS: usize = 4;
@@ -71,7 +71,7 @@ impl ActiveHead {
 #[derive(Debug, thiserror::Error)]
 pub enum HeadError {
     /// It is larger than a head may be.
-    #[error("a head has more than {MOST_BYTES} bytes")]
+    #[error("a head has more than {MOST_HEAD_BYTES} bytes")]
     Large,
     /// It is no JSON of the form.
     #[error("not a head: {0}")]
@@ -93,7 +93,7 @@ impl Head {
     /// # Errors
     /// [`HeadError`]
     pub fn parse(bytes: &[u8]) -> Result<Self, HeadError> {
-        if bytes.len() > MOST_BYTES {
+        if bytes.len() > MOST_HEAD_BYTES {
             return Err(HeadError::Large);
         }
         let head: Self = serde_json::from_slice(bytes)?;
@@ -225,6 +225,6 @@ mod tests {
         wild.layers[0].bias[0] = f32::NAN;
         assert!(matches!(wild.check(), Err(HeadError::Shape(_))));
         assert!(matches!(Head::parse(b"{"), Err(HeadError::Json(_))));
-        assert!(matches!(Head::parse(&vec![b' '; MOST_BYTES + 1]), Err(HeadError::Large)));
+        assert!(matches!(Head::parse(&vec![b' '; MOST_HEAD_BYTES + 1]), Err(HeadError::Large)));
     }
 }

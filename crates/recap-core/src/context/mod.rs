@@ -34,7 +34,7 @@ pub use admit::{Admitted, Reformatting, addresses, admit};
 pub use epoch::{Cut, EditedMessage, EpochRecord, MOST_ORIGINALS, Section};
 pub use fate::{Fate, Spot};
 pub use features::{FEATURES, Features, SeenValue};
-pub use head::{ActiveHead, FEATURE_SET, Head, HeadError, Layer, make_relative};
+pub use head::{ActiveHead, FEATURE_SET, Head, HeadError, Layer, MOST_HEAD_BYTES, make_relative};
 pub use lessons::{LessonBounds, LessonWords, Lessons, Meaning, PlaybookVersion, WORDS};
 pub use look_back::LookBack;
 pub use made::{Compression, Condensed, Made, Maker, Scored, Told};

@@ -4,6 +4,9 @@ use candle_core::{Device, Tensor};
 
 use crate::ModelError;
 
+/// A number whose values lie within less is the same in all examples: sums of the same numbers differ by their rounding.
+const LEAST_RANGE: f32 = 1e-4;
+
 /// Rows with their targets and weights.
 #[derive(Debug, Clone, Default)]
 pub struct Examples {
@@ -18,6 +21,16 @@ impl Examples {
     #[must_use]
     pub fn new(width: usize) -> Self {
         Self { width, ..Self::default() }
+    }
+
+    /// Takes rows that lie one after the other, each of weight 1, without a copy of them. `None` where they do not fit, or a
+    /// number is not finite.
+    #[must_use]
+    pub fn whole(width: usize, rows: Vec<f32>, targets: Vec<f32>) -> Option<Self> {
+        let fits = targets.len().checked_mul(width) == Some(rows.len());
+        let is_sound = rows.iter().chain(&targets).all(|number| number.is_finite());
+        let weights = vec![1.0; targets.len()];
+        (fits && is_sound).then_some(Self { width, rows, targets, weights })
     }
 
     /// Adds an example. `target` is from 0 to 1, `weight` above 0. Tells whether it was taken: a row of another width, or a
@@ -48,6 +61,20 @@ impl Examples {
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// Returns for each number the one value that it has in all examples; `None` where it differs.
+    #[must_use]
+    pub fn constants(&self) -> Vec<Option<f32>> {
+        let mut rows = self.rows.chunks_exact(self.width.max(1));
+        let Some(first) = rows.next() else { return vec![None; self.width] };
+        let mut ranges: Vec<[f32; 2]> = first.iter().map(|number| [*number; 2]).collect();
+        for row in rows {
+            for ([least, most], number) in ranges.iter_mut().zip(row) {
+                (*least, *most) = (least.min(*number), most.max(*number));
+            }
+        }
+        ranges.into_iter().map(|[least, most]| (most - least < LEAST_RANGE).then_some(least)).collect()
     }
 
     /// Returns targets and rows, for measures of what was learned.

@@ -42,6 +42,22 @@ pub struct Trained {
     pub layers: Vec<(Vec<Vec<f32>>, Vec<f32>)>,
 }
 
+impl Trained {
+    /// Takes the weights away that nothing was learned of: those of numbers that were the same in all examples. What such a
+    /// number added goes to the bias, so scores of the examples stay as they are.
+    pub fn forget(&mut self, constants: &[Option<f32>]) {
+        let Some((rows, bias)) = self.layers.first_mut() else { return };
+        for (row, bias) in rows.iter_mut().zip(bias) {
+            for (weight, constant) in row.iter_mut().zip(constants) {
+                if let Some(constant) = constant {
+                    *bias += *weight * constant;
+                    *weight = 0.0;
+                }
+            }
+        }
+    }
+}
+
 /// A training that stands between two epochs.
 pub struct Training {
     plan: Plan,
@@ -211,7 +227,7 @@ fn foreign(why: &str) -> ModelError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 
     use super::*;
 
@@ -258,9 +274,31 @@ mod tests {
     }
 
     #[test]
+    fn what_never_differed_has_no_weight() {
+        let mut examples = Examples::new(3);
+        for (row, target) in rings(300).iter() {
+            assert!(examples.push(&[row[0], 0.5, row[1]], target, 1.0));
+        }
+        assert_eq!(examples.constants(), [None, Some(0.5), None]);
+        let mut training = Training::new(Plan { inputs: 3, ..plan() }).unwrap();
+        training.run_epoch(&examples, &|| true).unwrap();
+        let whole = training.trained().unwrap();
+        let mut trained = whole.clone();
+        trained.forget(&examples.constants());
+        let (rows, bias) = &trained.layers[0];
+        assert!(rows.iter().all(|row| row[1] == 0.0 && row[0] != 0.0 && row[2] != 0.0));
+        let moved = whole.layers[0].0[0][1].mul_add(0.5, whole.layers[0].1[0]);
+        assert!((bias[0] - moved).abs() < 1e-6, "{bias:?}");
+        assert_eq!(Examples::new(2).constants(), [None, None]);
+    }
+
+    #[test]
     fn bad_input_is_refused() {
         let mut examples = Examples::new(2);
         assert!(!examples.push(&[1.0], 1.0, 1.0) && !examples.push(&[1.0, f32::NAN], 1.0, 1.0));
+        assert!(Examples::whole(2, vec![1.0; 3], vec![1.0]).is_none());
+        assert!(Examples::whole(2, vec![1.0, f32::NAN], vec![1.0]).is_none());
+        assert_eq!(Examples::whole(2, vec![1.0; 4], vec![1.0; 2]).unwrap().len(), 2);
         assert!(Training::resume(plan(), 1, b"nothing").is_err());
         let other = Training::new(Plan { hidden: 8, ..plan() }).unwrap().checkpoint().unwrap();
         assert!(Training::resume(plan(), 1, &other).is_err());

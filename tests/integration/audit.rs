@@ -192,6 +192,7 @@ async fn hindsight_names_what_was_lost(bed: Bed) {
         (&json!(8), &json!(16), &json!(0)),
         "{audit}"
     );
+    assert_eq!((&audit["refused"], &audit["over"]), (&json!(0), &json!(0)), "{audit}");
     let line = audit["line"].as_str().unwrap();
     assert!(line.starts_with("openai/2000/0/"), "{line}");
     let loss = audit["losses"].as_array().unwrap().iter().find(|loss| loss["value"] == "P13977").unwrap();

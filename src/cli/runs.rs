@@ -1,12 +1,14 @@
 //! Recorded runs read from files, for the commands that replay them.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use recap_core::context::ActiveHead;
+use recap_core::context::{ActiveHead, MOST_HEAD_BYTES};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -55,7 +57,9 @@ impl HeadFile {
     pub fn heard(&self, config: Config, set: Arc<GuidelineSet>) -> anyhow::Result<(Config, Arc<GuidelineSet>)> {
         let Some(path) = &self.head else { return Ok((config, set)) };
         let bad = |error: &dyn std::fmt::Display| BadUse(format!("--head: {}: {error}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| bad(&error))?;
+        let (mut text, most) = (String::new(), MOST_HEAD_BYTES as u64 + 1);
+        let read = File::open(path).and_then(|file| file.take(most).read_to_string(&mut text));
+        read.map_err(|error| bad(&error))?;
         let head = ActiveHead::parse(&text).map_err(|error| bad(&error))?;
         let set = GuidelineSet { head: Some(Arc::new(head)), ..(*set).clone() };
         Ok((asking_heads(&config), Arc::new(set)))

@@ -2,12 +2,14 @@
 //!
 //! `folder` and `shipped` read files, `current` is what steers now, `watch` keeps it up to date with folder and store,
 //! `versions` are the use cases of operators, `attempt` tries a version on a stored trajectory, `models` with models.
+//! `pinned` lets a version steer one trajectory.
 
 mod attempt;
 mod current;
 mod faults;
 mod folder;
 mod models;
+mod pinned;
 mod shipped;
 mod versions;
 mod watch;
@@ -24,6 +26,8 @@ use recap_core::trajectory::OriginalHash;
 pub use attempt::{Attempt, Outcome, Trial};
 use current::{Current, Place};
 pub use faults::{GuidelineFault, GuidelineFaults};
+pub use pinned::Pinned;
+use pinned::Pins;
 pub use recap_core::compress::GuidelineKind as Kind;
 pub use versions::{Activation, Draft, GuidelineState};
 use watch::Watched;
@@ -89,6 +93,7 @@ pub struct Guidelines {
     dir: Option<PathBuf>,
     shipped: BTreeMap<Place, Steering>,
     current: ArcSwap<Current>,
+    pins: Pins,
     watched: tokio::sync::Mutex<Watched>,
 }
 
@@ -110,7 +115,13 @@ impl Guidelines {
             return Err(GuidelineFaults(faults));
         };
         let current = ArcSwap::from_pointee(current);
-        Ok(Self { dir: config.dir.clone(), shipped, current, watched: tokio::sync::Mutex::default() })
+        Ok(Self {
+            dir: config.dir.clone(),
+            shipped,
+            current,
+            pins: Pins::default(),
+            watched: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Returns the champions of a set by name; those of the default set where none is named.
@@ -119,11 +130,11 @@ impl Guidelines {
         self.current.load().champions(name.unwrap_or(DEFAULT_SET))
     }
 
-    /// Returns what steers a trajectory: the champions of its set, or a version on trial if the trajectory is in its
-    /// share. The default set where none is named; `None` where there is no such set.
+    /// Returns what steers a trajectory: the set that is pinned to it, else the champions of its set, or a version on trial
+    /// if the trajectory is in its share. The default set where none is named; `None` where there is no such set.
     #[must_use]
     pub fn for_trajectory(&self, set: Option<&str>, trajectory: &str) -> Option<Arc<GuidelineSet>> {
-        self.current.load().for_trajectory(set.unwrap_or(DEFAULT_SET), trajectory)
+        self.pins.of(trajectory).or_else(|| self.current.load().for_trajectory(set.unwrap_or(DEFAULT_SET), trajectory))
     }
 
     /// Returns the champions of the default set.

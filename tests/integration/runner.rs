@@ -6,9 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use recapd::tune::Budget;
-use recapd::tune::runner::{
-    Arm, End, RunnerError, RunnerResult, Spec, Task, Template, case_score, known, pairs, run_tasks,
-};
+use recapd::tune::runner::{Arm, End, RunnerError, RunnerResult, Spec, Task, Template, known, pairs, run_tasks};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +24,7 @@ fn spec(url: &str, command: &str) -> Spec {
         timeout: Duration::from_mins(2),
         budget: Budget::Tokens(900),
         guideline_set: None,
+        pin: None,
         policy: None,
         version: "v1".to_owned(),
         series: "s1".to_owned(),
@@ -40,7 +39,7 @@ fn tasks(count: usize) -> Vec<Task> {
 
 async fn all(spec: &Spec, tasks: &[Task], done: &[RunnerResult]) -> Vec<RunnerResult> {
     let mut results = Vec::new();
-    let keep = async |result: RunnerResult| {
+    let keep = |result: RunnerResult| {
         results.push(result);
         Ok(())
     };
@@ -59,7 +58,7 @@ fn python() -> Option<PathBuf> {
 }
 
 /// The command of an agent in Python: it looks at doors, then says whether it can still see the code of the first one.
-fn agent(folder: &Path) -> Option<String> {
+pub fn agent(folder: &Path) -> Option<String> {
     let script = folder.join("agent.py");
     fs::write(&script, include_str!("agent.py")).unwrap();
     Some(format!("'{}' '{}' {{task}}", python()?.display(), script.display()))
@@ -111,8 +110,8 @@ async fn what_a_bad_guideline_loses_becomes_a_pair() {
     assert_eq!(known(&bad, &tasks).await.unwrap().len(), 3, "a result is deleted with its trajectory");
     let found = pairs(&results, "bad");
     assert_eq!(found.len(), 2);
-    let score = case_score(found[0].1);
-    assert!(score.success == Some(false) && score.billed < score.full_billed, "{score:?}");
+    let (served, full) = found[0].1.dependency.unwrap();
+    assert!(!found[0].1.success && served < full, "{:?}", found[0].1);
     // a better guideline: the full arm is not run again, and there is no pair
     let good = Spec {
         guideline_set: Some("good".to_owned()),
@@ -123,7 +122,11 @@ async fn what_a_bad_guideline_loses_becomes_a_pair() {
     let more = all(&good, &tasks, &results).await;
     assert!(more.len() == 2 && more.iter().all(|result| result.arm == Arm::Compressed && result.success), "{more:#?}");
     assert!(more.iter().all(|result| result.budget > Some(900)), "{more:#?}");
-    assert!(pairs(&[results, more].concat(), "good").is_empty());
+    let all = [results, more].concat();
+    let found = pairs(&all, "good");
+    assert!(found.len() == 2 && found.iter().all(|(_, compressed)| compressed.success), "{found:#?}");
+    let reworded: Vec<Task> = tasks.iter().map(|task| Task { text: "Open it.".to_owned(), ..task.clone() }).collect();
+    assert_eq!(known(&good, &reworded).await.unwrap(), [], "another task of the same name is not known");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,11 +139,10 @@ async fn an_agent_is_told_what_it_needs_and_no_more() {
     for result in told {
         assert_eq!(result.stdout, format!("{names}\n{task}|{task}|{}\n", app.url));
         assert!(result.success && !result.is_evidence(), "an agent that uses no context says nothing of contexts");
-        assert_eq!(case_score(&result).success, None);
     }
     let keyed = Spec { key: Some("rk-very-secret".to_owned()), ..spec(&app.url, "sh -c 'echo $RECAPD_KEY; false'") };
     let Err(RunnerError::Refused { status: 401, .. }) =
-        run_tasks(&keyed, &tasks(1), &[], &CancellationToken::new(), async |_| Ok(())).await
+        run_tasks(&keyed, &tasks(1), &[], &CancellationToken::new(), |_| Ok(())).await
     else {
         panic!("a key that there is not is refused");
     };
@@ -154,7 +156,7 @@ async fn what_was_kept_is_not_run_again_after_a_crash() {
     let spec = Spec { parallel: 1, ..spec(&app.url, &command) };
     let tasks = tasks(3);
     let mut kept = Vec::new();
-    let crash = async |result: RunnerResult| {
+    let crash = |result: RunnerResult| {
         if kept.len() == 2 {
             return Err("the disk is full".into());
         }
@@ -199,11 +201,11 @@ async fn what_takes_too_long_has_failed_and_what_cannot_start_is_said() {
     let results = all(&slow, &tasks(1), &[]).await;
     assert!(results.iter().all(|result| result.end == End::TimedOut && !result.success), "{results:?}");
     let gone = spec(&app.url, "/no/such/agent {task}");
-    let failed = run_tasks(&gone, &tasks(1), &[], &CancellationToken::new(), async |_| Ok(())).await.unwrap_err();
+    let failed = run_tasks(&gone, &tasks(1), &[], &CancellationToken::new(), |_| Ok(())).await.unwrap_err();
     assert!(failed.to_string().starts_with("/no/such/agent cannot be started: "), "{failed}");
     let cancelled = CancellationToken::new();
     cancelled.cancel();
-    assert!(!run_tasks(&slow, &tasks(1), &[], &cancelled, async |_| Ok(())).await.unwrap());
+    assert!(!run_tasks(&slow, &tasks(1), &[], &cancelled, |_| Ok(())).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,9 @@
-//! Agents that are run before a tuning run, with full and with compressed contexts.
+//! Agents that are run for a tuning run: before it with full and with compressed contexts, and before its verdict.
 
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,26 +11,26 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use recap_core::trajectory::OriginalHash;
 use secrecy::ExposeSecret as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, secret_of};
 use crate::cli::{BadUse, output};
-use crate::config::Config;
 use crate::pipeline::guidelines::GuidelineSet;
 use crate::pipeline::keys::Caller;
-use crate::tune::Budget;
-use crate::tune::run::{NewPair, Outcome, PairSide, Spec, Told, Tuning};
-use crate::tune::runner::{self, Arm, RunnerResult, Task, Template};
+use crate::tune::run::{NewPair, Outcome, PairSide, Spec, Told, Tuning, speak_for};
+use crate::tune::runner::{self, Arm, Crew, RunnerResult, Task, Template};
 
 /// Pairs of one import.
 const PAIRS_AT_ONCE: usize = 200;
 
 /// The agent that is run, and for what.
-#[derive(Debug, Clone, Default, Args)]
+#[allow(clippy::unsafe_derive_deserialize, reason = "clap's derive brings methods that have to do with no field")]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(super) struct Agents {
-    /// Run this agent for each task first, with full and with compressed contexts; what fails when compressed is the evidence.
-    /// `{task}` stands for the task, in one argument; no shell reads the command
+    /// Run this agent for each task first, with full and with compressed contexts: what comes of that is the evidence. Before
+    /// the gate judges, it does the held-out tasks under the best candidate, too. `{task}` stands for the task, in one argument;
+    /// no shell reads the command
     #[arg(long, value_name = "COMMAND", requires = "tasks", conflicts_with_all = ["resume", "paths", "evidence"])]
     runner: Option<String>,
     /// The agent's tasks, one a line: {"id": …, "task": …} or plain text
@@ -43,6 +44,7 @@ pub(super) struct Agents {
     timeout: u64,
     /// The data folder's key, where there is one
     #[arg(long, env = "RECAPD_KEY", hide_env_values = true, value_name = "KEY")]
+    #[serde(skip)]
     key: Option<String>,
 }
 
@@ -57,7 +59,7 @@ pub(super) struct Gathered {
     pub succeeded: [usize; 2],
     /// Runs that say nothing of contexts: the agent kept or read none here.
     pub silent: usize,
-    /// Tasks that only succeed with full contexts.
+    /// Tasks that are evidence for the objective.
     pub pairs: usize,
     /// Whether all tasks were run.
     pub is_whole: bool,
@@ -69,31 +71,59 @@ impl Agents {
         self.runner.is_some()
     }
 
+    /// Returns these with the path of the tasks as it is seen from everywhere, and the key that is told now.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the path cannot be named.
+    pub(super) fn anywhere(&self) -> anyhow::Result<Self> {
+        let tasks = self.tasks.as_ref().map(std::path::absolute).transpose().context("--tasks cannot be named")?;
+        Ok(Self { tasks, ..self.clone() })
+    }
+
+    /// Returns these with another's key.
+    pub(super) fn with_key_of(self, other: &Self) -> Self {
+        Self { key: other.key.clone(), ..self }
+    }
+
+    /// Puts the agent together with its tasks. `bar` shows what it does before the verdict.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the command, the tasks or the key cannot be used.
+    pub(super) async fn crew(&self, app: &App, url: &str, spec: &Spec, bar: &ProgressBar) -> anyhow::Result<Crew> {
+        let (asked, tasks) = (self.asked(app, url, spec)?, self.tasks()?);
+        self.check_namespace(app, &asked).await?;
+        let bar = bar.clone();
+        let told = move |result: &RunnerResult, left: usize| {
+            bar.set_message(format!("judge, {}; {left} agents to come", ended(result)));
+        };
+        Ok(Crew::new(app.pipeline().clone(), asked, tasks, Box::new(told)))
+    }
+
     /// Runs the agents that have not been run and stores the pairs. Ctrl-C ends it; what was done is kept.
     ///
     /// # Errors
     ///
-    /// Fails where the command or the tasks cannot be used, and as [`runner::run_tasks`] does.
-    pub(super) async fn gather(&self, app: &App, url: &str, spec: &Spec) -> anyhow::Result<Gathered> {
-        let tasks = self.tasks()?;
-        let asked = self.asked(app, url, spec)?;
-        self.check_namespace(app, &asked).await?;
-        let known = runner::known(&asked, &tasks).await?;
+    /// Fails as [`runner::run_tasks`] does.
+    pub(super) async fn gather(app: &App, crew: &Crew, spec: &Spec) -> anyhow::Result<Gathered> {
+        let champion = champion(app, spec)?;
+        let (asked, tasks) = (crew.under(&champion), crew.tasks());
+        let known = crew.known(&champion).await?;
         let bar = ProgressBar::new(tasks.len() as u64 * 2);
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg} {eta}");
         bar.set_style(style.context("the progress bar's template")?);
         bar.set_position(known.len().min(tasks.len() * 2) as u64);
         let stop = CancellationToken::new();
         let mut results = known.clone();
-        let keep = async |result: RunnerResult| {
+        let keep = |result: RunnerResult| {
             bar.inc(1);
-            let ended = if result.success { "succeeded" } else { "failed" };
-            bar.set_message(format!("{} {} {ended}", result.task, result.arm.name()));
+            bar.set_message(ended(&result));
             results.push(result);
             Ok(())
         };
         let is_whole = {
-            let running = runner::run_tasks(&asked, &tasks, &known, &stop, keep);
+            let running = runner::run_tasks(&asked, tasks, &known, &stop, keep);
             tokio::pin!(running);
             loop {
                 tokio::select! {
@@ -137,10 +167,6 @@ impl Agents {
         let command = self.runner.as_deref().unwrap_or_default();
         let template = Template::parse(command).map_err(|error| BadUse(format!("--runner: {error}")))?;
         let (set, _) = spec.place()?;
-        let guidelines = app.pipeline().guidelines().get(Some(set));
-        let guidelines = guidelines.ok_or_else(|| BadUse(format!("there is no guideline set {set}")))?;
-        let budget = spec.budget.rule();
-        let version = version(app.config(), &guidelines, budget);
         let configured = app.config().auth.key_file.as_deref();
         let configured = configured.map(|path| secret_of("auth.key_file", path)).transpose()?;
         let namespace = spec.cases.namespace.clone();
@@ -152,10 +178,11 @@ impl Agents {
             arms: vec![Arm::Full, Arm::Compressed],
             parallel: usize::from(self.parallel),
             timeout: Duration::from_secs(self.timeout),
-            budget,
+            budget: spec.budget.rule(),
             guideline_set: Some(set.to_owned()),
+            pin: None,
             policy: None,
-            version,
+            version: String::new(),
             series,
             namespace,
             model: Some(spec.model.clone()),
@@ -163,16 +190,21 @@ impl Agents {
     }
 }
 
-/// Names all that decides what a compressed context holds: guidelines, budget, compressors and what they ask.
-fn version(config: &Config, guidelines: &GuidelineSet, budget: Budget) -> String {
-    let head = guidelines.head.as_ref().map(|head| head.hash.to_string());
-    let models = (&config.llm.model, &config.models.chat, &config.models.encoder, &config.models.reranker);
-    let rest = format!("{budget:?}\n{head:?}\n{models:?}\n{:?}\n{:?}", config.compress, config.context);
-    let [history, observation] = [&guidelines.history, &guidelines.observation].map(|steering| steering.label.as_str());
-    format!("{history} {observation} {}", OriginalHash::of(&rest).handle())
+/// Returns the champions of the set whose guideline is to get better.
+fn champion(app: &App, spec: &Spec) -> anyhow::Result<Arc<GuidelineSet>> {
+    let (set, _) = spec.place()?;
+    let champion = app.pipeline().guidelines().get(Some(set));
+    champion.ok_or_else(|| BadUse(format!("there is no guideline set {set}")).into())
 }
 
-/// Stores the pairs of some results; those that are there already are passed over. Returns how many there are.
+/// Says how a run ended.
+fn ended(result: &RunnerResult) -> String {
+    let ended = if result.success { "succeeded" } else { "failed" };
+    format!("{} {} {ended}", result.task, result.arm.name())
+}
+
+/// Stores the pairs of some results; those that are there already are passed over. Returns how many are evidence for the
+/// objective.
 async fn imported(tuning: &Tuning, spec: &Spec, results: &[RunnerResult], version: &str) -> anyhow::Result<usize> {
     let side = |result: &RunnerResult| PairSide {
         trajectory: Some(result.trajectory.clone()),
@@ -183,14 +215,19 @@ async fn imported(tuning: &Tuning, spec: &Spec, results: &[RunnerResult], versio
             feedback: None,
         },
     };
-    let pairs: Vec<NewPair> = runner::pairs(results, version)
+    let found = runner::pairs(results, version);
+    let speak = |(full, compressed): &&(&RunnerResult, &RunnerResult)| {
+        speak_for(spec.objective, [full.success, compressed.success])
+    };
+    let speaking = found.iter().filter(speak).count();
+    let pairs: Vec<NewPair> = found
         .into_iter()
         .map(|(full, compressed)| NewPair { task: full.task.clone(), full: side(full), compressed: side(compressed) })
         .collect();
     for some in pairs.chunks(PAIRS_AT_ONCE) {
         tuning.import_pairs(&Caller::local(), spec.cases.namespace.clone(), some.to_vec()).await?;
     }
-    Ok(pairs.len())
+    Ok(speaking)
 }
 
 impl Gathered {
@@ -202,7 +239,7 @@ impl Gathered {
             count => format!("; {count} runs say nothing of contexts: the agent kept or read none here"),
         };
         format!(
-            "agents: {} runs, {} of them known; {full} succeeded with full contexts, {compressed} with compressed ones, {} only with full ones{silent}",
+            "agents: {} runs, {} of them known; {full} succeeded with full contexts, {compressed} with compressed ones; {} tasks are evidence{silent}",
             self.runs + self.known,
             self.known,
             self.pairs

@@ -11,24 +11,27 @@ use tokio_util::sync::CancellationToken;
 
 use super::agents::{Agents, Gathered};
 use super::show;
-use crate::app::App;
+use crate::app::{App, open_data};
 use crate::cli::import::files;
 use crate::cli::runs::{self, Runs};
 use crate::cli::served::beside_daemon;
 use crate::cli::{BadUse, Done, Setting, output};
+use crate::config::Config;
 use crate::pipeline::Pipeline;
 use crate::pipeline::keys::Caller;
 use crate::store::{TuningRun, TuningState};
 use crate::tune::run::{
-    Caps, CaseBudget, CaseFilter, EvidenceSource, Files, Proposer, Replays, Spec, Tuning, TuningRunRecord, Worker,
+    Caps, CaseBudget, CaseFilter, EvidenceSource, Files, Proposer, Replays, Sources, Spec, Tuning, TuningRunRecord,
+    Worker,
 };
+use crate::tune::runner::Crew;
 
 /// Look for a better guideline, without a daemon.
 ///
 /// Divides tasks into two sides, audits the champion on one of them, has candidates proposed and scores them there, and lets
 /// the gate judge the best one on the other. A candidate that passes is saved as a draft: `recapd tune promote`
 /// activates it. Measures on the runs of files, taken as `import` takes them, or on the stored trajectories where no
-/// file is named. Each step is kept: after Ctrl-C or a crash, --resume goes on.
+/// file is named; with --runner on what your agent does. Each step is kept: after Ctrl-C or a crash, --resume goes on.
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// Files, or folders that are searched for .json, .jsonl and .gz of both; stored trajectories where none is named
@@ -158,12 +161,14 @@ enum From {
     Pairs,
 }
 
-/// The files that a run measures on.
+/// The files that a run measures on, or the agent whose runs it does.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Reads {
     files: Vec<PathBuf>,
     min_peak: i64,
     limit: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agents: Option<Agents>,
 }
 
 /// What a run came to.
@@ -186,38 +191,75 @@ impl Run {
     /// Fails where what is asked for is wrong, and where the store does; what was done before stays.
     pub async fn run(self, setting: &Setting) -> anyhow::Result<Done> {
         let config = setting.load(&[])?.config;
-        if self.agents.are_told() {
-            let work = async |app: &App, url: &str| self.with_agents(setting, app, url).await;
+        let (reads, spec) = self.asked(setting, &config).await?;
+        let bar = ProgressBar::new(0);
+        if let Some(agents) = &reads.agents {
+            let agents = agents.clone().with_key_of(&self.agents);
+            let work = async |app: &App, url: &str| {
+                let crew = agents.crew(app, url, &spec, &bar).await?;
+                self.with_agents(setting, app, (&crew, &spec), &bar).await
+            };
             return Box::pin(beside_daemon(setting, config, work)).await;
         }
         let local = setting.open_with_models(config).await?;
-        let done = self.tune(setting, &local.pipeline, None).await;
+        let files = if reads.files.is_empty() { None } else { Some(reads.read()?) };
+        let sources = Sources { files: files.as_ref(), crew: None };
+        let done = self.tune(setting, &local.pipeline, (sources, None), &bar).await;
         local.close().await?;
         done
     }
 
-    /// Runs agents first, then measures on what came of it. Where no task needs full contexts there is nothing to tune on.
-    async fn with_agents(&self, setting: &Setting, app: &App, url: &str) -> anyhow::Result<Done> {
-        self.spec().check().map_err(refused)?;
-        let gathered = self.agents.gather(app, url, &self.spec()).await?;
+    /// Returns what is measured on and what is asked for: by this command, or by the one that began the run.
+    async fn asked(&self, setting: &Setting, config: &Config) -> anyhow::Result<(Reads, Spec)> {
+        let Some(id) = &self.resume else {
+            let spec = self.spec();
+            spec.check().map_err(refused)?;
+            return Ok((self.reads()?, spec));
+        };
+        let data = open_data(config, &setting.data_dir()).await?;
+        let run = data.store.tuning_run(id).await;
+        data.store.close().await;
+        let run = run?.ok_or_else(|| BadUse(format!("there is no tuning run `{id}`")))?;
+        let reads = run.command.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
+        Ok((reads, serde_json::from_str(&run.spec)?))
+    }
+
+    /// Runs agents first, unless the run goes on, then measures on what came of it. Where nothing came there is nothing to
+    /// tune on.
+    async fn with_agents(
+        &self,
+        setting: &Setting,
+        app: &App,
+        (crew, spec): (&Crew, &Spec),
+        bar: &ProgressBar,
+    ) -> anyhow::Result<Done> {
+        let sources = Sources { files: None, crew: Some(crew) };
+        if self.resume.is_some() {
+            return self.tune(setting, app.pipeline(), (sources, None), bar).await;
+        }
+        let gathered = Agents::gather(app, crew, spec).await?;
         if !setting.json {
             output::say(&gathered.text())?;
         }
         if gathered.is_whole && gathered.pairs > 0 {
-            return self.tune(setting, app.pipeline(), Some(gathered)).await;
+            return self.tune(setting, app.pipeline(), (sources, Some(gathered)), bar).await;
         }
         if setting.json {
             output::say_json(&serde_json::json!({ "agents": gathered }))?;
         }
         if gathered.is_whole {
-            output::complain(
-                "every task that succeeds with full contexts succeeds with compressed ones: nothing to tune on",
-            );
+            output::complain("no task is evidence for the objective: there is nothing to tune on");
         }
         Ok(Done::Badly)
     }
 
-    async fn tune(&self, setting: &Setting, pipeline: &Pipeline, agents: Option<Gathered>) -> anyhow::Result<Done> {
+    async fn tune(
+        &self,
+        setting: &Setting,
+        pipeline: &Pipeline,
+        (sources, agents): (Sources<'_>, Option<Gathered>),
+        bar: &ProgressBar,
+    ) -> anyhow::Result<Done> {
         let tuning = Tuning::of(pipeline);
         #[allow(clippy::single_match_else, reason = "both ways are told side by side")]
         let run = match &self.resume {
@@ -230,9 +272,7 @@ impl Run {
                 tuning.start(&Caller::local(), self.spec(), worker).await.map_err(refused)?
             }
         };
-        let reads: Reads = run.command.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
-        let files = if reads.files.is_empty() { None } else { Some(reads.read()?) };
-        let (run, replayed) = work(&tuning, &run, files.as_ref()).await?;
+        let (run, replayed) = work(&tuning, &run, sources, bar).await?;
         let record = tuning.look(&Caller::local(), &run.id).await?;
         if setting.json {
             output::say_json(&Report { agents, replayed, run: record })?;
@@ -251,7 +291,8 @@ impl Run {
             .iter()
             .map(|path| std::path::absolute(path).with_context(|| format!("{} cannot be named", path.display())));
         let files = absolute.collect::<anyhow::Result<_>>()?;
-        Ok(Reads { files, min_peak: self.runs.min_peak, limit: self.runs.limit })
+        let agents = self.agents.are_told().then(|| self.agents.anywhere()).transpose()?;
+        Ok(Reads { files, min_peak: self.runs.min_peak, limit: self.runs.limit, agents })
     }
 
     fn spec(&self) -> Spec {
@@ -290,16 +331,20 @@ impl Run {
 }
 
 /// Works on a run until it ends or somebody interrupts it.
-async fn work(tuning: &Tuning, run: &TuningRun, files: Option<&Files>) -> anyhow::Result<(TuningRun, Replays)> {
+async fn work(
+    tuning: &Tuning,
+    run: &TuningRun,
+    sources: Sources<'_>,
+    bar: &ProgressBar,
+) -> anyhow::Result<(TuningRun, Replays)> {
     let stop = CancellationToken::new();
-    let bar = ProgressBar::new(run.total);
     bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}").context("the progress bar's template")?);
     let mut watch = |run: &TuningRun| {
         bar.set_length(run.total);
         bar.set_position(run.done);
         bar.set_message(left(run));
     };
-    let working = tuning.work(&run.id, files, &stop, &mut watch);
+    let working = tuning.work(&run.id, sources, &stop, &mut watch);
     tokio::pin!(working);
     let (ended, replays) = loop {
         tokio::select! {

@@ -149,8 +149,10 @@ fn verdict(verdict: &Value) -> String {
     }
     let mut table = Table::new();
     table.load_preset(NOTHING).set_header(["on held-out tasks", "champion", "candidate", "change", "interval"]);
-    for name in ["grounding", "bound", "first"] {
-        let change = &verdict[name];
+    let rate = &verdict["success"]["rate"];
+    let shares = ["grounding", "bound", "first"].map(|name| (name, &verdict[name]));
+    let success = Some(("success", rate)).filter(|(_, rate)| !rate.is_null());
+    for (name, change) in success.into_iter().chain(shares) {
         if change.is_null() {
             table.add_row([name, "not measured", "", "", ""]);
             continue;
@@ -213,15 +215,30 @@ fn cases(run: &Value) -> String {
         return String::new();
     }
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(["task", "held-out case", "needed", "bound", "→", "billed", "→"]);
+    table.load_preset(NOTHING).set_header([
+        "task",
+        "held-out case",
+        "needed",
+        "bound",
+        "→",
+        "billed",
+        "→",
+        "solved",
+        "→",
+    ]);
     let all = by_case.len();
     for ((task, case), sides) in by_case.into_iter().take(MOST_CASES) {
         let of = |side: usize, name: &str| {
             let score = sides.get(side).copied().flatten().map(|score| &score["score"][name]);
             score.map_or_else(|| "-".to_owned(), tokens)
         };
+        let solved = |side: usize| {
+            let score = sides.get(side).copied().flatten().and_then(|score| score["score"]["success"].as_bool());
+            score.map_or("-", |solved| if solved { "yes" } else { "no" }).to_owned()
+        };
         let [task, case] = [task, case].map(|name| name.chars().take(NAME).collect::<String>());
-        table.add_row([task, case, of(0, "need"), of(0, "bound"), of(1, "bound"), of(0, "billed"), of(1, "billed")]);
+        let counted = [of(0, "need"), of(0, "bound"), of(1, "bound"), of(0, "billed"), of(1, "billed")];
+        table.add_row([task, case].into_iter().chain(counted).chain([solved(0), solved(1)]));
     }
     let more = all.saturating_sub(MOST_CASES);
     let rest = if more > 0 { format!("\nand {more} more; --json has all") } else { String::new() };
@@ -255,10 +272,16 @@ mod tests {
         let test = json!({ "better": 5, "worse": 1, "p": 0.109_375 });
         let said =
             whole(&json!({ "unscanned_values": 3, "verdict": { "reason": "refused", "bound": measure, "first": null,
-            "billed": measure, "billed_by_task": test } }));
-        for part in
-            ["3 values of training runs could not be remembered", "not measured", "5 tasks better, 1 worse, p = 0.1094"]
-        {
+            "billed": measure, "billed_by_task": test,
+            "success": { "gained": 3, "lost": 1, "p_better": 0.3125, "rate": { "champion": 0.25, "candidate": 0.75,
+                "by": 0.5, "interval": [-0.1, 0.9] } } } }));
+        for part in [
+            "3 values of training runs could not be remembered",
+            "not measured",
+            "5 tasks better, 1 worse, p = 0.1094",
+            "success: 3 tasks gained, 1 lost, p = 0.3125",
+            "75.0 %",
+        ] {
             assert!(said.contains(part), "{part}: {said}");
         }
     }

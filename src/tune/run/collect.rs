@@ -7,10 +7,11 @@ use recap_core::trajectory::WireFormat;
 use recap_core::tuning::{Side, Split};
 
 use super::error::RunError;
-use super::pairs::PairRecord;
+use super::pairs::{PairRecord, speak_for};
 use super::spec::{EvidenceSource, Spec};
 use crate::pipeline::task::TaskTold;
 use crate::store::{PairRow, Store, TrajectoryFilter, TrajectoryRow, TuningCase};
+use crate::tune::runner::{self, Arm, Crew, RunnerResult};
 use crate::tune::stored::{StoredError, stored_run};
 use crate::tune::{RecordedRun, Unusable};
 
@@ -46,6 +47,21 @@ impl Files {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// What a run draws on beside the store.
+#[derive(Clone, Copy, Default)]
+pub struct Sources<'a> {
+    /// The recorded runs that it measures on, in place of stored ones.
+    pub files: Option<&'a Files>,
+    /// The agent whose runs are its cases, and which does the held-out tasks before the gate judges.
+    pub crew: Option<&'a Crew>,
+}
+
+/// What agents did, and under which version.
+pub(super) struct Done<'a> {
+    pub results: &'a [RunnerResult],
+    pub version: &'a str,
 }
 
 /// What was found.
@@ -95,6 +111,32 @@ impl<'a> Library<'a> {
             (None, EvidenceSource::Pairs) => self.pairs(spec, &mut found).await?,
         }
         found.divided(&spec.split)
+    }
+
+    /// Finds the cases that runs of agents are: of training tasks those that are evidence for the objective, of held-out
+    /// tasks all. Their messages are those with full contexts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::collect`]; [`RunError::NoEvidence`].
+    pub async fn collect_done(&self, spec: &Spec, done: &Done<'_>) -> Result<Vec<TuningCase>, RunError> {
+        let mut found = Found::default();
+        let full = done.results.iter().filter(|result| result.arm == Arm::Full && result.is_evidence());
+        for result in full.take(spec.most_cases()) {
+            let Some(row) = self.store.trajectory(&result.trajectory).await? else { continue };
+            found.found += 1;
+            let row = TrajectoryRow { task: Some(result.task.clone()), metadata: None, ..row };
+            self.trajectory(row, None, (spec, &mut found)).await?;
+        }
+        let speaking: HashSet<&str> = runner::pairs(done.results, done.version)
+            .into_iter()
+            .filter(|(full, compressed)| speak_for(spec.objective, [full.success, compressed.success]))
+            .map(|(full, _)| full.task.as_str())
+            .collect();
+        let mut cases = found.divided(&spec.split)?;
+        let [train, held_out] = [Side::Train, Side::HeldOut].map(side_name);
+        cases.retain(|case| case.side == held_out || speaking.contains(case.task.as_str()));
+        if cases.iter().any(|case| case.side == train) { Ok(cases) } else { Err(RunError::NoEvidence) }
     }
 
     async fn trajectories(&self, spec: &Spec, found: &mut Found) -> Result<(), RunError> {

@@ -4,6 +4,7 @@ use tokio::task::JoinError;
 
 use crate::pipeline::failure::Failure;
 use crate::store::{ChangeError, StoreError};
+use crate::tune::runner::RunnerError;
 
 /// Why a tuning run cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,17 @@ pub enum RunError {
         /// Different tasks.
         tasks: usize,
     },
+    /// Nothing is left to learn from.
+    #[error(
+        "no training task is evidence for the objective: another `split.seed` or `split.held_out`, or more tasks, may bring some"
+    )]
+    NoEvidence,
+    /// An agent cannot be run: the same step may succeed later.
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
+    /// A held-out task is not in the tasks of now.
+    #[error("the file of tasks does not hold `{0}` any more: it must hold the same tasks when the run goes on")]
+    NotInTasks(String),
     /// A case of a file is not in the files of now.
     #[error("the files of the run do not hold `{0}` as it was: they must hold the same runs when it goes on")]
     NotInFiles(String),
@@ -71,7 +83,7 @@ impl RunError {
     /// Tells whether the same step may succeed later.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::CutOff(_))
+        matches!(self, Self::Store(_) | Self::CutOff(_) | Self::Runner(_))
     }
 }
 

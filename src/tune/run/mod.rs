@@ -17,9 +17,9 @@ mod tuning;
 mod work;
 
 pub use bench::CaseEvidence;
-pub use collect::Files;
+pub use collect::{Files, Sources};
 pub use error::RunError;
-pub use pairs::{Imported, NewPair, Outcome, PairRecord, PairSide, Told};
+pub use pairs::{Imported, NewPair, Outcome, PairRecord, PairSide, Told, speak_for};
 pub use record::{CandidateRecord, ScoreRecord, TuningRunRecord};
 pub use spec::{Caps, CaseBudget, CaseFilter, EvidenceSource, Proposer, Spec};
 pub use tuning::{Attempts, Promotion, TUNE, Tuning, Worker};

@@ -102,13 +102,18 @@ impl PairRecord {
     /// Tells whether the pair shows what an objective needs: what compression broke, or what it could have left out.
     #[must_use]
     pub fn speaks_for(&self, objective: Objective) -> bool {
-        let done = |side: &PairSide| side.outcome.status == Told::Success;
-        done(&self.full)
-            && match objective {
-                Objective::Utility => !done(&self.compressed),
-                Objective::Compression => done(&self.compressed),
-                Objective::Both => true,
-            }
+        speak_for(objective, [&self.full, &self.compressed].map(|side| side.outcome.status == Told::Success))
+    }
+}
+
+/// Tells whether two runs of a task show what an objective needs, by whether they succeeded with full contexts and with
+/// compressed ones.
+#[must_use]
+pub fn speak_for(objective: Objective, [full, compressed]: [bool; 2]) -> bool {
+    full && match objective {
+        Objective::Utility => !compressed,
+        Objective::Compression => compressed,
+        Objective::Both => true,
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::beside::{Beside, Scorer};
+use super::collect::Sources;
 use super::error::RunError;
 use super::record::TuningRunRecord;
 use super::spec::{Caps, Spec};
@@ -178,7 +179,7 @@ impl Tuning {
             if stop.is_cancelled() {
                 return Ok(());
             }
-            let Err(error) = self.work(&run.id, None, stop, &mut |_| {}).await else { continue };
+            let Err(error) = self.work(&run.id, Sources::default(), stop, &mut |_| {}).await else { continue };
             tracing::warn!(run = run.id, %error, "a tuning run cannot go on now");
             if attempt == Attempts::Last && !stop.is_cancelled() {
                 self.fail(&run.id, &error).await?;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::taught::Shown;
 use super::bench::{Bench, Tried, Wanted};
 use super::beside::Beside;
-use super::collect::{Files, Library, Loaded, side_name};
+use super::collect::{Done, Library, Loaded, Sources, side_name};
 use super::error::RunError;
 use super::spec::Spec;
 use super::tuning::Tuning;
@@ -27,6 +27,7 @@ use crate::store::{
     CHAMPION, CandidateStatus, GuidelineKey, TuningCandidate, TuningCase, TuningChange, TuningRun, TuningScore,
     TuningSpent, TuningStage, TuningState,
 };
+use crate::tune::runner::{Crew, Successes};
 
 /// Who watches a run: told after each step.
 pub type Watch<'a> = &'a mut (dyn FnMut(&TuningRun) + Send);
@@ -48,6 +49,10 @@ pub(super) struct Work<'a> {
     guidelines: GuidelineSet,
     bench: Bench,
     library: Library<'a>,
+    /// The agent that does held-out tasks, where one does.
+    crew: Option<&'a Crew>,
+    /// How it did them, by version.
+    successes: BTreeMap<i64, Successes>,
     cases: Vec<TuningCase>,
     candidates: Vec<TuningCandidate>,
     /// What has a score, by candidate and case.
@@ -67,7 +72,7 @@ impl<'a> Work<'a> {
     /// # Errors
     ///
     /// [`RunError`]
-    pub async fn take_up(tuning: &'a Tuning, run: &TuningRun, files: Option<&'a Files>) -> Result<Self, RunError> {
+    pub async fn take_up(tuning: &'a Tuning, run: &TuningRun, sources: Sources<'a>) -> Result<Self, RunError> {
         let pipeline = tuning.pipeline();
         let store = pipeline.store();
         let spec: Spec = serde_json::from_str(&run.spec)?;
@@ -97,7 +102,9 @@ impl<'a> Work<'a> {
             champion: champion.into(),
             guidelines,
             bench,
-            library: Library::new(store, files),
+            library: Library::new(store, sources.files),
+            crew: sources.crew,
+            successes: BTreeMap::new(),
             cases: store.tuning_cases(&run.id).await?,
             candidates: store.tuning_candidates(&run.id).await?,
             scored: scored.into_iter().collect(),
@@ -123,13 +130,19 @@ impl<'a> Work<'a> {
             },
             TuningStage::Propose => self.propose(stop).await,
             TuningStage::Score => self.score_candidates().await,
-            TuningStage::Judge => self.judge().await,
+            TuningStage::Judge => self.judge(stop).await,
         }
     }
 
     async fn collect(&mut self) -> Result<(), RunError> {
-        let cases = self.library.collect(&self.spec).await?;
-        self.cases = cases;
+        self.cases = match self.crew {
+            None => self.library.collect(&self.spec).await?,
+            Some(crew) => {
+                let champion = Arc::new(self.guidelines.clone());
+                let (results, version) = (crew.known(&champion).await?, crew.under(&champion).version);
+                self.library.collect_done(&self.spec, &Done { results: &results, version: &version }).await?
+            }
+        };
         let (total, store) = (self.total(), self.tuning.pipeline().store());
         let now_ms = self.tuning.pipeline().world().now_ms();
         store.put_tuning_cases(&self.id, self.cases.clone(), total, now_ms).await?;
@@ -161,7 +174,7 @@ impl<'a> Work<'a> {
 
     /// Replays a case under a version and stores what came of it.
     async fn score(&mut self, candidate: i64, case: TuningCase, wanted: Wanted) -> Result<(), RunError> {
-        let (score, evidence, spent) = match self.library.run(&case).await? {
+        let (mut score, evidence, spent) = match self.library.run(&case).await? {
             Loaded::Gone => {
                 self.cases.retain(|known| known.n != case.n);
                 return Ok(());
@@ -177,6 +190,10 @@ impl<'a> Work<'a> {
                 (replayed.score, replayed.evidence, replayed.spent)
             }
         };
+        if let Ok(score) = &mut score {
+            let successes = self.successes.get(&candidate);
+            score.success = successes.and_then(|successes| *successes.get(&case.task)?);
+        }
         let record = score.as_ref().ok().map(serde_json::to_string).transpose()?;
         let score = TuningScore { candidate, case: case.n, record, why: score.err() };
         let evidence = evidence.as_ref().map(serde_json::to_string).transpose()?;
@@ -253,7 +270,7 @@ impl Tuning {
     pub async fn work(
         &self,
         id: &str,
-        files: Option<&Files>,
+        sources: Sources<'_>,
         stop: &CancellationToken,
         watch: Watch<'_>,
     ) -> Result<(Option<TuningRun>, Replays), RunError> {
@@ -262,7 +279,7 @@ impl Tuning {
         let begun = store.change_tuning_run(id, TuningChange::Begin, now_ms).await?;
         let Some((run, true)) = begun else { return Ok((begun.map(|(run, _)| run), Replays::default())) };
         let mut replays = Replays::default();
-        let working = AssertUnwindSafe(self.taken_up(&run, (files, stop), watch, &mut replays)).catch_unwind();
+        let working = AssertUnwindSafe(self.taken_up(&run, (sources, stop), watch, &mut replays)).catch_unwind();
         match working.await.unwrap_or(Err(RunError::Broken("a step of the run"))) {
             // Whoever moved it says what comes next.
             Ok(()) | Err(RunError::Moved) => {}
@@ -275,11 +292,11 @@ impl Tuning {
     async fn taken_up(
         &self,
         run: &TuningRun,
-        (files, stop): (Option<&Files>, &CancellationToken),
+        (sources, stop): (Sources<'_>, &CancellationToken),
         watch: Watch<'_>,
         replays: &mut Replays,
     ) -> Result<(), RunError> {
-        let mut work = Work::take_up(self, run, files).await?;
+        let mut work = Work::take_up(self, run, sources).await?;
         let ended = work.work_through(stop, watch).await;
         *replays = work.replays;
         ended

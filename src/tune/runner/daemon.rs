@@ -24,6 +24,7 @@ pub(super) struct Daemon {
 #[derive(Debug, Deserialize)]
 pub(super) struct Record {
     pub id: String,
+    pub task: Option<String>,
     pub length: u64,
     pub tokens: u64,
     /// Absent before the first read.

@@ -2,8 +2,10 @@
 //!
 //! `tasks` and `command` read what is to be run, `process` runs it, `verdict` reads how it ended, `daemon` makes the
 //! trajectories and takes the outcomes. Every run is handed to the caller when it is done: what it has kept is not run again.
+//! `crew` runs the agent under one guideline set or another, `evidence` says what of it a tuning run can learn from.
 
 mod command;
+mod crew;
 mod daemon;
 mod evidence;
 mod process;
@@ -11,21 +13,25 @@ mod run;
 mod tasks;
 mod verdict;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use command::{Template, TemplateError};
-pub use evidence::{case_score, pairs};
+pub use crew::{Crew, Successes, Told};
+pub use evidence::pairs;
 pub use run::{known, run_tasks};
 pub use tasks::{Task, TasksError};
 pub use verdict::End;
 
 use super::replay::Budget;
+use crate::pipeline::Pipeline;
+use crate::pipeline::guidelines::GuidelineSet;
 
 /// What is run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Spec {
     /// How an agent is started.
     pub command: Template,
@@ -43,6 +49,8 @@ pub struct Spec {
     pub budget: Budget,
     /// The compressed arm's guideline set; the default one where there is none.
     pub guideline_set: Option<String>,
+    /// What steers the compressed arm in place of that set's champions, if anything does.
+    pub pin: Option<Pin>,
     /// The compressed arm's policy.
     pub policy: Option<Value>,
     /// The name under which the compressed arm's results are kept: what compresses it.
@@ -53,6 +61,15 @@ pub struct Spec {
     pub namespace: Option<String>,
     /// The agent's model, whose tokenizer counts.
     pub model: Option<String>,
+}
+
+/// Guidelines that steer trajectories of the daemon in this process while an agent works on them.
+#[derive(Clone)]
+pub struct Pin {
+    /// The daemon's.
+    pub pipeline: Pipeline,
+    /// What steers.
+    pub set: Arc<GuidelineSet>,
 }
 
 /// One side of the comparison.

@@ -23,7 +23,7 @@ const HIDDEN: &str = "[key]";
 const AGENT: &str = "runner";
 
 /// Runs an agent for each task on each arm, the full arm first. Runs that are among `done` are left out; `on_result` is
-/// handed each new one and awaited. A run that was cut off is not handed over: it is run again the next time.
+/// handed each new one. A run that was cut off is not handed over: it is run again the next time.
 ///
 /// Returns whether all was run: not, where it was cancelled.
 ///
@@ -35,7 +35,7 @@ pub async fn run_tasks(
     tasks: &[Task],
     done: &[RunnerResult],
     cancelled: &CancellationToken,
-    mut on_result: impl AsyncFnMut(RunnerResult) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
+    mut on_result: impl FnMut(RunnerResult) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send,
 ) -> Result<bool, RunnerError> {
     let daemon = Daemon::new(&spec.url, spec.key.as_deref())?;
     let runs = Runs { spec, daemon, cancelled };
@@ -48,16 +48,15 @@ pub async fn run_tasks(
     let mut tokens: BTreeMap<String, u64> = full.map(|result| (result.task.clone(), result.tokens)).collect();
     for arm in [Arm::Full, Arm::Compressed].into_iter().filter(|arm| spec.arms.contains(arm)) {
         let left = tasks.iter().filter(|task| !known.contains(&(task.id.as_str(), arm)));
-        let jobs: Vec<_> = left.map(|task| (task, spec.budget_of(arm, tokens.get(&task.id).copied()))).collect();
-        let mut results = futures::stream::iter(jobs)
-            .map(|(task, budget)| runs.run(task, arm, budget))
-            .buffer_unordered(spec.parallel.max(1));
+        let jobs = left.map(|task| runs.run(task, arm, spec.budget_of(arm, tokens.get(&task.id).copied())));
+        let jobs: Vec<_> = jobs.collect();
+        let mut results = futures::stream::iter(jobs).buffer_unordered(spec.parallel.max(1));
         while let Some(result) = results.next().await {
             let Some(result) = result? else { continue };
             if arm == Arm::Full {
                 tokens.insert(result.task.clone(), result.tokens);
             }
-            on_result(result).await.map_err(RunnerError::Keep)?;
+            on_result(result).map_err(RunnerError::Keep)?;
         }
         if cancelled.is_cancelled() {
             return Ok(false);
@@ -66,28 +65,27 @@ pub async fn run_tasks(
     Ok(true)
 }
 
-/// Returns the results that the daemon keeps of a series' runs of these tasks: the newest of each task with full contexts, and
-/// of each under the version.
+/// Returns the results that the daemon keeps of a series' runs of these tasks, in the same words: the newest of each task with
+/// full contexts, and of each under the version.
 ///
 /// # Errors
 ///
 /// [`RunnerError`] where the daemon cannot be asked.
 pub async fn known(spec: &Spec, tasks: &[Task]) -> Result<Vec<RunnerResult>, RunnerError> {
-    let asked: BTreeSet<&str> = tasks.iter().map(|task| task.id.as_str()).collect();
+    let asked: BTreeMap<&str, &str> = tasks.iter().map(|task| (task.id.as_str(), task.text.as_str())).collect();
     let daemon = Daemon::new(&spec.url, spec.key.as_deref())?;
     let mut found: BTreeMap<(String, Arm), RunnerResult> = BTreeMap::new();
     let mut cursor = None;
     loop {
         let page = daemon.page(AGENT, cursor.as_deref()).await?;
         let own = page.trajectories.into_iter().filter(|record| record.metadata["series"] == spec.series.as_str());
-        // what somebody else wrote there is no result
-        let results = own.filter_map(|mut record| {
-            serde_json::from_value(record.metadata.get_mut("result").map(Value::take).unwrap_or_default()).ok()
-        });
-        for result in results {
-            let result: RunnerResult = result;
+        for mut record in own {
+            let kept = record.metadata.get_mut("result").map(Value::take).unwrap_or_default();
+            // what somebody else wrote there is no result
+            let Ok(result) = serde_json::from_value::<RunnerResult>(kept) else { continue };
             let is_own = result.arm == Arm::Full || result.version.as_ref() == Some(&spec.version);
-            if is_own && asked.contains(result.task.as_str()) {
+            let words = asked.get(result.task.as_str()).copied();
+            if is_own && words.is_some() && words == record.task.as_deref() {
                 found.entry((result.task.clone(), result.arm)).or_insert(result);
             }
         }
@@ -127,6 +125,8 @@ impl Runs<'_> {
             return Ok(None);
         }
         let trajectory = self.daemon.create(&self.fields(task, arm, budget)).await?;
+        let pin = self.spec.pin.as_ref().filter(|_| arm == Arm::Compressed);
+        let _pinned = pin.map(|pin| pin.pipeline.pin_guidelines(&trajectory, &pin.set));
         let command = self.command(task, arm, (&trajectory, budget));
         let started = process::run(command, self.spec.timeout, self.cancelled).await;
         let ended = started.map_err(|source| {

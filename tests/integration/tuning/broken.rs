@@ -10,7 +10,7 @@ use recapd::pipeline::counters::Counters;
 use recapd::pipeline::failure::Failure;
 use recapd::pipeline::keys::{Caller, Keys};
 use recapd::store::{NewHead, TuningState};
-use recapd::tune::run::{Attempts, Caps, Tuning, Worker};
+use recapd::tune::run::{Attempts, Caps, Sources, Tuning, Worker};
 use recapd::world::World;
 use serde_json::{Value, json};
 use sqlx::Connection as _;
@@ -88,7 +88,7 @@ async fn a_panic_fails_its_run_and_no_other() {
     resumed(&tuning, &whole).await;
     let stop = CancellationToken::new();
     let mut watch = |run: &recapd::store::TuningRun| assert!(run.done < 3, "a secret of a trajectory");
-    let (run, _) = tuning.work(&broken, None, &stop, &mut watch).await.unwrap();
+    let (run, _) = tuning.work(&broken, Sources::default(), &stop, &mut watch).await.unwrap();
     assert_eq!(run.unwrap().state, TuningState::Failed);
     let (_, why) = state(&tuning, &broken).await;
     assert!(why.starts_with("recapd failed inside") && !why.contains("secret"), "{why}");

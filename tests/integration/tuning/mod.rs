@@ -1,5 +1,6 @@
 //! Tuning runs: from trajectories to a verdict, over HTTP and on the command line.
 
+mod agents;
 mod broken;
 mod cli;
 mod deletion;

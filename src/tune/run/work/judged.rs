@@ -1,23 +1,30 @@
 //! The end of a run: the best candidate before the gate.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::future::pending;
+use std::sync::Arc;
 
 use recap_core::tuning::{CaseScore, Side, judge};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::Work;
+use super::taught::limits_of;
 use crate::store::{CHAMPION, CandidateStatus, TuningChange};
-use crate::tune::run::bench::Wanted;
+use crate::tune::run::bench::{Wanted, spent};
 use crate::tune::run::error::RunError;
 use crate::tune::run::settle::{Sums, Trained, best};
 use crate::tune::run::spec::Spec;
+use crate::tune::teacher::Account;
 
 impl Work<'_> {
-    /// Does a step towards the verdict: a held-out case under one side, while there is one without a score; then the gate.
+    /// Does a step towards the verdict: the held-out tasks by agents, where they are run; a held-out case under one side, while
+    /// there is one without a score; then the gate.
     ///
     /// # Errors
     ///
     /// [`RunError`]
-    pub(super) async fn judge(&mut self) -> Result<(), RunError> {
+    pub(super) async fn judge(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
         if self.best.is_none() {
             self.best = self.best_on_training().await?;
         }
@@ -26,11 +33,46 @@ impl Work<'_> {
             return self.change(TuningChange::End { verdict: None, why, winner: None }).await;
         };
         for version in [CHAMPION, best] {
+            if !self.is_done_by_agents(version, stop).await? {
+                return Ok(());
+            }
             if let Some(case) = self.unscored(Side::HeldOut, version) {
                 return self.score(version, case, Wanted::Score).await;
             }
         }
         self.settle(best).await
+    }
+
+    /// Has the agent do the held-out tasks under a version, if one is run and that was not done. Tells whether it is done: not,
+    /// where the run was stopped or its time is over. What was done until then is known the next time.
+    async fn is_done_by_agents(&mut self, version: i64, stop: &CancellationToken) -> Result<bool, RunError> {
+        let is_scored = self.unscored(Side::HeldOut, version).is_none();
+        let Some(crew) = self.crew.filter(|_| !is_scored && !self.successes.contains_key(&version)) else {
+            return Ok(true);
+        };
+        let names: BTreeSet<&str> = self.on(Side::HeldOut).map(|case| case.task.as_str()).collect();
+        if let Some(gone) = crew.lacks(names.iter().copied()) {
+            return Err(RunError::NotInTasks(gone.to_owned()));
+        }
+        let store = self.tuning.pipeline().store();
+        let Some(run) = store.tuning_run(&self.id).await? else { return Err(RunError::Moved) };
+        let (set, in_time, began) = (Arc::new(self.set_of(version)?), stop.child_token(), Instant::now());
+        let over = async {
+            match limits_of(&self.spec.caps, &run).until {
+                Some(until) => sleep_until(until).await,
+                None => pending().await,
+            }
+            in_time.cancel();
+            pending::<()>().await;
+        };
+        let done = tokio::select! {
+            done = crew.successes(&set, &names, &in_time) => done,
+            () = over => Ok(None),
+        };
+        store.add_tuning_spent(&self.id, spent(&Account::default(), began)).await?;
+        let Some(successes) = done? else { return Ok(false) };
+        self.successes.insert(version, successes);
+        Ok(true)
     }
 
     /// Returns the candidate that is best on training cases. The scores of one candidate are in memory at a time.

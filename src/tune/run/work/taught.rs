@@ -242,7 +242,7 @@ impl Work<'_> {
 
 /// What of the caps is left.
 #[expect(clippy::cast_possible_truncation, reason = "dollars in millionths are far below 2^63, and a cast saturates")]
-fn limits_of(caps: &Caps, run: &TuningRun) -> Limits {
+pub(super) fn limits_of(caps: &Caps, run: &TuningRun) -> Limits {
     let left = |most: f64| Duration::try_from_secs_f64(most).unwrap_or(Duration::MAX);
     let worked = Duration::from_millis(run.spent.worked_ms);
     let until = caps.max_seconds.and_then(|most| Instant::now().checked_add(left(most).saturating_sub(worked)));

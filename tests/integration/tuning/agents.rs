@@ -1,0 +1,154 @@
+//! `recapd tune run --runner`: agents bring the evidence, and their success on held-out tasks goes before the gate.
+
+use std::fs;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::{GUIDELINE, champion, draft};
+use crate::app::TestApp;
+use crate::runner::agent;
+
+/// Drops the line that the agent needs at its end, which none of its actions names.
+const FORGETS: &str = "---\nkind: history\ndrop: ['code of the door']\nvariables: [most_tokens]\n---\nWrite at most {{ most_tokens }} tokens.\n";
+/// Keeps it.
+const REMEMBERS: &str = "---\nkind: history\nkeep: ['code of the door']\nvariables: [most_tokens]\n---\nWrite at most {{ most_tokens }} tokens.\n";
+
+/// A stopped daemon's data under a champion, with a draft and an agent that notes each of its runs.
+struct Site {
+    folder: tempfile::TempDir,
+    command: String,
+    draft: String,
+}
+
+impl Site {
+    /// `None` where there is no Python.
+    async fn new(steers: &str, other: &str) -> Option<Self> {
+        let app = TestApp::start().await;
+        let command = agent(app.folder.path())?;
+        let steering = champion(&app, steers).await;
+        let draft = draft(&app, other).await;
+        // a trial that reaches nearly everybody reaches none of these agents
+        let trial = json!({ "hash": draft, "expected_champion": steering, "canary_share": 0.99 });
+        app.post(&format!("/v1/guidelines/{GUIDELINE}/activate"), &trial).await.ok();
+        let folder = app.stop().await;
+        let tasks: Vec<String> =
+            (0..14).map(|n| json!({ "id": format!("t{n}"), "task": "Look." }).to_string()).collect();
+        fs::write(folder.path().join("tasks.jsonl"), tasks.join("\n")).unwrap();
+        let log = folder.path().join("log");
+        let noting = format!("echo \"$RECAPD_TASK_ID $RECAPD_ARM\" >> \"{}\"; exec \"$0\" \"$@\"", log.display());
+        Some(Self { folder, command: format!("sh -c '{noting}' {command}"), draft })
+    }
+
+    fn tune(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.arg("--data").arg(self.folder.path()).args(["tune", "run", "--json"]).args(arguments);
+        command
+    }
+
+    /// Starts the agents and judges the draft alone.
+    fn run(&self, objective: &str) -> Command {
+        let tasks = self.path("tasks.jsonl");
+        let asked = ["--guideline", GUIDELINE, "--runner", &self.command, "--tasks", &tasks, "--parallel", "2"];
+        let judged = ["--candidates", "0", "--draft", &self.draft, "--objective", objective, "--min-peak", "500"];
+        self.tune(&[&asked[..], &judged, &["--seed", "5", "--held-out", "0.6", "--budget", "900"]].concat())
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// How often agents were started on an arm.
+    fn started(&self, arm: &str) -> usize {
+        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+        log.lines().filter(|line| line.ends_with(arm)).count()
+    }
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_agents_solve_passes_the_gate() {
+    let Some(site) = Site::new(FORGETS, REMEMBERS).await else { return };
+    let output = site.run("utility").output().await.unwrap();
+    let run = json_of(&output);
+    let held_out = run["cases"]["held_out"].as_u64().unwrap();
+    assert_eq!(run["agents"]["pairs"], 14, "{run}");
+    let success = &run["verdict"]["success"];
+    assert_eq!((&success["gained"], &success["lost"]), (&json!(held_out), &json!(0)), "{run}");
+    assert_eq!(run["verdict"]["passes"], true, "{}", run["verdict"]);
+    assert!(run["why"].as_str().unwrap().contains("more tasks solved"), "{}", run["why"]);
+    assert_eq!(run["winner"], site.draft);
+    let held_out = usize::try_from(held_out).unwrap();
+    assert_eq!([site.started("full"), site.started("compressed")], [14, 14 + held_out], "champions run once");
+    let of_held_out = |score: &&Value| score["side"] == "held_out";
+    for score in run["scores"].as_array().unwrap().iter().filter(of_held_out) {
+        assert_eq!(score["score"]["success"], !score["candidate"].is_null(), "{score}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_agents_need_and_no_action_names_is_not_given_for_tokens() {
+    let Some(site) = Site::new(REMEMBERS, FORGETS).await else { return };
+    let output = site.run("compression").output().await.unwrap();
+    let run = json_of(&output);
+    let verdict = &run["verdict"];
+    assert_eq!((&verdict["passes"], &verdict["success"]["gained"]), (&json!(false), &json!(0)), "{run}");
+    assert_eq!(verdict["success"]["lost"], run["cases"]["held_out"], "{verdict}");
+    assert!(verdict["reason"].as_str().unwrap().contains("success is surely lower"), "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_that_was_cut_off_runs_no_agent_twice() {
+    let Some(site) = Site::new(FORGETS, REMEMBERS).await else { return };
+    let mut killed = site.run("utility").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    for _ in 0..6_000 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if site.started("compressed") > 16 || killed.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    killed.kill().await.unwrap();
+    killed.wait().await.unwrap();
+    let before = site.started("compressed");
+    let listed = Command::new(env!("CARGO_BIN_EXE_recapd"))
+        .env_clear()
+        .args(["--data", &site.folder.path().display().to_string(), "tune", "list", "--json"])
+        .output()
+        .await
+        .unwrap();
+    let id = json_of(&listed)["tuning_runs"][0]["id"].as_str().unwrap().to_owned();
+
+    let missing = site.path("tasks.jsonl");
+    let tasks = fs::read_to_string(&missing).unwrap();
+    fs::remove_file(&missing).unwrap();
+    let refused = site.tune(&["--resume", &id]).output().await.unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    fs::write(&missing, tasks).unwrap();
+
+    let output = site.tune(&["--resume", &id]).output().await.unwrap();
+    let run = json_of(&output);
+    assert_eq!((&run["state"], &run["verdict"]["passes"]), (&json!("done"), &json!(true)), "{run}");
+    let held_out = usize::try_from(run["cases"]["held_out"].as_u64().unwrap()).unwrap();
+    let after = site.started("compressed");
+    // the two that worked when it was killed are run again
+    assert!(after <= 14 + held_out + 2, "{before} before, {after} at the end, {held_out} held out");
+    assert_eq!(site.started("full"), 14);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cap_on_time_pauses_between_agents() {
+    let Some(site) = Site::new(FORGETS, REMEMBERS).await else { return };
+    let output = site.run("utility").args(["--max-seconds", "1.5"]).output().await.unwrap();
+    let run = json_of(&output);
+    assert_eq!((&run["state"], &run["verdict"]), (&json!("paused"), &Value::Null), "{run}");
+    assert!(run["why"].as_str().unwrap().contains("max_seconds"), "{run}");
+    let id = run["id"].as_str().unwrap();
+    let output = site.tune(&["--resume", id, "--max-seconds", "600"]).output().await.unwrap();
+    assert_eq!(json_of(&output)["verdict"]["passes"], true, "{output:?}");
+}

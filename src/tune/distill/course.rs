@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "local-models")]
-use recap_core::context::{FEATURE_SET, FEATURES, Head, Layer};
+use recap_core::context::{FEATURE_SET, FEATURES, Familiar, Head, Layer};
 #[cfg(feature = "local-models")]
 use recap_model::ModelError;
 #[cfg(feature = "local-models")]
@@ -154,6 +154,7 @@ impl Course {
         watcher: &mut dyn Watcher,
     ) -> Result<(Vec<u8>, Vec<Lap>), TrainError> {
         let name = self.name(&train);
+        let familiar = Familiar::of(&train.plans);
         let (train, held_out) = (whole(train)?, whole(held_out)?);
         let (mut training, mut laps) = match from.and_then(|from| self.taken_up(&name, from)) {
             Some(standing) => standing,
@@ -174,7 +175,7 @@ impl Course {
         }
         let mut trained = training.trained().map_err(compute)?;
         trained.forget(&train.constants());
-        Ok((file(trained)?, laps))
+        Ok((file(trained, familiar)?, laps))
     }
 
     #[cfg(feature = "local-models")]
@@ -208,9 +209,9 @@ fn whole(samples: Samples) -> Result<Examples, TrainError> {
 }
 
 #[cfg(feature = "local-models")]
-fn file(trained: Trained) -> Result<Vec<u8>, TrainError> {
+fn file(trained: Trained, familiar: Option<Familiar>) -> Result<Vec<u8>, TrainError> {
     let layers = trained.layers.into_iter().map(|(weights, bias)| Layer { weights, bias }).collect();
-    let head = Head { features: FEATURE_SET.to_owned(), layers };
+    let head = Head { features: FEATURE_SET.to_owned(), layers, familiar };
     head.check().and_then(|()| head.to_bytes()).map_err(compute)
 }
 

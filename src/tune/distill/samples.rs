@@ -1,7 +1,7 @@
 //! What a head is trained on: the values that recorded runs held when their epochs began, and whether a later action used
 //! them.
 
-use recap_core::context::{Features, Told};
+use recap_core::context::{Features, Told, profile};
 use recap_core::tuning::{Side, Split, examples, later_values};
 use serde::Serialize;
 
@@ -10,6 +10,9 @@ use crate::tune::{Budget, RecordedRun, ReplayError, Server};
 
 /// The most examples of one side, about 240 MB of numbers; of more, these many are drawn.
 const MOST_EXAMPLES: usize = 1 << 20;
+
+/// The most plans of one side whose looks are kept, about 7 MB; of more, these many are drawn.
+const MOST_PLANS: usize = 1 << 15;
 
 /// The budgets that runs are served at.
 pub const BUDGETS: [Budget; 2] =
@@ -22,6 +25,8 @@ pub struct Samples {
     pub rows: Vec<Features>,
     /// What a head should answer, 0 to 1.
     pub targets: Vec<f32>,
+    /// The profiles of the plans that they are of.
+    pub plans: Vec<Features>,
     tally: Tally,
     most: usize,
     draw: u64,
@@ -65,7 +70,7 @@ pub struct Collector {
 /// What one run gives.
 #[derive(Default)]
 struct Found {
-    epochs: u64,
+    plans: Vec<Features>,
     examples: Vec<recap_core::tuning::Example>,
 }
 
@@ -89,7 +94,9 @@ impl Collector {
             Side::HeldOut => &mut self.held_out,
         };
         to.tally.runs += 1;
-        to.tally.epochs += found.epochs;
+        for plan in found.plans {
+            to.push_plan(plan);
+        }
         for example in found.examples {
             to.tally.taught += u64::from(example.taught.is_some());
             to.push(example.features, example.target());
@@ -115,11 +122,12 @@ fn found(run: &RecordedRun, server: &Server<'_>, told: &[Told]) -> Result<Found,
     for budget in BUDGETS {
         rehearsed(run, server, budget, &mut |rehearsal, handed, epoch| {
             let seen = rehearsal.session().seen_values(&epoch.line);
+            let plan = profile(seen.iter().map(|value| &value.features));
             let taught = words_on(told, epoch.covered);
             let taught = taught.as_ref().map(|(until, words)| (*until, words.as_str()));
             // no epoch has so many later values that they cannot be looked for
             if let Ok(examples) = examples(seen, &later_values(&run.recorded, handed), taught) {
-                found.epochs += 1;
+                found.plans.push(plan);
                 found.examples.extend(examples);
             }
         })?;
@@ -131,7 +139,7 @@ impl Samples {
     /// Begins with none. Of more than `most`, each is kept with the same chance; the seed says which.
     #[must_use]
     pub fn new(most: usize, seed: u64) -> Self {
-        Self { rows: Vec::new(), targets: Vec::new(), tally: Tally::default(), most, draw: seed }
+        Self { rows: Vec::new(), targets: Vec::new(), plans: Vec::new(), tally: Tally::default(), most, draw: seed }
     }
 
     /// Takes an example; one with a number that is not finite teaches nothing (algorithm R, Vitter 1985).
@@ -149,6 +157,19 @@ impl Samples {
         let at = self.below(self.tally.examples + self.tally.passed_over);
         if let (Some(old), Some(answer)) = (self.rows.get_mut(at), self.targets.get_mut(at)) {
             (*old, *answer) = (row, target);
+        }
+    }
+
+    /// Takes a plan's profile.
+    fn push_plan(&mut self, plan: Features) {
+        self.tally.epochs += 1;
+        if self.plans.len() < MOST_PLANS {
+            self.plans.push(plan);
+            return;
+        }
+        let at = self.below(self.tally.epochs);
+        if let Some(old) = self.plans.get_mut(at) {
+            *old = plan;
         }
     }
 
@@ -170,6 +191,9 @@ impl Samples {
             for number in row.iter().chain([target]) {
                 hasher.update(&number.to_le_bytes());
             }
+        }
+        for number in self.plans.iter().flatten() {
+            hasher.update(&number.to_le_bytes());
         }
         hasher.finalize()
     }

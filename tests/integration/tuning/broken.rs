@@ -112,7 +112,7 @@ async fn a_run_goes_on_with_the_head_that_it_began_with() {
     assert_eq!(beside["scorer"], "none");
     // One that does not score any more is still stored.
     let layer = Layer { weights: vec![vec![0.0; FEATURES]], bias: vec![0.0] };
-    let head_file = Head { features: FEATURE_SET.to_owned(), layers: vec![layer] }.to_bytes().unwrap();
+    let head_file = Head { features: FEATURE_SET.to_owned(), layers: vec![layer], familiar: None }.to_bytes().unwrap();
     let (manifest, actor) = (json!({}), "me".to_owned());
     let stored = NewHead { weights: head_file, manifest, verdict: None, actor, created_ms: 5 };
     let stored = tuning.pipeline().store().add_head(stored).await.unwrap();

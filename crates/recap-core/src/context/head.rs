@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::familiar::Familiar;
 use super::features::{FEATURES, Features};
 use crate::trajectory::OriginalHash;
 
@@ -30,6 +31,9 @@ pub struct Head {
     pub features: String,
     /// From the input to the one output.
     pub layers: Vec<Layer>,
+    /// The plans that it was trained on: it is not asked about others. Absent, it is asked about all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub familiar: Option<Familiar>,
 }
 
 /// A linear layer.
@@ -127,6 +131,9 @@ impl Head {
         if weights.copied().any(|number: f32| !number.is_finite()) {
             return Err(HeadError::Shape("a number is not finite"));
         }
+        if !self.familiar.as_ref().is_none_or(Familiar::is_sound) {
+            return Err(HeadError::Shape("what it says of its training plans cannot be"));
+        }
         Ok(())
     }
 
@@ -136,6 +143,12 @@ impl Head {
     /// [`HeadError::Json`], for none that [`Head::check`] passes.
     pub fn to_bytes(&self) -> Result<Vec<u8>, HeadError> {
         Ok(serde_json::to_vec(self)?)
+    }
+
+    /// Tells whether it has a word on a plan with this [`profile`](super::profile).
+    #[must_use]
+    pub fn knows(&self, profile: &Features) -> bool {
+        self.familiar.as_ref().is_none_or(|familiar| familiar.knows(profile))
     }
 
     /// Returns how likely a later action uses a value, 0 to 1, from its features relative to those of its plan.
@@ -187,7 +200,7 @@ mod tests {
             Layer { weights: vec![weights.clone(), weights.iter().map(|w| -w).collect()], bias: vec![0.0, 0.0] },
             Layer { weights: vec![vec![1.0, -1.0]], bias: vec![0.0] },
         ];
-        Head { features: FEATURE_SET.to_owned(), layers }
+        Head { features: FEATURE_SET.to_owned(), layers, familiar: None }
     }
 
     #[test]
@@ -221,6 +234,12 @@ mod tests {
         let mut apart = good.clone();
         apart.layers.remove(0);
         assert!(matches!(apart.check(), Err(HeadError::Shape(_))));
+        let familiar = Familiar::of(&vec![[0.5; FEATURES]; 30]).unwrap();
+        let knowing = Head { familiar: Some(familiar.clone()), ..good.clone() };
+        assert_eq!(Head::parse(&knowing.to_bytes().unwrap()).unwrap(), knowing);
+        assert!(knowing.knows(&[0.5; FEATURES]) && !knowing.knows(&[0.9; FEATURES]) && good.knows(&[0.9; FEATURES]));
+        let short = Familiar { means: vec![0.0], ..familiar };
+        assert!(matches!(Head { familiar: Some(short), ..good.clone() }.check(), Err(HeadError::Shape(_))));
         let mut wild = good;
         wild.layers[0].bias[0] = f32::NAN;
         assert!(matches!(wild.check(), Err(HeadError::Shape(_))));

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use rustc_hash::FxHashMap;
 
 use super::digest::{Digest, Line, LineFact, Sightings, TurnDigest};
+use super::familiar::profile;
 use super::features::Outlook;
 use super::head::{ActiveHead, make_relative};
 use super::made::Maker;
@@ -195,10 +196,13 @@ pub struct Learned {
 
 impl Learned {
     /// Asks a head about every value. Taken together the values are worth `head_scale` times what the formula says,
-    /// however sure the head is of itself.
+    /// however sure the head is of itself. Where the plan is like none that it was trained on, the formula decides alone.
     #[must_use]
     pub fn by(head: &ActiveHead, outlook: &Outlook<'_>, weights: &Weights) -> Self {
         let mut values = outlook.values();
+        if !head.head.knows(&profile(values.iter().map(|value| &value.features))) {
+            return Self::default();
+        }
         let bases: Vec<f32> = values
             .iter()
             .map(|value| {

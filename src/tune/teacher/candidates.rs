@@ -1,6 +1,7 @@
 //! Models asked for better guidelines.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use recap_core::compress::GuidelineKind;
 use recap_core::tuning::Objective;
@@ -135,7 +136,22 @@ impl Teacher {
             earlier,
             quotes: &quotes,
         };
-        let accept = |reply: &str| proposal::accept(reply, &input, &|text| (asked.leaks)(text));
-        self.ask((Purpose::Propose, "proposal"), proposal::prompt(&input), cancelled, accept).await
+        let rules = Mutex::new(None);
+        let accept = |reply: &str| {
+            proposal::accept(reply, &input, asked.leaks).inspect_err(|_| {
+                let alone = proposal::accept_rules(reply, &input, asked.leaks).ok();
+                let mut rules = rules.lock().unwrap_or_else(PoisonError::into_inner);
+                *rules = alone.or(rules.take());
+            })
+        };
+        let (answer, attempts) =
+            self.ask((Purpose::Propose, "proposal"), proposal::prompt(&input), cancelled, accept).await;
+        // Where no whole reply could stand, the rules of the last one that had any do.
+        let rules = rules.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let model = attempts.last().map(|attempt| attempt.model.clone());
+        match (answer, rules.zip(model)) {
+            (Err(Unmade::Never(_)), Some(alone)) => (Ok(alone), attempts),
+            (answer, _) => (answer, attempts),
+        }
     }
 }

@@ -50,6 +50,23 @@ fn by_model(more: &Value) -> Value {
     spec(&asked)
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_a_proposal_whose_body_cannot_stand_are_judged() {
+    let (app, endpoint) = taught(|request| {
+        if schema(&request.body) == "analysis" {
+            return analysis(request);
+        }
+        let rules = json!([{ "change": "remove", "list": "drop", "pattern": "/^ticket /" }]);
+        Step::says(&json!({ "reasoning": "So.", "rules": rules, "body": "Use {{ tokens }}." }).to_string())
+    })
+    .await;
+    let run = ended(&app, &start(&app, &by_model(&json!({ "candidates": 1 }))).await).await;
+    assert_eq!(run["verdict"]["passes"], true, "{run}");
+    let note = run["candidates"][0]["note"].as_str().unwrap();
+    assert!(note.starts_with("So. (its rules alone"), "{note}");
+    assert!(count(&endpoint, "proposal") > 1, "the model is told what is wrong with the body first");
+}
+
 fn count(endpoint: &Endpoint, name: &str) -> usize {
     endpoint.bodies().iter().filter(|body| schema(body) == name).count()
 }

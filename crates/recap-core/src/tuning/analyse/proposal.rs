@@ -42,6 +42,9 @@ pub struct Proposal {
     pub note: String,
     /// Whether the body is another one.
     pub has_new_body: bool,
+    /// Whether a new body was proposed that could not stand, so that only the rules were taken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_body: bool,
     /// Rules that were added and removed.
     pub changes: Vec<Change>,
     /// Changes that cannot be made, or change nothing: left out.
@@ -103,6 +106,8 @@ const LEAST_ROOM_CHARS: usize = 2_000;
 const MOST_BODY_CHARS: usize = 12_000;
 /// Least characters of a quote that a proposal may not copy.
 const LEAST_COPY_CHARS: usize = 16;
+/// What is said of a proposal whose body could not stand.
+const RULES_ALONE: &str = "its rules alone: the body that was proposed with them could not stand";
 const FORM: &str = "Reply with one JSON object: reasoning (which remedy you chose and why, at most three sentences), rules (a list of \
     {change, list, pattern}: change is add or remove; list is favour, keep or drop for lines, keys.keep or keys.drop for names of JSON \
     members, sections.keep or sections.drop for headings; pattern is words that a line holds, or /a regular expression/, or a \
@@ -174,10 +179,26 @@ fn law(input: &Input<'_>) -> String {
     } else {
         format!("The body must place {}, and nothing else in double braces.", variables.join(", "))
     };
+    let sections: Vec<&str> = guideline.iter().flat_map(sections_of).collect();
+    let named = if sections.is_empty() {
+        String::new()
+    } else {
+        format!(" A new body must still name these sections: {}.", sections.join(", "))
+    };
     format!(
         "Never write ids, names, dates, paths or other values of single runs: a pattern says what such things have in common. \
-         {placed} The front matter between the lines --- is not part of the body."
+         {placed}{named} The front matter between the lines --- is not part of the body."
     )
+}
+
+/// The sections that a guideline has written and its body names: every new body must name them, too.
+fn sections_of(champion: &Guideline) -> impl Iterator<Item = &str> {
+    champion.write.iter().map(|section| section.name.as_str()).filter(|name| names(&champion.body, name))
+}
+
+/// Tells whether a body names a section, in whatever case.
+fn names(body: &str, section: &str) -> bool {
+    body.to_lowercase().contains(&section.to_lowercase())
 }
 
 fn schema(input: &Input<'_>) -> Value {
@@ -213,17 +234,45 @@ fn schema(input: &Input<'_>) -> Value {
 /// # Errors
 /// [`Rejection`]
 pub fn accept(reply: &str, input: &Input<'_>, leaks: &dyn Fn(&str) -> Vec<String>) -> Result<Proposal, Rejection> {
-    let reply: Reply = read(reply)?;
-    let champion =
-        Guideline::parse_as(input.kind, input.champion).map_err(|error| Rejection::Guideline(error.to_string()))?;
+    let (reply, champion) = (read::<Reply>(reply)?, champion(input)?);
     let body = new_body(&reply.body, &champion, input)?;
+    put_together(reply, (&champion, body), input, leaks)
+}
+
+/// As [`accept`], of a reply that cannot stand with its body: its rules under the champion's.
+///
+/// # Errors
+/// [`Rejection`], also of a reply that has no body of its own.
+pub fn accept_rules(
+    reply: &str,
+    input: &Input<'_>,
+    leaks: &dyn Fn(&str) -> Vec<String>,
+) -> Result<Proposal, Rejection> {
+    let (reply, champion) = (read::<Reply>(reply)?, champion(input)?);
+    if matches!(new_body(&reply.body, &champion, input), Ok(None)) {
+        return Err(Rejection::Unchanged);
+    }
+    let proposal = put_together(reply, (&champion, None), input, leaks)?;
+    Ok(Proposal { lacks_body: true, ..proposal })
+}
+
+fn champion(input: &Input<'_>) -> Result<Guideline, Rejection> {
+    Guideline::parse_as(input.kind, input.champion).map_err(|error| Rejection::Guideline(error.to_string()))
+}
+
+fn put_together(
+    reply: Reply,
+    (champion, body): (&Guideline, Option<String>),
+    input: &Input<'_>,
+    leaks: &dyn Fn(&str) -> Vec<String>,
+) -> Result<Proposal, Rejection> {
     let shown = reply.rules.len();
     let (text, changes) = changed(reply.rules, input);
     let text = body.as_deref().map_or(text.clone(), |body| with_body(&text, &champion.body, body));
     let proposed = Guideline::parse_as(input.kind, &text).map_err(|error| Rejection::Guideline(error.to_string()))?;
     let is_known = |other: &Guideline| says_the_same(&with_plain_body(other), &with_plain_body(&proposed));
     let earlier = input.earlier.iter().filter_map(|known| Guideline::parse_as(input.kind, &known.text).ok());
-    if is_known(&champion) || earlier.into_iter().any(|known| is_known(&known)) {
+    if is_known(champion) || earlier.into_iter().any(|known| is_known(&known)) {
         return Err(Rejection::Unchanged);
     }
     let found = leaked(&text, input, leaks);
@@ -233,6 +282,7 @@ pub fn accept(reply: &str, input: &Input<'_>, leaks: &dyn Fn(&str) -> Vec<String
     let note = cut(&reply.reasoning, NOTE_CHARS);
     Ok(Proposal {
         has_new_body: body.is_some(),
+        lacks_body: false,
         note: if leaked(&note, input, leaks).is_empty() { note } else { String::new() },
         dropped: shown - changes.len().min(shown),
         changes,
@@ -256,11 +306,8 @@ fn new_body(body: &str, champion: &Guideline, input: &Input<'_>) -> Result<Optio
     if body.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         return Err(Rejection::Guideline("the body has control characters".to_owned()));
     }
-    let named = |body: &str, name: &str| body.to_lowercase().contains(&name.to_lowercase());
-    let lost =
-        champion.write.iter().find(|section| named(&champion.body, &section.name) && !named(body, &section.name));
-    match lost {
-        Some(section) => Err(Rejection::MissingSection(section.name.clone())),
+    match sections_of(champion).find(|section| !names(body, section)) {
+        Some(section) => Err(Rejection::MissingSection(section.to_owned())),
         None => Ok(Some(format!("{body}\n"))),
     }
 }
@@ -333,7 +380,12 @@ fn leaked(text: &str, input: &Input<'_>, leaks: &dyn Fn(&str) -> Vec<String>) ->
 
 impl From<&Proposal> for Candidate {
     fn from(proposal: &Proposal) -> Self {
-        Self { text: proposal.text.clone(), note: proposal.note.clone(), changes: proposal.changes.clone() }
+        let note = match (proposal.lacks_body, proposal.note.is_empty()) {
+            (false, _) => proposal.note.clone(),
+            (true, true) => RULES_ALONE.to_owned(),
+            (true, false) => format!("{} ({RULES_ALONE})", proposal.note),
+        };
+        Self { text: proposal.text.clone(), note, changes: proposal.changes.clone() }
     }
 }
 

@@ -141,6 +141,12 @@ fn proposal_reply(rules: &[serde_json::Value], body: &str) -> String {
 }
 
 fn propose(reply: &str, earlier: &[proposal::Proposal]) -> Result<proposal::Proposal, Rejection> {
+    judged(reply, earlier, proposal::accept)
+}
+
+type Accept = fn(&str, &proposal::Input<'_>, &dyn Fn(&str) -> Vec<String>) -> Result<proposal::Proposal, Rejection>;
+
+fn judged(reply: &str, earlier: &[proposal::Proposal], accept: Accept) -> Result<proposal::Proposal, Rejection> {
     let quotes = BTreeSet::from(["booked order ord-7731 for".to_owned()]);
     let input = proposal::Input {
         instructions: "",
@@ -156,7 +162,7 @@ fn propose(reply: &str, earlier: &[proposal::Proposal]) -> Result<proposal::Prop
         let held = ["ord-7731", "Mia Keller"].into_iter().filter(|value| text.contains(value));
         held.map(str::to_owned).collect()
     };
-    proposal::accept(reply, &input, &leaks)
+    accept(reply, &input, &leaks)
 }
 
 const BODY: &str = "# Turns\n\nAt most {{ most_tokens }} tokens. Keep ids.\n\nWrite **Variables**.";
@@ -199,6 +205,29 @@ fn a_proposal_that_would_not_do_is_rejected() {
     assert!(matches!(propose(&proposal_reply(&rules, ""), &[]), Err(Rejection::Leak(_))));
     let copied = rejected(&format!("{BODY} As: booked order\nord-7731 for"));
     assert!(matches!(copied, Rejection::Leak(found) if found.len() == 2));
+}
+
+#[test]
+fn rules_stand_without_a_body_that_cannot() {
+    let rules = [edit("remove", "drop", "/^DEBUG\\b/")];
+    let alone =
+        |rules: &[serde_json::Value], body: &str| judged(&proposal_reply(rules, body), &[], proposal::accept_rules);
+    for body in
+        [BODY.replace("Variables", "Values"), BODY.replace("most_tokens", "task"), format!("{BODY} As ord-7731.")]
+    {
+        let found = alone(&rules, &body).unwrap();
+        assert!(found.lacks_body && !found.has_new_body && found.changes.len() == 1, "{found:?}");
+        assert!(
+            found.text.ends_with("Use at most {{ most_tokens }} tokens.\n\nWrite **Variables**.\n"),
+            "{}",
+            found.text
+        );
+        assert!(Candidate::from(&found).note.contains("rules alone"));
+        assert_eq!(alone(&[], &body), Err(Rejection::Unchanged), "no rule is left");
+    }
+    assert_eq!(alone(&rules, ""), Err(Rejection::Unchanged), "there is no body to leave out");
+    let named = [edit("add", "keep", "/order Mia Keller/")];
+    assert!(matches!(alone(&named, "Nothing."), Err(Rejection::Leak(_))), "rules are looked through, too");
 }
 
 #[test]

@@ -338,6 +338,7 @@ impl Write for NewHead {
         let verdict = self.verdict.as_ref().filter(|verdict| verdict.against != Measured::Head(hash));
         let sql = "INSERT INTO heads (hash, manifest, weights, verdict, passed, measured, actor, created_ms) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (hash) DO UPDATE SET \
+                   manifest = CASE WHEN excluded.verdict IS NULL THEN heads.manifest ELSE excluded.manifest END, \
                    verdict = COALESCE(excluded.verdict, heads.verdict), \
                    measured = CASE WHEN excluded.verdict IS NULL THEN heads.measured ELSE excluded.measured END, \
                    passed = CASE WHEN excluded.verdict IS NULL THEN heads.passed ELSE excluded.passed END";

@@ -7,7 +7,7 @@ use recapd::store::{AuditRow, ChangeError, NewJob};
 use serde_json::{Value, json};
 
 use crate::app::TestApp;
-use crate::background::{address, until};
+use crate::background::{address, counted, until};
 use crate::jobs::{claimed, job};
 use crate::store::bed::{Bed, on_each_engine};
 
@@ -200,9 +200,7 @@ async fn hindsight_names_what_was_lost(bed: Bed) {
     assert_eq!(loss["cause"]["cause"], "outweighed", "{loss}");
     assert_eq!(audit["lost"]["all"]["bound"].as_u64(), Some(audit["losses"].as_array().unwrap().len() as u64));
     assert!(answer["maker"].is_string() && answer["at"].is_string());
-    let metrics = app.get("/metrics").await;
-    let counted = "recapd_audit_values_total{measure=\"grounding\",result=\"lost\"}";
-    assert!(metrics.text().contains(counted), "{}", metrics.text());
+    counted(&app, "recapd_audit_values_total{measure=\"grounding\",result=\"lost\"}").await;
     assert_eq!(app.delete(&path).await.ok()["audits"], 1);
     app.get(&format!("{path}/audit")).await.problem(404);
 }

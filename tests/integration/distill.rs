@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+#[cfg(feature = "local-models")]
+use recapd::store::Store;
 use recapd::store::{HeadVerdict, Measured, NewHead, StoreUrl};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -168,17 +170,23 @@ async fn only_a_head_that_passed_the_gate_scores() {
 /// Runs of some tasks, as a file: later actions use what earlier results say.
 #[cfg(feature = "local-models")]
 fn recorded(folder: &Path) -> String {
+    recorded_of(folder, "task", 14)
+}
+
+/// As [`recorded`], of tasks of one kind, each run of so many turns.
+#[cfg(feature = "local-models")]
+fn recorded_of(folder: &Path, kind: &str, turns: usize) -> String {
     let lines = (0..10).map(|task| {
-        let mut messages = tool_run(14, 160);
-        for turn in 4..14 {
+        let mut messages = tool_run(turns, 160);
+        for turn in 4..turns {
             let call = &mut messages[2 + 2 * turn];
             let job = ((turn - 3) * 7919 + 104_729 * (task % 5)) % 9973;
             call["tool_calls"][0]["function"]["arguments"] =
                 json!(format!("{{\"job\": {job}, \"rows\": {}}}", job * 3));
         }
-        json!({ "id": format!("run-{task}"), "task": format!("task-{task}"), "messages": messages }).to_string()
+        json!({ "id": format!("run-{task}"), "task": format!("{kind}-{task}"), "messages": messages }).to_string()
     });
-    let path = folder.join("runs.jsonl");
+    let path = folder.join(format!("{kind}.jsonl"));
     std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
     path.to_str().unwrap().to_owned()
 }
@@ -186,7 +194,7 @@ fn recorded(folder: &Path) -> String {
 #[cfg(feature = "local-models")]
 fn train(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
-    command.env_clear().arg("--data").arg(folder.join("data")).args(["distill", "train", "--json"]);
+    command.env_clear().arg("--data").arg(folder.join("data")).args(["distill", "train"]);
     command.args(["--min-peak", "1000", "--split", "1,0.4", "--seed", "5"]).args(arguments).output().unwrap()
 }
 
@@ -197,7 +205,7 @@ fn a_head_is_trained_from_files_taken_up_again_and_judged() {
     let runs = recorded(folder.path());
     let out = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (whole, broken) = (out("whole"), out("broken"));
-    let first = train(folder.path(), &[&runs, "--out", &whole, "--epochs", "3"]);
+    let first = train(folder.path(), &["--json", &runs, "--out", &whole, "--epochs", "3"]);
     let report: Value = serde_json::from_slice(&first.stdout).unwrap_or_else(|_| panic!("{first:?}"));
     assert_eq!(report["curve"].as_array().unwrap().len(), 3, "{report}");
     assert!(report["train_examples"].as_u64().unwrap() > 200, "{report}");
@@ -210,7 +218,7 @@ fn a_head_is_trained_from_files_taken_up_again_and_judged() {
     // the same course on a folder that holds what the first one stood at: nothing is left to train, and the head is the same
     std::fs::create_dir(&broken).unwrap();
     std::fs::copy(format!("{whole}/checkpoint.bin"), format!("{broken}/checkpoint.bin")).unwrap();
-    let again = train(folder.path(), &[&runs, "--out", &broken, "--epochs", "3"]);
+    let again = train(folder.path(), &["--json", &runs, "--out", &broken, "--epochs", "3"]);
     let second: Value = serde_json::from_slice(&again.stdout).unwrap_or_else(|_| panic!("{again:?}"));
     assert_eq!((&second["head"], &second["curve"]), (&report["head"], &report["curve"]));
     let heads = [&whole, &broken].map(|folder| std::fs::read(format!("{folder}/head.json")).unwrap());
@@ -230,6 +238,68 @@ fn a_head_is_trained_from_files_taken_up_again_and_judged() {
 
     let few = train(folder.path(), &[FIXTURE, "--out", &out("few"), "--epochs", "201"]);
     assert_eq!(few.status.code(), Some(2), "{few:?}");
+}
+
+/// The heads in the data folder of a training, with how they came to be.
+#[cfg(feature = "local-models")]
+async fn manifests(folder: &Path) -> Vec<Value> {
+    let store = Store::open(&StoreUrl::Sqlite(folder.join("data/recapd.db"))).await.unwrap();
+    let heads = store.heads().await.unwrap();
+    store.close().await;
+    heads.into_iter().map(|head| head.manifest).collect()
+}
+
+#[tokio::test]
+#[cfg(feature = "local-models")]
+async fn what_a_head_does_elsewhere_is_told_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (runs, other) = (recorded(folder.path()), recorded_of(folder.path(), "other", 20));
+    let out = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (alone, beside) = (out("alone"), out("beside"));
+    let own = ["--json", &runs, "--epochs", "2", "--out"];
+    let first = train(folder.path(), &[&own[..], &[&alone]].concat());
+    assert!(manifests(folder.path()).await[0].get("elsewhere").is_none());
+    let looked = ["--elsewhere", &other, "--elsewhere", &runs];
+    let second = train(folder.path(), &[&own[..], &[&beside], &looked].concat());
+    let reports = [&first, &second].map(|ran| serde_json::from_slice::<Value>(&ran.stdout).unwrap());
+    assert_eq!(first.status.code(), second.status.code(), "{second:?}");
+    for same in ["head", "curve", "verdict", "measures", "train_examples", "held_out_examples"] {
+        assert_eq!(reports[0][same], reports[1][same], "{same}");
+    }
+    let heads = [&alone, &beside].map(|folder| std::fs::read(format!("{folder}/head.json")).unwrap());
+    assert_eq!(heads[0], heads[1]);
+    assert!(reports[0].get("elsewhere").is_none(), "{}", reports[0]);
+
+    let found = &reports[1]["elsewhere"];
+    assert_eq!((&found["runs"], &found["tasks"], &found["unserved"]), (&json!(10), &json!(10), &json!(0)), "{found}");
+    assert_eq!((&found["known"], &found["measured"]), (&json!(10), &json!("rules")), "the training's tasks: {found}");
+    let written: Value = serde_json::from_slice(&std::fs::read(format!("{beside}/report.json")).unwrap()).unwrap();
+    assert_eq!((&written["elsewhere"], &manifests(folder.path()).await[0]["elsewhere"]), (found, found));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
+    let asked = ["replay", &other, "--json", "--min-peak", "1000", "--head", &format!("{beside}/head.json")];
+    let replayed = command.env_clear().args(asked).output().unwrap();
+    let rows: Vec<Value> =
+        String::from_utf8(replayed.stdout).unwrap().lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert_eq!(rows.len(), found["measures"].as_array().unwrap().len());
+    for (row, at) in rows.iter().zip(found["measures"].as_array().unwrap()) {
+        assert_eq!(at["budget"]["fraction"], row["fraction"]);
+        for measure in ["trajectories", "contexts", "grounding", "bound", "first", "billed", "over", "invalid"] {
+            assert_eq!(at["candidate"][measure], row[measure], "{measure}");
+        }
+        let change = &at["bound"];
+        assert_eq!((&change["tasks"], &at["cases"], &at["missing"]), (&json!(10), &json!(10), &json!(0)), "{at}");
+        assert!(change["interval"][0].as_f64() <= change["by"].as_f64(), "{at}");
+        assert!(at["harms"].is_array() && at["candidate_faults"] == json!(0), "{at}");
+    }
+
+    let text = train(folder.path(), &[&own[1..], &[&beside], &looked].concat());
+    let text = String::from_utf8(text.stdout).unwrap();
+    let (judged, told) = text.split_once("ELSEWHERE, told and not judged: 10 runs of 10 tasks").unwrap();
+    assert!(judged.contains("beside rules: "), "{text}");
+    assert!(told.contains("10 runs are left out: the training's runs have their tasks"), "{text}");
+    assert_eq!(told.lines().filter(|line| line.contains("change")).count(), 2, "{text}");
+    let missing = train(folder.path(), &[&own[..], &[&out("none"), "--elsewhere", "/none"]].concat());
+    assert_eq!((missing.status.code(), Path::new(&out("none")).exists()), (Some(1), false), "{missing:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

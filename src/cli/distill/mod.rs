@@ -2,6 +2,7 @@
 
 mod export;
 mod heads;
+mod report;
 mod train;
 
 use clap::{Args, Subcommand};

@@ -1,20 +1,18 @@
 //! `recapd distill train`
 
-use std::fmt::Write as _;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use indicatif::{ProgressBar, ProgressStyle};
 use recap_core::context::{ActiveHead, Compression, Told};
 use recap_core::tuning::{Margins, Split};
-use serde::Serialize;
 
 use super::export::split;
+use super::report::Report;
 use super::{BadUse, Done, Setting, output};
-use crate::cli::import::files;
+use crate::cli::import::files::{self, Source};
 use crate::cli::runs::{self, Runs};
 use crate::cli::setting::Local;
 use crate::config::Config;
@@ -24,7 +22,8 @@ use crate::pipeline::guidelines::GuidelineSet;
 use crate::pipeline::keys::Caller;
 use crate::store::{TrajectoryFilter, TrajectoryRow};
 use crate::tune::distill::{
-    Collector, Course, EPOCHS, KeepError, Lap, Made, Trial, TrialOutcome, Watcher, asking_heads, by_rules, made,
+    Collector, Course, EPOCHS, Elsewhere, KeepError, Lap, Look, Made, Trial, TrialOutcome, Watcher, asking_heads,
+    by_rules, made,
 };
 use crate::tune::{RecordedRun, ReplayError, Server, StoredError, stored_run};
 
@@ -34,8 +33,6 @@ const PAGE: usize = 100;
 const CHECKPOINT: &str = "checkpoint.bin";
 const HEAD: &str = "head.json";
 const REPORT: &str = "report.json";
-/// Columns of the curve.
-const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Train the head that `extract` asks, and have the gate judge it.
 ///
@@ -58,6 +55,10 @@ pub struct Train {
     /// Only stored ones of this agent
     #[arg(long, requires = "stored", value_name = "NAME")]
     agent: Option<String>,
+    /// Runs of another domain, files or folders; may be given more than once. What the head does there is told and not
+    /// judged: none of them is trained on, and verdict and exit code are those without them
+    #[arg(long, value_name = "FILE")]
+    elsewhere: Vec<PathBuf>,
     /// The folder for what the training stands at, the head and the report; it is made
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
@@ -77,20 +78,6 @@ pub struct Train {
     model: String,
 }
 
-/// What a training came to.
-#[derive(Serialize)]
-struct Report<'a> {
-    /// The head's hash.
-    head: String,
-    train_examples: u64,
-    held_out_examples: u64,
-    /// Runs that could not be served.
-    unserved: u64,
-    curve: &'a [Lap],
-    #[serde(flatten)]
-    outcome: &'a TrialOutcome,
-}
-
 /// What a training is done with.
 struct Site<'a> {
     train: &'a Train,
@@ -100,6 +87,8 @@ struct Site<'a> {
     counters: Counters,
     guideline: &'a GuidelineSet,
     compressors: Compressors,
+    /// The files with runs of another domain.
+    elsewhere: Vec<Source>,
 }
 
 impl Train {
@@ -113,6 +102,7 @@ impl Train {
             let (least, most) = (EPOCHS.start(), EPOCHS.end());
             return Err(BadUse(format!("--epochs: {} is not from {least} to {most}", self.epochs)).into());
         }
+        let elsewhere = files::found(&self.elsewhere)?;
         std::fs::create_dir_all(&self.out).with_context(|| format!("{} cannot be made", self.out.display()))?;
         let local = setting.open().await?;
         let guideline = local.pipeline.guidelines().default_set();
@@ -123,6 +113,7 @@ impl Train {
             counters: Counters::load(&local.pipeline.config().tokens)?,
             guideline: &guideline,
             compressors: Compressors::default(),
+            elsewhere,
             local: &local,
         };
         let passed = site.run(setting).await?;
@@ -140,27 +131,15 @@ impl Site<'_> {
     /// Tells whether the gate let the head pass.
     async fn run(&self, setting: &Setting) -> anyhow::Result<bool> {
         let course = Course { epochs: self.train.epochs, ..Course::new(self.train.seed) };
-        let mut samples = Collector::new(self.train.split);
-        self.each("examples", |run, told| {
-            tell_unserved(run, samples.take(run, &self.server(&self.by_rules), told).err().as_ref());
-            Ok(())
-        })
-        .await?;
+        let (samples, tasks) = self.collected().await?;
         let counts = samples.counts();
-        let mut desk = Desk::new(self.train)?;
-        let from = desk.kept()?;
-        let (file, laps) = course.train(samples.into_sides(), from.as_deref(), &mut desk)?;
-        desk.bar.finish_and_clear();
-        let text = std::str::from_utf8(&file).context("the head's file")?;
-        let mut trial = Trial::new(self.train.split, self.guideline, ActiveHead::parse(text)?);
-        self.each("judged", |run, _| {
-            tell_unserved(run, trial.take(run, &self.server(&self.judged)).as_ref());
-            Ok(())
-        })
-        .await?;
-        let outcome = trial.judge(&Margins::default(), self.train.seed);
+        let (file, laps) = self.trained(&course, samples)?;
+        let head = ActiveHead::parse(std::str::from_utf8(&file).context("the head's file")?)?;
+        let outcome = self.judged(head.clone()).await?;
+        let elsewhere = self.looked_elsewhere(tasks, head)?;
+        let elsewhere = elsewhere.as_ref();
         let (split, pipeline) = (self.train.split, &self.local.pipeline);
-        let of = Made { file: &file, course: &course, split, counts, laps: &laps, outcome: &outcome };
+        let of = Made { file: &file, course: &course, split, counts, laps: &laps, outcome: &outcome, elsewhere };
         let head = made(&of, &Caller::local().actor, pipeline.world().now_ms());
         let hash = pipeline.store().add_head(head).await?;
         let report = Report {
@@ -170,15 +149,61 @@ impl Site<'_> {
             unserved: counts.unserved,
             curve: &laps,
             outcome: &outcome,
+            elsewhere,
         };
         written(&self.train.path(HEAD), &file)?;
         written(&self.train.path(REPORT), &serde_json::to_vec_pretty(&report)?)?;
         if setting.json {
             output::say_json(&report)?;
         } else {
-            output::say(&in_words(&report))?;
+            output::say(&report.in_words())?;
         }
         Ok(outcome.verdict.passes)
+    }
+
+    /// Returns the examples of all runs, and the tasks of these.
+    async fn collected(&self) -> anyhow::Result<(Collector, HashSet<String>)> {
+        let (mut samples, mut tasks) = (Collector::new(self.train.split), HashSet::new());
+        self.each("examples", |run, told| {
+            tasks.insert(run.task.clone());
+            tell_unserved(run, samples.take(run, &self.server(&self.by_rules), told).err().as_ref());
+            Ok(())
+        })
+        .await?;
+        Ok((samples, tasks))
+    }
+
+    /// Trains, from what an earlier training in the folder stood at, and returns the head's file with the curve.
+    fn trained(&self, course: &Course, samples: Collector) -> anyhow::Result<(Vec<u8>, Vec<Lap>)> {
+        let mut desk = Desk::new(self.train)?;
+        let from = desk.kept()?;
+        let trained = course.train(samples.into_sides(), from.as_deref(), &mut desk)?;
+        desk.bar.finish_and_clear();
+        Ok(trained)
+    }
+
+    async fn judged(&self, head: ActiveHead) -> anyhow::Result<TrialOutcome> {
+        let mut trial = Trial::new(self.train.split, self.guideline, head);
+        self.each("judged", |run, _| {
+            tell_unserved(run, trial.take(run, &self.server(&self.judged)).as_ref());
+            Ok(())
+        })
+        .await?;
+        Ok(trial.judge(&Margins::default(), self.train.seed))
+    }
+
+    /// Compares a head with what scores now on the runs of another domain; `None` where none were given. `known` are the tasks of
+    /// all runs that the training was given.
+    fn looked_elsewhere(&self, known: HashSet<String>, head: ActiveHead) -> anyhow::Result<Option<Elsewhere>> {
+        if self.elsewhere.is_empty() {
+            return Ok(None);
+        }
+        let mut look = Look::new(known, self.guideline, head);
+        self.each_of(&self.elsewhere, |run, _| {
+            tell_unserved(run, look.take(run, &self.server(&self.judged)).as_ref());
+            Ok(())
+        })?;
+        Ok(Some(look.told(&Margins::default(), self.train.seed)))
     }
 
     fn server<'a>(&'a self, config: &'a Config) -> Server<'a> {
@@ -195,14 +220,21 @@ impl Site<'_> {
     async fn each(
         &self,
         doing: &str,
-        mut with: impl FnMut(&RecordedRun, &[Told]) -> anyhow::Result<()>,
+        with: impl FnMut(&RecordedRun, &[Told]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         if self.train.stored {
             return self.each_stored(doing, with).await;
         }
-        let files = files::found(&self.train.paths)?;
-        let bar = runs::bar(&files)?;
-        for file in &files {
+        self.each_of(&files::found(&self.train.paths)?, with)
+    }
+
+    fn each_of(
+        &self,
+        files: &[Source],
+        mut with: impl FnMut(&RecordedRun, &[Told]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let bar = runs::bar(files)?;
+        for file in files {
             let before = bar.position();
             self.train.runs.each(file, &bar, |run| with(run, &[]))?;
             bar.set_position(before + file.bytes);
@@ -312,63 +344,5 @@ fn written(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 fn tell_unserved(run: &RecordedRun, failed: Option<&ReplayError>) {
     if let Some(error) = failed {
         output::complain(&format!("{} cannot be served and is left out: {error}", run.id));
-    }
-}
-
-fn in_words(report: &Report<'_>) -> String {
-    let verdict = &report.outcome.verdict;
-    let mut said = format!(
-        "{} examples for training, {} held out\n\n{}\n",
-        report.train_examples,
-        report.held_out_examples,
-        curve(report.curve)
-    );
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(["budget", "", "grounding", "bound", "first", "billed"]);
-    let ratio = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"));
-    for measures in &report.outcome.measures {
-        for (who, summary) in [("now", &measures.champion), ("head", &measures.candidate)] {
-            let budget = measures.budget["fraction"].to_string();
-            let shares = [summary.grounding, summary.bound, summary.first, summary.billed].map(ratio);
-            table.add_row([budget, who.to_owned()].into_iter().chain(shares));
-        }
-    }
-    let gate = if verdict.passes { "passes" } else { "is refused" };
-    let against = report.outcome.against;
-    let told = format!("{} {gate} beside {against}: {}", report.head, verdict.reason);
-    let _infallible = write!(said, "\n{}\n\n{told}", table.trim_fmt());
-    said
-}
-
-/// The curve as a row of bars for each side, from the lowest loss to the highest.
-fn curve(laps: &[Lap]) -> String {
-    let train: Vec<f64> = laps.iter().map(|lap| lap.train).collect();
-    let held_out: Vec<f64> = laps.iter().filter_map(|lap| lap.held_out).collect();
-    let all = train.iter().chain(&held_out).copied();
-    let (least, most) = all.fold((f64::MAX, f64::MIN), |(least, most), loss| (least.min(loss), most.max(loss)));
-    let row = |name: &str, losses: &[f64]| {
-        let bars: String = losses.iter().map(|loss| bar((loss - least) / (most - least).max(f64::EPSILON))).collect();
-        let ends = losses.first().zip(losses.last());
-        let ends = ends.map_or_else(String::new, |(first, last)| format!("{first:.4} → {last:.4}"));
-        format!("{name:9} {bars} {ends}")
-    };
-    format!("loss by epoch, nats\n{}\n{}", row("train", &train), row("held out", &held_out))
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "held within the bars")]
-fn bar(share: f64) -> char {
-    let at = (share.clamp(0.0, 1.0) * 7.0).round() as usize;
-    BARS.get(at).copied().unwrap_or('█')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_curve_falls_from_full_bars_to_low_ones() {
-        let lap = |epoch, train, held_out| Lap { epoch, train, held_out: Some(held_out) };
-        let drawn = curve(&[lap(1, 0.9, 0.8), lap(2, 0.5, 0.6), lap(3, 0.2, 0.45)]);
-        assert_eq!(drawn, "loss by epoch, nats\ntrain     █▄▁ 0.9000 → 0.2000\nheld out  ▇▅▄ 0.8000 → 0.4500");
     }
 }

@@ -15,7 +15,7 @@ use super::job::{DistillError, End, Site};
 use super::samples::{Collector, Counts};
 use super::spec::Spec;
 use super::trial::{Outcome, Trial, asking_heads, by_rules};
-use super::{BUDGETS, Course, Lap, TrainError, Watcher};
+use super::{BUDGETS, Course, Elsewhere, Lap, TrainError, Watcher};
 use crate::config::Config;
 use crate::pipeline::compress::Compressors;
 use crate::pipeline::counters::Counters;
@@ -47,18 +47,23 @@ pub struct Made<'a> {
     pub laps: &'a [Lap],
     /// What the trial came to.
     pub outcome: &'a Outcome,
+    /// What it does elsewhere, where somebody looked.
+    pub elsewhere: Option<&'a Elsewhere>,
 }
 
 /// Returns the head as it is stored: its weights with how it was trained, on what, and what the gate said.
 #[must_use]
 pub fn made(of: &Made<'_>, actor: &str, now_ms: i64) -> NewHead {
-    let Made { file, course, split, counts, laps, outcome } = of;
-    let manifest = json!({
+    let Made { file, course, split, counts, laps, outcome, elsewhere } = of;
+    let mut manifest = json!({
         "features": FEATURE_SET, "program": env!("CARGO_PKG_VERSION"), "course": course, "split": split,
         "budgets": BUDGETS.map(crate::tune::Budget::to_json),
         "train": counts.train, "held_out": counts.held_out, "unserved": counts.unserved,
         "curve": laps, "measures": outcome.measures,
     });
+    if let Some(elsewhere) = elsewhere {
+        manifest["elsewhere"] = json!(elsewhere);
+    }
     let said = serde_json::to_value(&outcome.verdict).unwrap_or(Value::Null);
     NewHead {
         weights: file.to_vec(),
@@ -112,7 +117,7 @@ pub(super) async fn train(site: &Site<'_>, spec: &Spec, row: &DistillationRow) -
     let (file, laps) = work.trained(samples).await?;
     let head = ActiveHead::parse(&String::from_utf8_lossy(&file))?;
     let outcome = work.judged(&cases, head).await?;
-    let of = Made { file: &file, course: &spec.course, split, counts, laps: &laps, outcome: &outcome };
+    let of = Made { file: &file, course: &spec.course, split, counts, laps: &laps, outcome: &outcome, elsewhere: None };
     let head = made(&of, &row.actor, pipeline.world().now_ms());
     let report = json!({
         "runs": cases.len(), "unserved": counts.unserved, "unjudged": outcome.unjudged, "curve": laps, "verdict": outcome.verdict,

@@ -1,16 +1,14 @@
 //! A head tried on runs that it was not trained on: what contexts keep with it, beside what they keep without.
 
-use std::sync::Arc;
-
 use recap_core::context::ActiveHead;
-use recap_core::tuning::{CaseScore, Margins, MessageCache, Objective, Side, Split, Summary, Verdict, judge};
+use recap_core::tuning::{Margins, Objective, Side, Split, Verdict, judge};
 use serde::{Serialize, Serializer};
 
-use super::samples::BUDGETS;
+use super::sides::{Measures, Sides};
 use crate::config::{Compressor, Config};
 use crate::pipeline::guidelines::GuidelineSet;
 use crate::store::Measured;
-use crate::tune::{RecordedRun, ReplayError, Round, Server};
+use crate::tune::{RecordedRun, ReplayError, Server};
 
 /// Returns a configuration under which rules serve and nothing scores: examples are the same whatever head is active.
 #[must_use]
@@ -34,53 +32,7 @@ fn with_history(config: &Config, by: Compressor) -> Config {
 /// A trial at work.
 pub struct Trial {
     split: Split,
-    champion: Half,
-    candidate: Half,
-    taken: usize,
-    unserved: u64,
-}
-
-/// One side of a trial, at every budget.
-struct Half {
-    set: GuidelineSet,
-    rounds: Vec<Round>,
-    /// Each run's place among those that were taken, its id and its task.
-    runs: Vec<(usize, String, String)>,
-}
-
-impl Half {
-    fn new(set: GuidelineSet) -> Self {
-        Self { set, rounds: BUDGETS.map(Round::new).into(), runs: Vec::new() }
-    }
-
-    /// Replays a run at every budget; one that cannot be served at each of them counts at none.
-    fn replay(
-        &mut self,
-        (n, run): (usize, &RecordedRun),
-        cache: &mut MessageCache,
-        server: &Server<'_>,
-    ) -> Result<(), ReplayError> {
-        for round in &mut self.rounds {
-            if let Err(error) = round.replay(run, cache, &Server { guideline: &self.set, ..*server }) {
-                for round in &mut self.rounds {
-                    round.ids.truncate(self.runs.len());
-                    round.scores.truncate(self.runs.len());
-                }
-                return Err(error);
-            }
-        }
-        self.runs.push((n, run.id.clone(), run.task.clone()));
-        Ok(())
-    }
-
-    /// One case for each run and budget.
-    fn cases(&self) -> Vec<CaseScore> {
-        let of = |(at, round): (usize, &Round)| -> Vec<CaseScore> {
-            let scored = self.runs.iter().zip(&round.scores);
-            scored.map(|((n, id, task), score)| CaseScore::of(&format!("{n}:{id}@{at}"), task, score)).collect()
-        };
-        self.rounds.iter().enumerate().flat_map(of).collect()
-    }
+    sides: Sides,
 }
 
 /// What a trial came to.
@@ -97,18 +49,7 @@ pub struct Outcome {
     pub measures: Vec<Measures>,
 }
 
-/// The measures at one budget.
-#[derive(Debug, Serialize)]
-pub struct Measures {
-    /// The budget.
-    pub budget: serde_json::Value,
-    /// With what scores now.
-    pub champion: Summary,
-    /// With the candidate.
-    pub candidate: Summary,
-}
-
-fn in_words<S: Serializer>(measured: &Measured, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn in_words<S: Serializer>(measured: &Measured, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(measured)
 }
 
@@ -116,40 +57,32 @@ impl Trial {
     /// Begins a trial of `head` beside what the set's own head does, or rules where it has none.
     #[must_use]
     pub fn new(split: Split, set: &GuidelineSet, head: ActiveHead) -> Self {
-        let candidate = GuidelineSet { head: Some(Arc::new(head)), ..set.clone() };
-        Self { split, champion: Half::new(set.clone()), candidate: Half::new(candidate), taken: 0, unserved: 0 }
+        Self { split, sides: Sides::new(set, head) }
     }
 
     /// Replays a run on both sides if its task is held out. Returns why one side cannot serve it: where that is the
     /// champion's, the run is left out; where it is the candidate's, the gate misses its scores.
     pub fn take(&mut self, run: &RecordedRun, server: &Server<'_>) -> Option<ReplayError> {
-        if self.split.side(&run.task) == Side::Train {
-            return None;
+        match self.split.side(&run.task) {
+            Side::Train => None,
+            Side::HeldOut => self.sides.take(run, server),
         }
-        let mut cache = MessageCache::default();
-        self.taken += 1;
-        if let Err(error) = self.champion.replay((self.taken, run), &mut cache, server) {
-            self.unserved += 1;
-            return Some(error);
-        }
-        self.candidate.replay((self.taken, run), &mut cache, server).err()
     }
 
     /// Has the gate judge.
     #[must_use]
     pub fn judge(&self, margins: &Margins, seed: u64) -> Outcome {
-        let [champion, candidate] = [&self.champion, &self.candidate].map(Half::cases);
-        let rounds = self.champion.rounds.iter().zip(&self.candidate.rounds);
-        let measures = rounds.map(|(champion, candidate)| Measures {
-            budget: champion.budget.to_json(),
-            champion: Summary::of(&champion.scores),
-            candidate: Summary::of(&candidate.scores),
-        });
+        let (mut champion, mut candidate, mut measures) = (Vec::new(), Vec::new(), Vec::new());
+        for scored in self.sides.scored() {
+            champion.extend(scored.champion);
+            candidate.extend(scored.candidate);
+            measures.push(scored.measures);
+        }
         Outcome {
-            against: Measured::of(self.champion.set.head.as_ref().map(|head| head.hash)),
-            unjudged: self.unserved,
+            against: self.sides.against(),
+            unjudged: self.sides.unserved(),
             verdict: judge(Objective::Utility, &champion, &candidate, margins, seed),
-            measures: measures.collect(),
+            measures,
         }
     }
 }

@@ -148,6 +148,12 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
     tokio::time::timeout(PATIENCE, poll).await.unwrap_or_else(|_| panic!("never: {what}"))
 }
 
+/// Waits until the metrics say something. What a job did is counted after the write that ends it.
+pub async fn counted(app: &TestApp, sample: &str) {
+    let says = async || app.get("/metrics").await.text().contains(sample).then_some(());
+    until(&format!("`{sample}` is counted"), says).await;
+}
+
 /// The recaps by models, in the order of their turns, each turn told once.
 fn told(made: &[Compression]) -> Vec<Told> {
     let tellings = made.iter().filter_map(|made| match made {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::learning::{asked, ended_run, failed, operation, plain, quiet, reflection, start, teacher};
 use super::{SUPPORT, add, apply, contents, get, lessons};
 use crate::app::TestApp;
+use crate::background::counted;
 use crate::background::endpoint::Endpoint;
 use crate::llm::script::{Request, Step};
 
@@ -31,8 +32,7 @@ async fn under_review_words_wait_and_counters_do_not() {
     quiet(&app).await;
     assert_eq!(reasons(&app).await.len(), 1, "the lesson waits already");
     assert_eq!(get(&app).await["bullets"][0]["helpful"], 2);
-    let metrics = app.get("/metrics").await;
-    assert!(metrics.text().contains("recapd_playbook_left_out_total{why=\"twin\"} 1"), "{}", metrics.text());
+    counted(&app, "recapd_playbook_left_out_total{why=\"twin\"} 1").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,9 +48,8 @@ async fn what_does_not_fit_the_budget_is_left_out() {
     ended_run(&app, &json!({ "playbook": "support" }), "error", &failed()).await;
     quiet(&app).await;
     assert_eq!(contents(&get(&app).await), ["Look up the order first.", "Say thanks."]);
-    let metrics = app.get("/metrics").await;
-    for counted in ["{why=\"over_budget\"} 1", "{why=\"refused\"} 1"] {
-        assert!(metrics.text().contains(&format!("recapd_playbook_left_out_total{counted}")), "{}", metrics.text());
+    for why in ["over_budget", "refused"] {
+        counted(&app, &format!("recapd_playbook_left_out_total{{why=\"{why}\"}} 1")).await;
     }
 }
 

@@ -46,11 +46,13 @@ async fn heads_are_kept_by_content(bed: Bed) {
     assert_eq!(store.add_head(head(b"one", None)).await.unwrap(), hash(b"one"));
     let first = store.head(&hash(b"one")).await.unwrap().unwrap();
     assert_eq!((first.passed, first.verdict, first.bytes), (false, None, 3));
-    // the gate's word comes later, and is not lost by a head without one
-    store.add_head(head(b"one", Some(true))).await.unwrap();
-    store.add_head(head(b"one", None)).await.unwrap();
+    // the gate's word comes later, with its record, and is not lost by a head without one
+    let again = |seed: u32, passed| NewHead { manifest: json!({ "seed": seed }), ..head(b"one", passed) };
+    store.add_head(again(8, Some(true))).await.unwrap();
+    store.add_head(again(9, None)).await.unwrap();
     let judged = store.head(&hash(b"one")).await.unwrap().unwrap();
     assert_eq!((judged.passed, judged.verdict), (true, Some(json!({ "passes": true }))));
+    assert_eq!(judged.manifest, json!({ "seed": 8 }));
     assert_eq!(store.head_weights(&hash(b"one")).await.unwrap().unwrap(), b"one");
     assert_eq!(store.head_weights(&hash(b"two")).await.unwrap(), None);
     assert_eq!(store.heads().await.unwrap().len(), 1);

@@ -10,7 +10,8 @@ use super::recap::Handles;
 use super::receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt, Repaired, TokenReceipt};
 use super::request::ContextRequest;
 use super::serve::{From, Item, Layout, Shown};
-use super::session::{HistoryBy, Session, is_system};
+use super::session::{Session, is_system};
+use super::settings::HistoryBy;
 use crate::tokens::REPLY_TOKENS;
 use crate::trajectory::{AgentKind, OutFormat, Rendered, RepairKind};
 

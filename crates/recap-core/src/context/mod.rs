@@ -19,6 +19,8 @@ mod recap;
 mod epoch;
 mod fit;
 mod request;
+mod settings;
+mod kept;
 mod plan;
 mod receipt;
 mod account;
@@ -46,6 +48,7 @@ pub use receipt::{NextReceipt, Omitted, Piece, PieceKind, PrefixReceipt, Receipt
 pub use request::{ContextError, ContextRequest, Include, Marks};
 pub use scales::Scales;
 pub use serve::Served;
-pub use session::{HistoryBy, Prepares, Session, Settings};
+pub use session::Session;
+pub use settings::{HistoryBy, Prepares, Settings};
 pub use work::{HistoryWork, ObservationWork, ScoreWork};
 pub use worth::Weights;

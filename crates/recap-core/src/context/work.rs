@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::admit::Admitted;
 use super::digest::TurnDigest;
+use super::kept::first_kept;
 use super::made::Compression;
-use super::plan::{first_kept, share};
-use super::session::{HistoryBy, Session, Settings};
+use super::plan::share;
+use super::session::Session;
+use super::settings::{HistoryBy, Settings};
 use crate::compress::{Elide, cut_head_tail, elide};
 use crate::trajectory::{AgentKind, Block, Origin, OriginalHash, Role, TurnKind};
 

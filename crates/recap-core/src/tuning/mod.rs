@@ -21,7 +21,9 @@ pub use case::CaseScore;
 pub use distill::{
     By, ChatExample, ChatMessage, Epoch, Example, LeftOut, Metadata, Piece, Run, examples, pieces_made, pieces_served,
 };
-pub use gate::{Compared, MarginError, Margins, Objective, SignTest, SuccessTest, Verdict, judge};
+pub use gate::{
+    Compared, Comparison, LEAST_TASKS, MarginError, Margins, Objective, SignTest, SuccessTest, Verdict, compare, judge,
+};
 pub use leak::{TrainingValues, leaks};
 pub use propose::{
     Candidate, Change, EditError, Evidence, Ground, IdleLine, by_rules, edited, idle_lines, later_values, says_the_same,

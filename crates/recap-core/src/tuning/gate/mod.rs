@@ -3,6 +3,7 @@
 //! Nothing passes for want of numbers: a case that the candidate has no score of counts as lost and the candidate is
 //! refused; a tie keeps the champion.
 
+mod comparison;
 mod pairs;
 mod stats;
 #[cfg(test)]
@@ -13,11 +14,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::case::CaseScore;
+use comparison::compared;
+pub use comparison::{Compared, Comparison, compare};
 use pairs::Pairs;
-use stats::{Difference, Sums, difference, discordant, sign_test};
+use stats::sign_test;
 
 /// Tasks below which no interval convinces; those without a value that an action needed do not count for recall.
-const LEAST_TASKS: usize = 5;
+pub const LEAST_TASKS: usize = 5;
 /// Missing cases that a verdict names.
 const MOST_NAMED: usize = 20;
 
@@ -80,23 +83,6 @@ impl Margins {
         let wrong = checks.into_iter().find(|(_, _, fits, _)| !fits);
         wrong.map_or(Ok(()), |(name, value, _, range)| Err(MarginError { name, value, range }))
     }
-}
-
-/// A share or a sum of both sides, and how the candidate's differs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Compared {
-    /// The champion's.
-    pub champion: f64,
-    /// The candidate's.
-    pub candidate: f64,
-    /// How much greater the candidate's is: a difference of shares, or of billed tokens the growth as a share.
-    pub by: f64,
-    /// Bounds of that, each sure at the level.
-    pub interval: [f64; 2],
-    /// Tasks that it was measured on.
-    #[serde(default)]
-    pub tasks: usize,
 }
 
 /// How many tasks changed for better or worse: the exact sign test over tasks.
@@ -190,30 +176,27 @@ pub fn judge(
     seed: u64,
 ) -> Verdict {
     let pairs = Pairs::of(champion, candidate);
-    let share = |part: fn(&CaseScore) -> [f64; 2]| compared(&pairs.sums(part), margins, seed);
-    let bound = pairs.sums(|score| [pairs::float(score.bound), pairs::float(score.need)]);
-    let billed = pairs.billed();
-    let [champion_faults, candidate_faults] = pairs.faults();
+    let found = Comparison::of(&pairs, margins, seed);
     let mut verdict = Verdict {
         objective,
         passes: false,
         reason: String::new(),
         margins: *margins,
         seed,
-        cases: pairs.cases(),
-        tasks: pairs.tasks(),
+        cases: found.cases,
+        tasks: found.tasks,
         success: success(&pairs, margins, seed),
-        grounding: share(|score| [pairs::float(score.kept), pairs::float(score.need)]),
-        bound: compared(&bound, margins, seed),
-        bound_by_task: Some(SignTest::of(discordant(&bound))),
-        first: share(|score| [pairs::float(score.first_kept), pairs::float(score.first)]),
-        billed: growth(&billed, margins, seed),
-        billed_by_task: Some(SignTest::of(discordant(&billed)).turned()),
-        missing: pairs.missing().len(),
+        grounding: found.grounding,
+        bound: found.bound,
+        bound_by_task: Some(found.bound_by_task),
+        first: found.first,
+        billed: found.billed,
+        billed_by_task: Some(found.billed_by_task),
+        missing: found.missing,
         missing_cases: pairs.missing().iter().take(MOST_NAMED).cloned().collect(),
-        unpaired: pairs.unpaired(),
-        champion_faults,
-        candidate_faults,
+        unpaired: found.unpaired,
+        champion_faults: found.champion_faults,
+        candidate_faults: found.candidate_faults,
     };
     match verdict.refusal().map_or_else(|| verdict.win(), Err) {
         Ok(reason) => (verdict.passes, verdict.reason) = (true, reason),
@@ -237,20 +220,6 @@ fn success(pairs: &Pairs, margins: &Margins, seed: u64) -> Option<SuccessTest> {
         p_worse: sign_test(lost, gained),
         rate: compared(&tasks, margins, seed)?,
     })
-}
-
-fn compared(tasks: &[Sums], margins: &Margins, seed: u64) -> Option<Compared> {
-    let found = difference(tasks, margins.level, seed)?;
-    let by = found.candidate - found.champion;
-    let Difference { champion, candidate, interval, tasks } = found;
-    Some(Compared { champion, candidate, by, interval, tasks })
-}
-
-/// The growth of billed tokens: the candidate's sum over the champion's, less one.
-fn growth(tasks: &[Sums], margins: &Margins, seed: u64) -> Option<Compared> {
-    let champion = tasks.iter().map(|task| task.champion[0]).sum();
-    let candidate = tasks.iter().map(|task| task.candidate[0]).sum();
-    Some(Compared { champion, candidate, ..compared(tasks, margins, seed)? })
 }
 
 impl SignTest {
@@ -386,11 +355,9 @@ fn tested(change: Option<Compared>, test: Option<SignTest>) -> String {
     test.map_or_else(|| signed(change), |test| format!("{}; {test}", signed(change)))
 }
 
-/// A change with its interval, as `+1.2 % (+0.4 % to +2.0 %)`.
+/// A change with its interval, or that there is none.
 fn signed(change: Option<Compared>) -> String {
-    let Some(change) = change else { return "not measured".to_owned() };
-    let [low, high] = change.interval;
-    format!("{} ({} to {})", percent(change.by), percent(low), percent(high))
+    change.map_or_else(|| "not measured".to_owned(), |change| change.to_string())
 }
 
 fn percent(share: f64) -> String {

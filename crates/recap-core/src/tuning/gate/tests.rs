@@ -315,3 +315,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_comparison_has_the_numbers_of_a_verdict_and_names_what_is_worse() {
+    let champion = scores(20, 10, 10_000.0);
+    let harms = |candidate: &[CaseScore]| compare(&champion, candidate, &Margins::default(), 1).harms();
+    let mut candidate = scores(20, 9, 10_600.0);
+    let found = compare(&champion, &candidate, &Margins::default(), 1);
+    let judged = verdict(Objective::Utility, &champion, &candidate);
+    assert_eq!((found.grounding, found.bound, found.first), (judged.grounding, judged.bound, judged.first));
+    assert_eq!((found.billed, Some(found.billed_by_task)), (judged.billed, judged.billed_by_task));
+    assert_eq!(found.bound.unwrap().to_string(), "-5.0 % (-5.0 % to -5.0 %)");
+    assert_eq!(harms(&candidate), ["bound", "billed"]);
+    candidate[0].faults = 1;
+    candidate.pop();
+    assert_eq!(harms(&candidate), ["bound", "billed", "missing", "faults"]);
+    assert_eq!(harms(&[]), ["grounding", "bound", "first", "billed", "missing"]);
+    assert!(harms(&champion).is_empty() && harms(&scores(20, 11, 9_000.0)).is_empty());
+    let none = compare(&[], &[], &Margins::default(), 1);
+    assert_eq!((none.cases, none.bound, none.harms().len()), (0, None, 0));
+}

@@ -204,10 +204,12 @@ impl Pipeline {
         let new_id = new_id.unwrap_or_else(|| self.world().new_id());
         checks::name("/id", &new_id)?;
         let fork = Fork { trajectory: id.to_owned(), id: new_id.clone(), length, now_ms: self.world().now_ms() };
-        self.store().fork(fork).await.map_err(|error| match Failure::of_change(error, id) {
+        let forked = self.store().fork(fork).await.map_err(|error| match Failure::of_change(error, id) {
             Failure::Exists(_) => Failure::Exists(new_id),
             failure => failure,
-        })
+        })?;
+        self.pin_fork(id, &forked.id);
+        Ok(forked)
     }
 
     /// Erases a trajectory with everything derived from it, and tells what went (law 11).

@@ -11,13 +11,14 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use recap_core::trajectory::OriginalHash;
 use secrecy::ExposeSecret as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, secret_of};
 use crate::cli::{BadUse, output};
 use crate::pipeline::guidelines::GuidelineSet;
 use crate::pipeline::keys::Caller;
+use crate::store::Engine;
 use crate::tune::run::{NewPair, Outcome, PairSide, Spec, Told, Tuning, speak_for};
 use crate::tune::runner::{self, Arm, Crew, RunnerResult, Task, Template};
 
@@ -25,13 +26,12 @@ use crate::tune::runner::{self, Arm, Crew, RunnerResult, Task, Template};
 const PAIRS_AT_ONCE: usize = 200;
 
 /// The agent that is run, and for what.
-#[allow(clippy::unsafe_derive_deserialize, reason = "clap's derive brings methods that have to do with no field")]
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct Agents {
     /// Run this agent for each task first, with full and with compressed contexts: what comes of that is the evidence. Before
     /// the gate judges, it does the held-out tasks under the best candidate, too. `{task}` stands for the task, in one argument;
     /// no shell reads the command
-    #[arg(long, value_name = "COMMAND", requires = "tasks", conflicts_with_all = ["resume", "paths", "evidence"])]
+    #[arg(long, value_name = "COMMAND", requires = "tasks", conflicts_with_all = ["paths", "evidence"])]
     runner: Option<String>,
     /// The agent's tasks, one a line: {"id": …, "task": …} or plain text
     #[arg(long, value_name = "FILE", requires = "runner")]
@@ -39,12 +39,14 @@ pub(super) struct Agents {
     /// Agents at the same time
     #[arg(long, default_value_t = 1, value_name = "COUNT", requires = "runner", value_parser = clap::value_parser!(u16).range(1..=64))]
     parallel: u16,
+    /// A name for the agent as it is: under another one nothing is known of its runs. For when its program or model changed
+    #[arg(long, default_value = "", value_name = "NAME", requires = "runner")]
+    agent_version: String,
     /// Longest time of one agent, in seconds
     #[arg(long, default_value_t = 1800, value_name = "SECONDS", requires = "runner", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     /// The data folder's key, where there is one
     #[arg(long, env = "RECAPD_KEY", hide_env_values = true, value_name = "KEY")]
-    #[serde(skip)]
     key: Option<String>,
 }
 
@@ -71,19 +73,38 @@ impl Agents {
         self.runner.is_some()
     }
 
-    /// Returns these with the path of the tasks as it is seen from everywhere, and the key that is told now.
+    /// Returns what names the agent and its tasks: a run goes on with the same ones. The command itself, which may hold a
+    /// secret, is stored nowhere.
     ///
     /// # Errors
     ///
-    /// Fails where the path cannot be named.
-    pub(super) fn anywhere(&self) -> anyhow::Result<Self> {
-        let tasks = self.tasks.as_ref().map(std::path::absolute).transpose().context("--tasks cannot be named")?;
-        Ok(Self { tasks, ..self.clone() })
+    /// Fails where the tasks cannot be read.
+    pub(super) fn fingerprint(&self) -> anyhow::Result<String> {
+        let tasks = self.tasks()?;
+        let tasks: Vec<(&str, &str)> = tasks.iter().map(|task| (task.id.as_str(), task.text.as_str())).collect();
+        Ok(OriginalHash::of(&format!("{}\n{tasks:?}", self.own_name())).to_string())
     }
 
-    /// Returns these with another's key.
-    pub(super) fn with_key_of(self, other: &Self) -> Self {
-        Self { key: other.key.clone(), ..self }
+    /// What has to be said again when a run goes on.
+    pub(super) fn again(&self) -> &'static str {
+        if self.are_told() { " --runner … --tasks …" } else { "" }
+    }
+
+    /// What says that two runs are of the same agent under the same limits.
+    fn own_name(&self) -> String {
+        format!("{:?}\n{}\n{}", self.runner, self.agent_version, self.timeout)
+    }
+
+    /// Refuses where another daemon's workers would compress for the agents' trajectories: they know no pins.
+    fn check_workers(app: &App) -> anyhow::Result<()> {
+        let compressors = app.pipeline().compressors();
+        let has_models = compressors.chats().next().is_some() || compressors.scorer().is_some();
+        if app.pipeline().store().engine() == Engine::Postgres && has_models {
+            let why = "--runner: on PostgreSQL other daemons' models would compress under their own guidelines; take a SQLite data \
+                       folder, or no models";
+            return Err(BadUse(why.to_owned()).into());
+        }
+        Ok(())
     }
 
     /// Puts the agent together with its tasks. `bar` shows what it does before the verdict.
@@ -94,6 +115,7 @@ impl Agents {
     pub(super) async fn crew(&self, app: &App, url: &str, spec: &Spec, bar: &ProgressBar) -> anyhow::Result<Crew> {
         let (asked, tasks) = (self.asked(app, url, spec)?, self.tasks()?);
         self.check_namespace(app, &asked).await?;
+        Self::check_workers(app)?;
         let bar = bar.clone();
         let told = move |result: &RunnerResult, left: usize| {
             bar.set_message(format!("judge, {}; {left} agents to come", ended(result)));
@@ -170,7 +192,7 @@ impl Agents {
         let configured = app.config().auth.key_file.as_deref();
         let configured = configured.map(|path| secret_of("auth.key_file", path)).transpose()?;
         let namespace = spec.cases.namespace.clone();
-        let series = OriginalHash::of(&format!("{command}\n{}\n{namespace:?}", spec.model)).handle();
+        let series = OriginalHash::of(&format!("{}\n{}\n{namespace:?}", self.own_name(), spec.model)).handle();
         Ok(runner::Spec {
             command: template,
             url: url.to_owned(),

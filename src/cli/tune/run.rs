@@ -167,8 +167,9 @@ struct Reads {
     files: Vec<PathBuf>,
     min_peak: i64,
     limit: Option<usize>,
+    /// What names the agent and its tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    agents: Option<Agents>,
+    agents: Option<String>,
 }
 
 /// What a run came to.
@@ -193,10 +194,9 @@ impl Run {
         let config = setting.load(&[])?.config;
         let (reads, spec) = self.asked(setting, &config).await?;
         let bar = ProgressBar::new(0);
-        if let Some(agents) = &reads.agents {
-            let agents = agents.clone().with_key_of(&self.agents);
+        if self.agents.are_told() {
             let work = async |app: &App, url: &str| {
-                let crew = agents.crew(app, url, &spec, &bar).await?;
+                let crew = self.agents.crew(app, url, &spec, &bar).await?;
                 self.with_agents(setting, app, (&crew, &spec), &bar).await
             };
             return Box::pin(beside_daemon(setting, config, work)).await;
@@ -220,8 +220,21 @@ impl Run {
         let run = data.store.tuning_run(id).await;
         data.store.close().await;
         let run = run?.ok_or_else(|| BadUse(format!("there is no tuning run `{id}`")))?;
-        let reads = run.command.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
-        Ok((reads, serde_json::from_str(&run.spec)?))
+        let reads: Reads = run.command.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
+        let wrong = match (&reads.agents, self.agents.are_told()) {
+            (Some(_), false) => {
+                Some("an agent does this run's held-out tasks: say --runner and --tasks as when it began")
+            }
+            (None, true) => Some("--runner: this run has no agent"),
+            (Some(known), true) if self.agents.fingerprint()? != *known => {
+                Some("--runner, --tasks, --agent-version and --timeout must be as when the run began")
+            }
+            _ => None,
+        };
+        match wrong {
+            Some(why) => Err(BadUse(why.to_owned()).into()),
+            None => Ok((reads, serde_json::from_str(&run.spec)?)),
+        }
     }
 
     /// Runs agents first, unless the run goes on, then measures on what came of it. Where nothing came there is nothing to
@@ -272,7 +285,9 @@ impl Run {
                 tuning.start(&Caller::local(), self.spec(), worker).await.map_err(refused)?
             }
         };
-        let (run, replayed) = work(&tuning, &run, sources, bar).await?;
+        let hint = format!("`recapd tune run --resume {}{}` goes on", run.id, self.agents.again());
+        let worked = work(&tuning, &run, sources, bar).await;
+        let (run, replayed) = worked.inspect_err(|_| output::complain(&hint))?;
         let record = tuning.look(&Caller::local(), &run.id).await?;
         if setting.json {
             output::say_json(&Report { agents, replayed, run: record })?;
@@ -280,7 +295,7 @@ impl Run {
             output::say(&show::whole(&serde_json::to_value(record)?))?;
         }
         if run.state.is_open() {
-            output::complain(&format!("stopped; `recapd tune run --resume {}` goes on", run.id));
+            output::complain(&format!("stopped; {hint}"));
         }
         Ok(if run.state == TuningState::Done { Done::Well } else { Done::Badly })
     }
@@ -291,7 +306,7 @@ impl Run {
             .iter()
             .map(|path| std::path::absolute(path).with_context(|| format!("{} cannot be named", path.display())));
         let files = absolute.collect::<anyhow::Result<_>>()?;
-        let agents = self.agents.are_told().then(|| self.agents.anywhere()).transpose()?;
+        let agents = self.agents.are_told().then(|| self.agents.fingerprint()).transpose()?;
         Ok(Reads { files, min_peak: self.runs.min_peak, limit: self.runs.limit, agents })
     }
 

@@ -120,23 +120,27 @@ impl<'a> Library<'a> {
     ///
     /// As [`Library::collect`]; [`RunError::NoEvidence`].
     pub async fn collect_done(&self, spec: &Spec, done: &Done<'_>) -> Result<Vec<TuningCase>, RunError> {
-        let mut found = Found::default();
-        let full = done.results.iter().filter(|result| result.arm == Arm::Full && result.is_evidence());
-        for result in full.take(spec.most_cases()) {
-            let Some(row) = self.store.trajectory(&result.trajectory).await? else { continue };
-            found.found += 1;
-            let row = TrajectoryRow { task: Some(result.task.clone()), metadata: None, ..row };
-            self.trajectory(row, None, (spec, &mut found)).await?;
-        }
         let speaking: HashSet<&str> = runner::pairs(done.results, done.version)
             .into_iter()
             .filter(|(full, compressed)| speak_for(spec.objective, [full.success, compressed.success]))
             .map(|(full, _)| full.task.as_str())
             .collect();
-        let mut cases = found.divided(&spec.split)?;
-        let [train, held_out] = [Side::Train, Side::HeldOut].map(side_name);
-        cases.retain(|case| case.side == held_out || speaking.contains(case.task.as_str()));
-        if cases.iter().any(|case| case.side == train) { Ok(cases) } else { Err(RunError::NoEvidence) }
+        let is_case = |task: &str| spec.split.side(task) == Side::HeldOut || speaking.contains(task);
+        let full = done.results.iter().filter(|result| result.arm == Arm::Full && result.is_evidence());
+        let mut found = Found::default();
+        for result in full.filter(|result| is_case(&result.task)) {
+            if found.cases.len() >= spec.most_cases() {
+                break;
+            }
+            let Some(row) = self.store.trajectory(&result.trajectory).await? else { continue };
+            found.found += 1;
+            let row = TrajectoryRow { task: Some(result.task.clone()), metadata: None, ..row };
+            self.trajectory(row, None, (spec, &mut found)).await?;
+        }
+        if !found.cases.is_empty() && found.cases.iter().all(|case| spec.split.side(&case.task) == Side::HeldOut) {
+            return Err(RunError::NoEvidence);
+        }
+        found.divided(&spec.split)
     }
 
     async fn trajectories(&self, spec: &Spec, found: &mut Found) -> Result<(), RunError> {

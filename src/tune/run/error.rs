@@ -40,9 +40,16 @@ pub enum RunError {
     /// An agent cannot be run: the same step may succeed later.
     #[error(transparent)]
     Runner(#[from] RunnerError),
-    /// A held-out task is not in the tasks of now.
-    #[error("the file of tasks does not hold `{0}` any more: it must hold the same tasks when the run goes on")]
-    NotInTasks(String),
+    /// Most runs of an agent on held-out tasks say nothing of contexts.
+    #[error(
+        "{silent} of {of} runs of the agent on held-out tasks kept no message or read no context: does it fail for another reason?"
+    )]
+    Silent {
+        /// Such runs.
+        silent: usize,
+        /// All under the version.
+        of: usize,
+    },
     /// A case of a file is not in the files of now.
     #[error("the files of the run do not hold `{0}` as it was: they must hold the same runs when it goes on")]
     NotInFiles(String),

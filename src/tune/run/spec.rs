@@ -1,5 +1,7 @@
 //! What may be asked of a tuning run.
 
+use std::time::Duration;
+
 use recap_core::compress::GuidelineKind;
 use recap_core::tuning::{Margins, Objective, Split};
 use serde::{Deserialize, Serialize};
@@ -171,6 +173,15 @@ impl Caps {
             return Some("a model has no price, so caps.max_cost_usd cannot be held: set `llm.prices`".to_owned());
         }
         (spent.cost_usd_micros as f64 / 1e6 >= most).then(|| format!("caps.max_cost_usd {most} is reached"))
+    }
+}
+
+impl Caps {
+    /// Returns how long work may still go on; `None` without bound.
+    #[must_use]
+    pub fn time_left(&self, spent: &TuningSpent) -> Option<Duration> {
+        let most = Duration::try_from_secs_f64(self.max_seconds?).unwrap_or(Duration::MAX);
+        Some(most.saturating_sub(Duration::from_millis(spent.worked_ms)))
     }
 }
 

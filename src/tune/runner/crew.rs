@@ -40,13 +40,6 @@ impl Crew {
         &self.tasks
     }
 
-    /// Returns the first name that is no task's.
-    #[must_use]
-    pub fn lacks<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-        let own: BTreeSet<&str> = self.tasks.iter().map(|task| task.id.as_str()).collect();
-        names.into_iter().find(|name| !own.contains(name))
-    }
-
     /// Returns what is run under a set: the compressed arm follows exactly these guidelines, whatever champions and trials
     /// there are.
     #[must_use]
@@ -58,13 +51,14 @@ impl Crew {
         }
     }
 
-    /// Returns the results that are known of all tasks under a set, and of their full runs.
+    /// Returns the results that are known of all tasks under a set, and of their full runs. What says nothing of contexts is
+    /// not known: it is run again.
     ///
     /// # Errors
     ///
     /// [`RunnerError`] where the daemon cannot be asked.
     pub async fn known(&self, set: &Arc<GuidelineSet>) -> Result<Vec<RunnerResult>, RunnerError> {
-        known(&self.under(set), &self.tasks).await
+        known_evidence(&self.under(set), &self.tasks).await
     }
 
     /// Has the agent do some tasks with compressed contexts under a set and returns how it did; what is known is not run
@@ -81,7 +75,7 @@ impl Crew {
     ) -> Result<Option<Successes>, RunnerError> {
         let tasks: Vec<Task> = self.tasks.iter().filter(|task| names.contains(task.id.as_str())).cloned().collect();
         let spec = Spec { arms: vec![Arm::Compressed], ..self.under(set) };
-        let mut results = known(&spec, &tasks).await?;
+        let mut results = known_evidence(&spec, &tasks).await?;
         let mut left = tasks.len() - results.iter().filter(|result| result.arm == Arm::Compressed).count();
         let before = results.clone();
         let keep = |result: RunnerResult| {
@@ -100,11 +94,19 @@ impl Crew {
     }
 }
 
-/// Names all that decides what a compressed context holds: guidelines, budget, compressors and what they ask.
+async fn known_evidence(spec: &Spec, tasks: &[Task]) -> Result<Vec<RunnerResult>, RunnerError> {
+    let mut results = known(spec, tasks).await?;
+    results.retain(RunnerResult::is_evidence);
+    Ok(results)
+}
+
+/// Names all that decides what a compressed context holds: guidelines, budget, compressors and what they ask, policies, and
+/// this program.
 fn version(config: &Config, guidelines: &GuidelineSet, budget: Budget) -> String {
     let head = guidelines.head.as_ref().map(|head| head.hash.to_string());
     let models = (&config.llm.model, &config.models.chat, &config.models.encoder, &config.models.reranker);
-    let rest = format!("{budget:?}\n{head:?}\n{models:?}\n{:?}\n{:?}", config.compress, config.context);
+    let own = (&config.compress, &config.context, &config.policies, env!("CARGO_PKG_VERSION"));
+    let rest = format!("{budget:?}\n{head:?}\n{models:?}\n{own:?}");
     let [history, observation] = [&guidelines.history, &guidelines.observation].map(|steering| steering.label.as_str());
     format!("{history} {observation} {}", OriginalHash::of(&rest).handle())
 }

@@ -172,6 +172,9 @@ pub enum RunnerError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The budget is a share of the task's full run, of which nothing is known.
+    #[error("nothing is known of the run of `{0}` with full contexts, of which the budget is a share")]
+    NoFullRun(String),
     /// A result cannot be kept.
     #[error("a result cannot be kept: {0}")]
     Keep(Box<dyn std::error::Error + Send + Sync>),

@@ -48,8 +48,8 @@ pub async fn run_tasks(
     let mut tokens: BTreeMap<String, u64> = full.map(|result| (result.task.clone(), result.tokens)).collect();
     for arm in [Arm::Full, Arm::Compressed].into_iter().filter(|arm| spec.arms.contains(arm)) {
         let left = tasks.iter().filter(|task| !known.contains(&(task.id.as_str(), arm)));
-        let jobs = left.map(|task| runs.run(task, arm, spec.budget_of(arm, tokens.get(&task.id).copied())));
-        let jobs: Vec<_> = jobs.collect();
+        let jobs = left.map(|task| Ok(runs.run(task, arm, spec.budget_of(arm, task, &tokens)?)));
+        let jobs: Vec<_> = jobs.collect::<Result<_, RunnerError>>()?;
         let mut results = futures::stream::iter(jobs).buffer_unordered(spec.parallel.max(1));
         while let Some(result) = results.next().await {
             let Some(result) = result? else { continue };
@@ -66,7 +66,7 @@ pub async fn run_tasks(
 }
 
 /// Returns the results that the daemon keeps of a series' runs of these tasks, in the same words: the newest of each task with
-/// full contexts, and of each under the version.
+/// full contexts, and of each under the version, of those that say something where there are such.
 ///
 /// # Errors
 ///
@@ -86,7 +86,10 @@ pub async fn known(spec: &Spec, tasks: &[Task]) -> Result<Vec<RunnerResult>, Run
             let is_own = result.arm == Arm::Full || result.version.as_ref() == Some(&spec.version);
             let words = asked.get(result.task.as_str()).copied();
             if is_own && words.is_some() && words == record.task.as_deref() {
-                found.entry((result.task.clone(), result.arm)).or_insert(result);
+                let known = found.entry((result.task.clone(), result.arm)).or_insert_with(|| result.clone());
+                if !known.is_evidence() && result.is_evidence() {
+                    *known = result;
+                }
             }
         }
         cursor = page.next_cursor;
@@ -97,18 +100,19 @@ pub async fn known(spec: &Spec, tasks: &[Task]) -> Result<Vec<RunnerResult>, Run
 }
 
 impl Spec {
-    /// The budget of a run in tokens; `None` for as many as there are.
-    fn budget_of(&self, arm: Arm, full_tokens: Option<u64>) -> Option<u32> {
-        match (arm, self.budget) {
+    /// The budget of a run in tokens; `None` for as many as there are. `full` are the tokens of full runs by task.
+    fn budget_of(&self, arm: Arm, task: &Task, full: &BTreeMap<String, u64>) -> Result<Option<u32>, RunnerError> {
+        Ok(match (arm, self.budget) {
             (Arm::Full, _) => None,
             (Arm::Compressed, Budget::Tokens(tokens)) => Some(tokens),
             (Arm::Compressed, Budget::Share { fraction, floor }) => {
+                let tokens = full.get(&task.id).ok_or_else(|| RunnerError::NoFullRun(task.id.clone()))?;
                 #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
-                let share = (full_tokens.unwrap_or(0) as f64 * fraction) as u32;
+                let share = (*tokens as f64 * fraction) as u32;
                 Some(share.max(floor).max(1))
             }
-        }
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::{Account, Limits, Stopped};
 use super::{REPLY_TOKENS, Teacher};
-use crate::llm::{Attempt, Purpose};
+use crate::llm::{Attempt, Outcome, Purpose};
 use crate::pipeline::compress::Unmade;
 
 /// Tokens that analyses get at least: below that a guideline is too large to be made better by these models.
@@ -136,20 +136,24 @@ impl Teacher {
             earlier,
             quotes: &quotes,
         };
-        let rules = Mutex::new(None);
+        // The rules of the last reply that had any without its body, and the how-manieth of those not accepted that was.
+        let rules = Mutex::new((0, None));
         let accept = |reply: &str| {
             proposal::accept(reply, &input, asked.leaks).inspect_err(|_| {
                 let alone = proposal::accept_rules(reply, &input, asked.leaks).ok();
                 let mut rules = rules.lock().unwrap_or_else(PoisonError::into_inner);
-                *rules = alone.or(rules.take());
+                rules.1 = alone.map(|alone| (rules.0, alone)).or(rules.1.take());
+                rules.0 += 1;
             })
         };
         let (answer, attempts) =
             self.ask((Purpose::Propose, "proposal"), proposal::prompt(&input), cancelled, accept).await;
-        // Where no whole reply could stand, the rules of the last one that had any do.
-        let rules = rules.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let model = attempts.last().map(|attempt| attempt.model.clone());
-        match (answer, rules.zip(model)) {
+        let (_, rules) = rules.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let alone = rules.and_then(|(nth, proposal)| {
+            let mut unaccepted = attempts.iter().filter(|attempt| attempt.outcome == Outcome::Unaccepted);
+            Some((proposal, unaccepted.nth(nth)?.model.clone()))
+        });
+        match (answer, alone) {
             (Err(Unmade::Never(_)), Some(alone)) => (Ok(alone), attempts),
             (answer, _) => (answer, attempts),
         }

@@ -26,6 +26,11 @@ struct Site {
 impl Site {
     /// `None` where there is no Python.
     async fn new(steers: &str, other: &str) -> Option<Self> {
+        Self::before(steers, other, "").await
+    }
+
+    /// As `new`, with something that a shell does before each run; `FOLDER` stands for the data's.
+    async fn before(steers: &str, other: &str, first: &str) -> Option<Self> {
         let app = TestApp::start().await;
         let command = agent(app.folder.path())?;
         let steering = champion(&app, steers).await;
@@ -38,7 +43,9 @@ impl Site {
             (0..14).map(|n| json!({ "id": format!("t{n}"), "task": "Look." }).to_string()).collect();
         fs::write(folder.path().join("tasks.jsonl"), tasks.join("\n")).unwrap();
         let log = folder.path().join("log");
-        let noting = format!("echo \"$RECAPD_TASK_ID $RECAPD_ARM\" >> \"{}\"; exec \"$0\" \"$@\"", log.display());
+        let first = first.replace("FOLDER", &folder.path().display().to_string());
+        let noting =
+            format!("{first} echo \"$RECAPD_TASK_ID $RECAPD_ARM\" >> \"{}\"; exec \"$0\" \"$@\"", log.display());
         Some(Self { folder, command: format!("sh -c '{noting}' {command}"), draft })
     }
 
@@ -51,10 +58,18 @@ impl Site {
 
     /// Starts the agents and judges the draft alone.
     fn run(&self, objective: &str) -> Command {
-        let tasks = self.path("tasks.jsonl");
-        let asked = ["--guideline", GUIDELINE, "--runner", &self.command, "--tasks", &tasks, "--parallel", "2"];
         let judged = ["--candidates", "0", "--draft", &self.draft, "--objective", objective, "--min-peak", "500"];
-        self.tune(&[&asked[..], &judged, &["--seed", "5", "--held-out", "0.6", "--budget", "900"]].concat())
+        let split = ["--seed", "5", "--held-out", "0.6", "--budget", "900"];
+        self.with_agent(&[&["--guideline", GUIDELINE][..], &judged, &split].concat())
+    }
+
+    fn resume(&self, id: &str) -> Command {
+        self.with_agent(&["--resume", id])
+    }
+
+    fn with_agent(&self, arguments: &[&str]) -> Command {
+        let tasks = self.path("tasks.jsonl");
+        self.tune(&[arguments, &["--runner", &self.command, "--tasks", &tasks, "--parallel", "2"]].concat())
     }
 
     fn path(&self, name: &str) -> String {
@@ -124,14 +139,17 @@ async fn a_verdict_that_was_cut_off_runs_no_agent_twice() {
         .unwrap();
     let id = json_of(&listed)["tuning_runs"][0]["id"].as_str().unwrap().to_owned();
 
-    let missing = site.path("tasks.jsonl");
-    let tasks = fs::read_to_string(&missing).unwrap();
-    fs::remove_file(&missing).unwrap();
-    let refused = site.tune(&["--resume", &id]).output().await.unwrap();
-    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-    fs::write(&missing, tasks).unwrap();
+    let file = site.path("tasks.jsonl");
+    let tasks = fs::read_to_string(&file).unwrap();
+    fs::write(&file, tasks.replacen("Look.", "Look well.", 1)).unwrap();
+    for mut other in [site.resume(&id), site.tune(&["--resume", &id])] {
+        let refused = other.output().await.unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    }
+    fs::write(&file, tasks).unwrap();
+    assert_eq!(site.started("compressed"), before);
 
-    let output = site.tune(&["--resume", &id]).output().await.unwrap();
+    let output = site.resume(&id).output().await.unwrap();
     let run = json_of(&output);
     assert_eq!((&run["state"], &run["verdict"]["passes"]), (&json!("done"), &json!(true)), "{run}");
     let held_out = usize::try_from(run["cases"]["held_out"].as_u64().unwrap()).unwrap();
@@ -142,13 +160,37 @@ async fn a_verdict_that_was_cut_off_runs_no_agent_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cap_on_time_pauses_between_agents() {
-    let Some(site) = Site::new(FORGETS, REMEMBERS).await else { return };
-    let output = site.run("utility").args(["--max-seconds", "1.5"]).output().await.unwrap();
+async fn a_cap_on_time_pauses_while_agents_work() {
+    let slow = "test \"$RECAPD_ARM\" = full || sleep 1;";
+    let Some(site) = Site::before(FORGETS, REMEMBERS, slow).await else { return };
+    let output = site.run("utility").args(["--max-seconds", "3"]).output().await.unwrap();
     let run = json_of(&output);
-    assert_eq!((&run["state"], &run["verdict"]), (&json!("paused"), &Value::Null), "{run}");
+    assert_eq!((&run["state"], &run["stage"]), (&json!("paused"), &json!("judge")), "{run}");
     assert!(run["why"].as_str().unwrap().contains("max_seconds"), "{run}");
+    let held_out = usize::try_from(run["cases"]["held_out"].as_u64().unwrap()).unwrap();
+    assert!(site.started("compressed") < 14 + held_out, "agents were stopped half-way");
     let id = run["id"].as_str().unwrap();
-    let output = site.tune(&["--resume", id, "--max-seconds", "600"]).output().await.unwrap();
+    let output = site.resume(id).args(["--max-seconds", "600"]).output().await.unwrap();
     assert_eq!(json_of(&output)["verdict"]["passes"], true, "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_that_say_nothing_are_no_verdict() {
+    let broken = "test -e \"FOLDER/broken\" && exit 1;";
+    let Some(site) = Site::before(FORGETS, REMEMBERS, broken).await else { return };
+    let mut running = site.run("utility").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for _ in 0..6_000 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if site.started("compressed") >= 14 || running.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    fs::write(site.path("broken"), "").unwrap();
+    let output = running.wait_with_output().await.unwrap();
+    let run = json_of(&output);
+    assert_eq!((&run["state"], &run["verdict"]), (&json!("failed"), &Value::Null), "{run}");
+    assert!(run["why"].as_str().unwrap().contains("read no context"), "{run}");
+    fs::remove_file(site.path("broken")).unwrap();
+    let output = site.resume(run["id"].as_str().unwrap()).output().await.unwrap();
+    assert_eq!(json_of(&output)["verdict"]["passes"], true, "what says nothing is run again: {output:?}");
 }

@@ -1,21 +1,23 @@
 //! The end of a run: the best candidate before the gate.
 
 use std::collections::{BTreeSet, HashSet};
-use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use recap_core::tuning::{CaseScore, Side, judge};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Work;
-use super::taught::limits_of;
-use crate::store::{CHAMPION, CandidateStatus, TuningChange};
+use crate::store::{CHAMPION, CandidateStatus, TuningChange, TuningRun, TuningState};
 use crate::tune::run::bench::{Wanted, spent};
 use crate::tune::run::error::RunError;
 use crate::tune::run::settle::{Sums, Trained, best};
 use crate::tune::run::spec::Spec;
 use crate::tune::teacher::Account;
+
+/// How often it is looked whether agents are still wanted.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl Work<'_> {
     /// Does a step towards the verdict: the held-out tasks by agents, where they are run; a held-out case under one side, while
@@ -51,28 +53,40 @@ impl Work<'_> {
             return Ok(true);
         };
         let names: BTreeSet<&str> = self.on(Side::HeldOut).map(|case| case.task.as_str()).collect();
-        if let Some(gone) = crew.lacks(names.iter().copied()) {
-            return Err(RunError::NotInTasks(gone.to_owned()));
-        }
         let store = self.tuning.pipeline().store();
-        let Some(run) = store.tuning_run(&self.id).await? else { return Err(RunError::Moved) };
         let (set, in_time, began) = (Arc::new(self.set_of(version)?), stop.child_token(), Instant::now());
-        let over = async {
-            match limits_of(&self.spec.caps, &run).until {
-                Some(until) => sleep_until(until).await,
-                None => pending().await,
-            }
-            in_time.cancel();
-            pending::<()>().await;
-        };
         let done = tokio::select! {
-            done = crew.successes(&set, &names, &in_time) => done,
-            () = over => Ok(None),
+            done = crew.successes(&set, &names, &in_time) => done.map_err(RunError::from),
+            failed = self.watch(&in_time) => Err(failed),
         };
         store.add_tuning_spent(&self.id, spent(&Account::default(), began)).await?;
         let Some(successes) = done? else { return Ok(false) };
+        let silent = successes.values().filter(|success| success.is_none()).count();
+        if silent * 2 > successes.len() {
+            return Err(RunError::Silent { silent, of: successes.len() });
+        }
         self.successes.insert(version, successes);
         Ok(true)
+    }
+
+    /// Ends what agents do once the run's time is over or somebody stopped it. Comes back only where the store fails.
+    async fn watch(&self, wanted: &CancellationToken) -> RunError {
+        let began = Instant::now();
+        loop {
+            sleep(LOOK_EVERY).await;
+            match self.tuning.pipeline().store().tuning_run(&self.id).await {
+                Err(error) => return error.into(),
+                Ok(run) => {
+                    let is_over = |run: &TuningRun| {
+                        let until = self.spec.caps.time_left(&run.spent).and_then(|left| began.checked_add(left));
+                        run.state != TuningState::Running || until.is_some_and(|until| until <= Instant::now())
+                    };
+                    if run.as_ref().is_none_or(is_over) {
+                        wanted.cancel();
+                    }
+                }
+            }
+        }
     }
 
     /// Returns the candidate that is best on training cases. The scores of one candidate are in memory at a time.

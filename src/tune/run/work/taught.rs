@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use recap_core::tuning::analyse::Analysis;
 use recap_core::tuning::{Measure, Objective, leaks};
@@ -242,10 +241,8 @@ impl Work<'_> {
 
 /// What of the caps is left.
 #[expect(clippy::cast_possible_truncation, reason = "dollars in millionths are far below 2^63, and a cast saturates")]
-pub(super) fn limits_of(caps: &Caps, run: &TuningRun) -> Limits {
-    let left = |most: f64| Duration::try_from_secs_f64(most).unwrap_or(Duration::MAX);
-    let worked = Duration::from_millis(run.spent.worked_ms);
-    let until = caps.max_seconds.and_then(|most| Instant::now().checked_add(left(most).saturating_sub(worked)));
+fn limits_of(caps: &Caps, run: &TuningRun) -> Limits {
+    let until = caps.time_left(&run.spent).and_then(|left| Instant::now().checked_add(left));
     let micros = |usd: f64| (usd * 1e6) as i64 - run.spent.cost_usd_micros;
     Limits {
         tokens: caps.max_tokens.map(|most| most.saturating_sub(run.spent.tokens)),

@@ -78,7 +78,7 @@ enum RuleChange {
     Remove,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reply {
     reasoning: String,
@@ -86,7 +86,7 @@ struct Reply {
     body: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReplyEdit {
     change: RuleChange,
@@ -134,8 +134,11 @@ pub fn most_body_chars(champion: &str) -> usize {
 #[must_use]
 pub fn prompt(input: &Input<'_>) -> Prompt {
     let earlier: Vec<String> = input.earlier.iter().enumerate().map(|(n, proposal)| proposal.told(n + 1)).collect();
+    let champion = champion(input).ok();
+    let sections: Vec<&str> = champion.iter().flat_map(sections_of).collect();
     let mut user = tagged(&[
         ("guideline", input.champion),
+        ("sections", &sections.join("\n")),
         ("analyses", input.analyses),
         ("objective", told(input.objective)),
         ("earlier", &earlier.join("\n")),
@@ -171,7 +174,7 @@ fn told(objective: Objective) -> &'static str {
 
 /// What the new guideline must hold to.
 fn law(input: &Input<'_>) -> String {
-    let guideline = Guideline::parse_as(input.kind, input.champion).ok();
+    let guideline = champion(input).ok();
     let variables: Vec<String> =
         guideline.iter().flat_map(|known| &known.variables).map(|name| format!("{{{{ {name} }}}}")).collect();
     let placed = if variables.is_empty() {
@@ -179,15 +182,9 @@ fn law(input: &Input<'_>) -> String {
     } else {
         format!("The body must place {}, and nothing else in double braces.", variables.join(", "))
     };
-    let sections: Vec<&str> = guideline.iter().flat_map(sections_of).collect();
-    let named = if sections.is_empty() {
-        String::new()
-    } else {
-        format!(" A new body must still name these sections: {}.", sections.join(", "))
-    };
     format!(
         "Never write ids, names, dates, paths or other values of single runs: a pattern says what such things have in common. \
-         {placed}{named} The front matter between the lines --- is not part of the body."
+         {placed} It must name every section that <sections> lists. The front matter between the lines --- is not part of the body."
     )
 }
 
@@ -242,14 +239,19 @@ pub fn accept(reply: &str, input: &Input<'_>, leaks: &dyn Fn(&str) -> Vec<String
 /// As [`accept`], of a reply that cannot stand with its body: its rules under the champion's.
 ///
 /// # Errors
-/// [`Rejection`], also of a reply that has no body of its own.
+/// [`Rejection`], also of a reply that has no body of its own, and of one that is refused for another reason than it.
 pub fn accept_rules(
     reply: &str,
     input: &Input<'_>,
     leaks: &dyn Fn(&str) -> Vec<String>,
 ) -> Result<Proposal, Rejection> {
     let (reply, champion) = (read::<Reply>(reply)?, champion(input)?);
-    if matches!(new_body(&reply.body, &champion, input), Ok(None)) {
+    let with_body = match new_body(&reply.body, &champion, input) {
+        Ok(None) => Err(Rejection::Unchanged),
+        Ok(body) => put_together(reply.clone(), (&champion, body), input, leaks),
+        Err(rejection) => Err(rejection),
+    };
+    if matches!(with_body, Ok(_) | Err(Rejection::Unchanged)) {
         return Err(Rejection::Unchanged);
     }
     let proposal = put_together(reply, (&champion, None), input, leaks)?;

@@ -225,6 +225,7 @@ fn rules_stand_without_a_body_that_cannot() {
         assert!(Candidate::from(&found).note.contains("rules alone"));
         assert_eq!(alone(&[], &body), Err(Rejection::Unchanged), "no rule is left");
     }
+    assert_eq!(alone(&rules, BODY), Err(Rejection::Unchanged), "its body can stand");
     assert_eq!(alone(&rules, ""), Err(Rejection::Unchanged), "there is no body to leave out");
     let named = [edit("add", "keep", "/order Mia Keller/")];
     assert!(matches!(alone(&named, "Nothing."), Err(Rejection::Leak(_))), "rules are looked through, too");
@@ -245,7 +246,9 @@ fn law_13_the_prompt_of_a_proposal_holds_data_between_tags_alone() {
         quotes: &quotes,
     };
     let asked = proposal::prompt(&input);
-    assert!(!asked.system.contains("Obey") && !asked.system.contains("DEBUG"), "{}", asked.system);
+    for words in ["Obey", "DEBUG", "Variables"] {
+        assert!(!asked.system.contains(words), "{}", asked.system);
+    }
     insta::assert_snapshot!("proposal_prompt", shown(&asked));
 }
 

@@ -76,6 +76,12 @@ pub(super) struct Run {
     /// The gate's level, above 0 and at most 0.2
     #[arg(long, default_value_t = 0.05, value_name = "SHARE")]
     level: f64,
+    /// The share by which billed tokens may grow where values are to be won, 0 to 1
+    #[arg(long, default_value_t = 0.05, value_name = "SHARE")]
+    token_growth: f64,
+    /// The share of success and grounding that may be lost where tokens are to be saved, 0 to 0.2
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
+    inferiority: f64,
     #[command(flatten)]
     agents: Agents,
     #[command(flatten)]
@@ -339,7 +345,7 @@ impl Run {
                 min_peak: u32::try_from(self.runs.min_peak).unwrap_or_default(),
             },
             budget: CaseBudget { fraction: self.fraction, floor: self.floor, tokens: self.budget },
-            margins: Margins { level: self.level, ..Margins::default() },
+            margins: Margins { level: self.level, inferiority: self.inferiority, token_growth: self.token_growth },
             model: self.model.clone(),
         }
     }

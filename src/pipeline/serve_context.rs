@@ -149,6 +149,9 @@ impl Pipeline {
         };
         if let Some(record) = &served.new_epoch {
             self.store_epoch(&live.row, record).await?;
+            if let Some(word) = served.head_word {
+                metrics::counter!("recapd_head_epochs_total", "word" => word.name()).increment(1);
+            }
             live.derived += 1;
         }
         if let Some(code) = warning {

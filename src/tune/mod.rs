@@ -14,5 +14,5 @@ pub mod run;
 pub use audit::{Audited, audit_run};
 pub use live::{HindsightError, LookedBack, look_back};
 pub use recorded::{RecordedRun, Unusable};
-pub use replay::{Budget, Models, ReplayError, Round, Server};
+pub use replay::{Budget, Heard, Models, ReplayError, Round, Server};
 pub use stored::{StoredError, stored_run};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use recap_core::context::{ContextError, ContextRequest, Include, PieceKind, Receipt, Section};
+use recap_core::context::{ContextError, ContextRequest, HeadWord, Include, PieceKind, Receipt, Section};
 use recap_core::tokens::Counter;
 use recap_core::trajectory::{OriginalHash, OutFormat, WireFormat};
 use recap_core::tuning::{
@@ -102,12 +102,37 @@ pub struct Round {
     pub ids: Vec<String>,
     /// What their replays counted, in the same order.
     pub scores: Vec<TrajectoryScore>,
+    /// In how many of each trajectory's epochs a trained head had a word, in the same order.
+    pub heard: Vec<Heard>,
     /// Epochs begun.
     pub epochs: usize,
     /// How long each context took.
     pub took: Vec<Duration>,
     /// What models made, and what that took.
     pub models: Models,
+}
+
+/// In how many epochs a trained head had a word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Heard {
+    /// Epochs that were planned with values, for which a head was to be asked.
+    pub planned: u64,
+    /// Those that were like its training, so that it was.
+    pub heard: u64,
+}
+
+impl Heard {
+    fn note(&mut self, word: Option<HeadWord>) {
+        self.planned += u64::from(word.is_some());
+        self.heard += u64::from(word == Some(HeadWord::Asked));
+    }
+}
+
+impl std::iter::Sum for Heard {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        let add = |sum: Self, one: Self| Self { planned: sum.planned + one.planned, heard: sum.heard + one.heard };
+        all.fold(Self::default(), add)
+    }
 }
 
 /// What one run's contexts lost, and what they kept for nothing.
@@ -168,7 +193,8 @@ impl Round {
     /// Begins a round.
     #[must_use]
     pub fn new(budget: Budget) -> Self {
-        Self { budget, ids: Vec::new(), scores: Vec::new(), epochs: 0, took: Vec::new(), models: Models::default() }
+        let (ids, scores, heard) = (Vec::new(), Vec::new(), Vec::new());
+        Self { budget, ids, scores, heard, epochs: 0, took: Vec::new(), models: Models::default() }
     }
 
     /// Replays a trajectory.
@@ -229,10 +255,13 @@ impl Round {
         let Server { config, counters, guideline, model, compressors } = server;
         let rehearsal = Rehearsal::new(config, counters, guideline, Some(model))?;
         let at = self.budget.of_replay();
-        let mut stage = Stage { round: self, rehearsal, rest: &run.messages, compressors, hearing };
+        let heard = Heard::default();
+        let mut stage = Stage { round: self, rehearsal, rest: &run.messages, compressors, hearing, heard };
         let score = replay_with(&run.recorded, at, cache, &mut stage)?;
+        let heard = stage.heard;
         self.ids.push(run.id.clone());
         self.scores.push(score);
+        self.heard.push(heard);
         Ok(())
     }
 }
@@ -276,6 +305,7 @@ struct Stage<'a, 'h> {
     rest: &'a [Box<RawValue>],
     compressors: &'a Compressors,
     hearing: Option<&'a mut Hearing<'h>>,
+    heard: Heard,
 }
 
 impl ContextServer for Stage<'_, '_> {
@@ -313,6 +343,7 @@ impl Stage<'_, '_> {
         self.round.took.push(start.elapsed());
         let served = answer?;
         self.round.epochs += usize::from(served.new_epoch.is_some());
+        self.heard.note(served.head_word);
         self.note(&request, &served.receipt);
         if self.rehearsal.awaits_models(&served) {
             let start = Instant::now();

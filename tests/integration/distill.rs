@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 use crate::app::TestApp;
 use crate::run::tool_run;
+#[cfg(feature = "local-models")]
+use crate::run::{desk_run, export_run};
 use crate::store::bed::Bed;
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/trajectories.jsonl");
@@ -167,24 +169,11 @@ async fn only_a_head_that_passed_the_gate_scores() {
     assert_eq!(audit["audit"][0]["action"], "head.rollback");
 }
 
-/// Runs of some tasks, as a file: later actions use what earlier results say.
+/// Writes runs as a file, each of a task of its own.
 #[cfg(feature = "local-models")]
-fn recorded(folder: &Path) -> String {
-    recorded_of(folder, "task", 14)
-}
-
-/// As [`recorded`], of tasks of one kind, each run of so many turns.
-#[cfg(feature = "local-models")]
-fn recorded_of(folder: &Path, kind: &str, turns: usize) -> String {
-    let lines = (0..10).map(|task| {
-        let mut messages = tool_run(turns, 160);
-        for turn in 4..turns {
-            let call = &mut messages[2 + 2 * turn];
-            let job = ((turn - 3) * 7919 + 104_729 * (task % 5)) % 9973;
-            call["tool_calls"][0]["function"]["arguments"] =
-                json!(format!("{{\"job\": {job}, \"rows\": {}}}", job * 3));
-        }
-        json!({ "id": format!("run-{task}"), "task": format!("{kind}-{task}"), "messages": messages }).to_string()
+fn written(folder: &Path, kind: &str, runs: impl Iterator<Item = Vec<Value>>) -> String {
+    let lines = runs.enumerate().map(|(n, messages)| {
+        json!({ "id": format!("run-{n}"), "task": format!("{kind}-{n}"), "messages": messages }).to_string()
     });
     let path = folder.join(format!("{kind}.jsonl"));
     std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
@@ -202,7 +191,7 @@ fn train(folder: &Path, arguments: &[&str]) -> Output {
 #[cfg(feature = "local-models")]
 fn a_head_is_trained_from_files_taken_up_again_and_judged() {
     let folder = tempfile::tempdir().unwrap();
-    let runs = recorded(folder.path());
+    let runs = written(folder.path(), "task", (0..10).map(export_run));
     let out = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (whole, broken) = (out("whole"), out("broken"));
     let first = train(folder.path(), &["--json", &runs, "--out", &whole, "--epochs", "3"]);
@@ -253,17 +242,20 @@ async fn manifests(folder: &Path) -> Vec<Value> {
 #[cfg(feature = "local-models")]
 async fn what_a_head_does_elsewhere_is_told_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let (runs, other) = (recorded(folder.path()), recorded_of(folder.path(), "other", 20));
+    let (runs, other) =
+        (written(folder.path(), "task", (0..16).map(export_run)), written(folder.path(), "desk", (0..5).map(desk_run)));
     let out = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (alone, beside) = (out("alone"), out("beside"));
-    let own = ["--json", &runs, "--epochs", "2", "--out"];
-    let first = train(folder.path(), &[&own[..], &[&alone]].concat());
+    let own = [&runs, "--epochs", "2", "--out"];
+    let first = train(folder.path(), &[&["--json"], &own[..], &[&alone]].concat());
     assert!(manifests(folder.path()).await[0].get("elsewhere").is_none());
     let looked = ["--elsewhere", &other, "--elsewhere", &runs];
     let second = train(folder.path(), &[&own[..], &[&beside], &looked].concat());
-    let reports = [&first, &second].map(|ran| serde_json::from_slice::<Value>(&ran.stdout).unwrap());
     assert_eq!(first.status.code(), second.status.code(), "{second:?}");
-    for same in ["head", "curve", "verdict", "measures", "train_examples", "held_out_examples"] {
+    let reports = [&alone, &beside].map(|folder| std::fs::read(format!("{folder}/report.json")).unwrap());
+    let reports = reports.map(|report| serde_json::from_slice::<Value>(&report).unwrap());
+    assert_eq!(reports[0], serde_json::from_slice::<Value>(&first.stdout).unwrap());
+    for same in ["head", "curve", "verdict", "measures", "familiar", "train_examples", "held_out_examples"] {
         assert_eq!(reports[0][same], reports[1][same], "{same}");
     }
     let heads = [&alone, &beside].map(|folder| std::fs::read(format!("{folder}/head.json")).unwrap());
@@ -271,10 +263,9 @@ async fn what_a_head_does_elsewhere_is_told_and_changes_nothing() {
     assert!(reports[0].get("elsewhere").is_none(), "{}", reports[0]);
 
     let found = &reports[1]["elsewhere"];
-    assert_eq!((&found["runs"], &found["tasks"], &found["unserved"]), (&json!(10), &json!(10), &json!(0)), "{found}");
-    assert_eq!((&found["known"], &found["measured"]), (&json!(10), &json!("rules")), "the training's tasks: {found}");
-    let written: Value = serde_json::from_slice(&std::fs::read(format!("{beside}/report.json")).unwrap()).unwrap();
-    assert_eq!((&written["elsewhere"], &manifests(folder.path()).await[0]["elsewhere"]), (found, found));
+    assert_eq!((&found["runs"], &found["tasks"], &found["unserved"]), (&json!(5), &json!(5), &json!(0)), "{found}");
+    assert_eq!((&found["known"], &found["measured"]), (&json!(16), &json!("rules")), "the training's tasks: {found}");
+    assert_eq!(&manifests(folder.path()).await[0]["elsewhere"], found);
     let mut command = Command::new(env!("CARGO_BIN_EXE_recapd"));
     let asked = ["replay", &other, "--json", "--min-peak", "1000", "--head", &format!("{beside}/head.json")];
     let replayed = command.env_clear().args(asked).output().unwrap();
@@ -287,16 +278,33 @@ async fn what_a_head_does_elsewhere_is_told_and_changes_nothing() {
             assert_eq!(at["candidate"][measure], row[measure], "{measure}");
         }
         let change = &at["bound"];
-        assert_eq!((&change["tasks"], &at["cases"], &at["missing"]), (&json!(10), &json!(10), &json!(0)), "{at}");
+        assert_eq!((&change["tasks"], &at["cases"], &at["missing"]), (&json!(5), &json!(5), &json!(0)), "{at}");
         assert!(change["interval"][0].as_f64() <= change["by"].as_f64(), "{at}");
         assert!(at["harms"].is_array() && at["candidate_faults"] == json!(0), "{at}");
     }
 
-    let text = train(folder.path(), &[&own[1..], &[&beside], &looked].concat());
-    let text = String::from_utf8(text.stdout).unwrap();
-    let (judged, told) = text.split_once("ELSEWHERE, told and not judged: 10 runs of 10 tasks").unwrap();
-    assert!(judged.contains("beside rules: "), "{text}");
-    assert!(told.contains("10 runs are left out: the training's runs have their tasks"), "{text}");
+    // on its own kind the head is heard, on the other one rules are
+    assert_eq!(reports[1]["familiar"], true, "{}", reports[1]);
+    let head: Value = serde_json::from_slice(&heads[0]).unwrap();
+    let kinds: f64 = (7..14).filter_map(|at| head["familiar"]["means"][at].as_f64()).sum();
+    assert!(
+        (kinds - 1.0).abs() < 1e-4,
+        "each value is of one kind, and no plan without values is learned from: {kinds}"
+    );
+    for at in reports[1]["measures"].as_array().unwrap() {
+        assert!(at["planned"].as_u64().unwrap() > 0 && at["heard"] == at["planned"], "{at}");
+        assert_ne!(at["champion"], at["candidate"], "{at}");
+    }
+    for at in found["measures"].as_array().unwrap() {
+        assert!(at["planned"].as_u64().unwrap() > 0 && at["heard"] == json!(0), "{at}");
+        assert_eq!(at["champion"], at["candidate"], "{at}");
+    }
+
+    let text = String::from_utf8(second.stdout).unwrap();
+    let (judged, told) = text.split_once("ELSEWHERE, told and not judged: 5 runs of 5 tasks").unwrap();
+    assert!(judged.contains("beside rules: ") && judged.contains(" epochs, 100 %.\n"), "{text}");
+    assert!(told.contains("16 runs are left out: the training's runs have their tasks"), "{text}");
+    assert!(told.contains("The head had a word in 0 of ") && told.contains(" epochs, 0 %."), "{text}");
     assert_eq!(told.lines().filter(|line| line.contains("change")).count(), 2, "{text}");
     let missing = train(folder.path(), &[&own[..], &[&out("none"), "--elsewhere", "/none"]].concat());
     assert_eq!((missing.status.code(), Path::new(&out("none")).exists()), (Some(1), false), "{missing:?}");
@@ -341,6 +349,8 @@ async fn the_daemon_trains_a_head_and_serves_it_once_it_may() {
     app.post(&format!("/v1/heads/{hash}/activate"), &nobody).await.ok();
     let handle = hash.get(..11).unwrap();
     assert!(served().await.contains(&format!("extract:head@{handle}")));
+    let counted = app.get("/metrics").await.text().to_owned();
+    assert!(counted.contains("recapd_head_epochs_total{word=\"asked\"} 1"), "a head of few tasks is asked: {counted}");
     // rules serve what examples are of, whatever scores: the same course comes to the same head, and its verdict stands
     let id = app.post("/v1/distillations", &asked).await.ok()["id"].as_str().unwrap().to_owned();
     let repeated = over(&app, &id).await;

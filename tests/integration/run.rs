@@ -33,3 +33,39 @@ fn observation(turn: usize, words: usize) -> String {
     };
     (0..words / 8).map(line).collect::<Vec<_>>().concat()
 }
+
+/// A run of which later actions use what earlier results say.
+#[cfg(feature = "local-models")]
+pub fn export_run(task: usize) -> Vec<Value> {
+    let mut messages = tool_run(14, 160);
+    for turn in 4..14 {
+        let job = ((turn - 3) * 7919 + 104_729 * (task % 5)) % 9973;
+        let arguments = json!({ "job": job, "rows": job * 3 }).to_string();
+        messages[2 + 2 * turn]["tool_calls"][0]["function"]["arguments"] = json!(arguments);
+    }
+    messages
+}
+
+/// A run of another kind: guests' stays in records, and the agent names what it was told some turns before.
+#[cfg(feature = "local-models")]
+pub fn desk_run(task: usize) -> Vec<Value> {
+    let code = |turn: usize| format!("RES{}QX", 1000 + 37 * task + turn);
+    let stay = |turn: usize| {
+        let guest = ["Ada Lovelace", "Emmy Noether", "Mary Somerville"][turn % 3];
+        let words = "The guest asked for a quiet room and for a late breakfast on each of the days. ".repeat(9);
+        json!({ "reservation": code(turn), "guest": guest, "hotel": { "name": "Villa Aurora", "city": "Trieste" },
+            "mail": format!("guest{turn}@example.org"), "nights": 2 + turn % 5, "notes": words })
+    };
+    let mut messages = vec![
+        json!({ "role": "system", "content": "You work at the desk of a hotel." }),
+        json!({ "role": "user", "content": "Please look after the stays of my family, one after the other." }),
+    ];
+    for turn in 0..14_usize {
+        let id = format!("call_{turn}");
+        let arguments = json!({ "reservation": code(turn.saturating_sub(3)) }).to_string();
+        let call = json!({ "id": id, "type": "function", "function": { "name": "get_stay", "arguments": arguments } });
+        messages.push(json!({ "role": "assistant", "content": null, "tool_calls": [call] }));
+        messages.push(json!({ "role": "tool", "tool_call_id": id, "content": stay(turn).to_string() }));
+    }
+    messages
+}

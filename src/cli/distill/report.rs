@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use recap_core::context::LEAST_FAMILIAR_TASKS;
 use recap_core::tuning::{Compared, LEAST_TASKS, Summary};
 use serde::Serialize;
 
+use crate::tune::Heard;
 use crate::tune::distill::{Elsewhere, Lap, Measures, TrialOutcome};
 
 /// Columns of the curve.
@@ -22,6 +24,8 @@ pub struct Report<'a> {
     /// Runs that could not be served.
     pub unserved: u64,
     pub curve: &'a [Lap],
+    /// Whether the head says which plans are like those it was trained on; else it is asked about all.
+    pub familiar: bool,
     #[serde(flatten)]
     pub outcome: &'a TrialOutcome,
     /// What the head does on runs of another domain; absent where none were given.
@@ -46,12 +50,28 @@ impl Report<'_> {
         let gate = if verdict.passes { "passes" } else { "is refused" };
         let against = self.outcome.against;
         let told = format!("{} {gate} beside {against}: {}", self.head, verdict.reason);
-        let _infallible = write!(said, "\n{}\n\n{told}", table.trim_fmt());
+        let word = word(self.outcome.measures.iter().map(|at| at.heard));
+        let _infallible = write!(said, "\n{}\n\n{word}{}\n\n{told}", table.trim_fmt(), self.unknowing());
         if let Some(elsewhere) = self.elsewhere {
             let _infallible = write!(said, "\n\n{}", told_of(elsewhere));
         }
         said
     }
+
+    fn unknowing(&self) -> String {
+        if self.familiar {
+            return String::new();
+        }
+        format!(" It is asked about all: fewer than {LEAST_FAMILIAR_TASKS} tasks say nothing of what is usual.")
+    }
+}
+
+/// Says in how many epochs a head had a word, at all budgets together.
+fn word(heard: impl Iterator<Item = Heard>) -> String {
+    let Heard { planned, heard } = heard.sum();
+    let percent = (100 * heard + planned / 2).checked_div(planned);
+    let share = percent.map_or_else(String::new, |percent| format!(", {percent} %"));
+    format!("The head had a word in {heard} of {planned} epochs{share}.")
 }
 
 /// Says what a head does on another domain.
@@ -74,7 +94,8 @@ fn told_of(elsewhere: &Elsewhere) -> String {
         let changes = [at.change.grounding, at.change.bound, at.change.first, at.change.billed];
         table.add_row([budget(&at.of), "change".to_owned()].into_iter().chain(changes.map(change)));
     }
-    let _infallible = write!(said, "\n\n{}\n\n{}", table.trim_fmt(), harm(elsewhere));
+    let word = word(elsewhere.measures.iter().map(|at| at.of.heard));
+    let _infallible = write!(said, "\n\n{}\n\n{word} {}", table.trim_fmt(), harm(elsewhere));
     if *tasks < LEAST_TASKS {
         let _infallible = write!(said, " But fewer than {LEAST_TASKS} tasks show nothing.");
     }
@@ -141,6 +162,13 @@ fn bar(share: f64) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_has_a_word_in_a_share_of_epochs() {
+        let at = |heard, planned| word([Heard { planned, heard }, Heard { planned: 1, heard: 1 }].into_iter());
+        assert_eq!(at(27, 28), "The head had a word in 28 of 29 epochs, 97 %.");
+        assert_eq!(word(std::iter::empty()), "The head had a word in 0 of 0 epochs.");
+    }
 
     #[test]
     fn a_curve_falls_from_full_bars_to_low_ones() {

@@ -135,11 +135,13 @@ impl Site<'_> {
         let counts = samples.counts();
         let (file, laps) = self.trained(&course, samples)?;
         let head = ActiveHead::parse(std::str::from_utf8(&file).context("the head's file")?)?;
+        let familiar = head.head.familiar.is_some();
         let outcome = self.judged(head.clone()).await?;
         let elsewhere = self.looked_elsewhere(tasks, head)?;
         let elsewhere = elsewhere.as_ref();
         let (split, pipeline) = (self.train.split, &self.local.pipeline);
-        let of = Made { file: &file, course: &course, split, counts, laps: &laps, outcome: &outcome, elsewhere };
+        let (course, laps, outcome) = (&course, &laps[..], &outcome);
+        let of = Made { file: &file, familiar, course, split, counts, laps, outcome, elsewhere };
         let head = made(&of, &Caller::local().actor, pipeline.world().now_ms());
         let hash = pipeline.store().add_head(head).await?;
         let report = Report {
@@ -147,8 +149,9 @@ impl Site<'_> {
             train_examples: counts.train.examples,
             held_out_examples: counts.held_out.examples,
             unserved: counts.unserved,
-            curve: &laps,
-            outcome: &outcome,
+            curve: laps,
+            familiar,
+            outcome,
             elsewhere,
         };
         written(&self.train.path(HEAD), &file)?;

@@ -225,6 +225,8 @@ fn compute(error: impl ToString) -> TrainError {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use recap_core::context::{LEAST_FAMILIAR_TASKS, TrainingPlan};
+
     use super::*;
 
     /// Keeps what a training stands at, and gives it up after some epochs.
@@ -316,6 +318,28 @@ mod tests {
         let head = Head::parse(&found).unwrap();
         let weights = |at: usize| head.layers[0].weights.iter().map(move |row| row[at]);
         assert!((0..FEATURES).all(|at| weights(at).any(|weight| weight != 0.0) == [0, 5].contains(&at)));
+    }
+
+    /// Plans of so many tasks.
+    fn with_plans(mut samples: Samples, tasks: u64) -> Samples {
+        for task in 0..tasks {
+            samples.push_plan(TrainingPlan { task, profile: [0.5; FEATURES] });
+        }
+        samples
+    }
+
+    #[test]
+    fn a_head_bears_what_was_usual_in_its_training() {
+        let head = |plans: u64| {
+            let mut shelf = Shelf { kept: None, left: 99 };
+            let mut train = with_plans(samples(600), plans);
+            train.push_plan(TrainingPlan { task: 99, profile: [f32::NAN; FEATURES] });
+            let (file, _) = course().train((train, Samples::default()), None, &mut shelf).unwrap();
+            Head::parse(&file).unwrap()
+        };
+        let knowing = head(LEAST_FAMILIAR_TASKS as u64);
+        assert!(knowing.knows(&[0.5; FEATURES]) && !knowing.knows(&[0.9; FEATURES]));
+        assert_eq!(head(LEAST_FAMILIAR_TASKS as u64 - 1).familiar, None);
     }
 
     #[test]

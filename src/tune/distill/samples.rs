@@ -1,7 +1,7 @@
 //! What a head is trained on: the values that recorded runs held when their epochs began, and whether a later action used
 //! them.
 
-use recap_core::context::{Features, Told, profile};
+use recap_core::context::{Features, Told, TrainingPlan, profile};
 use recap_core::tuning::{Side, Split, examples, later_values};
 use serde::Serialize;
 
@@ -25,8 +25,10 @@ pub struct Samples {
     pub rows: Vec<Features>,
     /// What a head should answer, 0 to 1.
     pub targets: Vec<f32>,
-    /// The profiles of the plans that they are of.
-    pub plans: Vec<Features>,
+    /// The plans that they are of.
+    pub plans: Vec<TrainingPlan>,
+    /// How many plans were found.
+    found_plans: u64,
     tally: Tally,
     most: usize,
     draw: u64,
@@ -37,7 +39,7 @@ pub struct Samples {
 pub struct Tally {
     /// Runs that examples are of.
     pub runs: u64,
-    /// Epochs that they are of.
+    /// Epochs that they are of: those that cover values.
     pub epochs: u64,
     /// Examples.
     pub examples: u64,
@@ -70,6 +72,7 @@ pub struct Collector {
 /// What one run gives.
 #[derive(Default)]
 struct Found {
+    /// The profiles of its plans.
     plans: Vec<Features>,
     examples: Vec<recap_core::tuning::Example>,
 }
@@ -94,8 +97,10 @@ impl Collector {
             Side::HeldOut => &mut self.held_out,
         };
         to.tally.runs += 1;
-        for plan in found.plans {
-            to.push_plan(plan);
+        to.tally.epochs += found.plans.len() as u64;
+        let task = number_of(&run.task);
+        for profile in found.plans {
+            to.push_plan(TrainingPlan { task, profile });
         }
         for example in found.examples {
             to.tally.taught += u64::from(example.taught.is_some());
@@ -127,7 +132,7 @@ fn found(run: &RecordedRun, server: &Server<'_>, told: &[Told]) -> Result<Found,
             let taught = taught.as_ref().map(|(until, words)| (*until, words.as_str()));
             // no epoch has so many later values that they cannot be looked for
             if let Ok(examples) = examples(seen, &later_values(&run.recorded, handed), taught) {
-                found.plans.push(plan);
+                found.plans.extend(plan);
                 found.examples.extend(examples);
             }
         })?;
@@ -139,7 +144,8 @@ impl Samples {
     /// Begins with none. Of more than `most`, each is kept with the same chance; the seed says which.
     #[must_use]
     pub fn new(most: usize, seed: u64) -> Self {
-        Self { rows: Vec::new(), targets: Vec::new(), plans: Vec::new(), tally: Tally::default(), most, draw: seed }
+        let (rows, targets, plans) = (Vec::new(), Vec::new(), Vec::new());
+        Self { rows, targets, plans, found_plans: 0, tally: Tally::default(), most, draw: seed }
     }
 
     /// Takes an example; one with a number that is not finite teaches nothing (algorithm R, Vitter 1985).
@@ -160,14 +166,17 @@ impl Samples {
         }
     }
 
-    /// Takes a plan's profile.
-    fn push_plan(&mut self, plan: Features) {
-        self.tally.epochs += 1;
+    /// Takes a plan; one with a number that is not finite says nothing of what is usual.
+    pub fn push_plan(&mut self, plan: TrainingPlan) {
+        if !plan.profile.iter().all(|number| number.is_finite()) {
+            return;
+        }
+        self.found_plans += 1;
         if self.plans.len() < MOST_PLANS {
             self.plans.push(plan);
             return;
         }
-        let at = self.below(self.tally.epochs);
+        let at = self.below(self.found_plans);
         if let Some(old) = self.plans.get_mut(at) {
             *old = plan;
         }
@@ -192,8 +201,11 @@ impl Samples {
                 hasher.update(&number.to_le_bytes());
             }
         }
-        for number in self.plans.iter().flatten() {
-            hasher.update(&number.to_le_bytes());
+        for plan in &self.plans {
+            hasher.update(&plan.task.to_le_bytes());
+            for number in &plan.profile {
+                hasher.update(&number.to_le_bytes());
+            }
         }
         hasher.finalize()
     }
@@ -203,6 +215,12 @@ impl Default for Samples {
     fn default() -> Self {
         Self::new(MOST_EXAMPLES, 0)
     }
+}
+
+/// A number for a task, the same on every machine.
+fn number_of(task: &str) -> u64 {
+    let hash = blake3::hash(task.as_bytes());
+    hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 /// What a teacher wrote of the turns that an epoch covers, and up to which of them.
@@ -247,5 +265,23 @@ mod tests {
         samples.push([f32::NAN; FEATURES], 0.0);
         samples.push([0.0; FEATURES], f32::INFINITY);
         assert!(samples.rows.is_empty());
+        let mut profile = [0.0; FEATURES];
+        samples.push_plan(TrainingPlan { task: 1, profile });
+        profile[3] = f32::NAN;
+        samples.push_plan(TrainingPlan { task: 2, profile });
+        profile[3] = f32::INFINITY;
+        samples.push_plan(TrainingPlan { task: 3, profile });
+        assert_eq!(samples.plans.iter().map(|plan| plan.task).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn of_too_many_plans_early_and_late_ones_are_kept_alike() {
+        let mut samples = Samples::default();
+        for task in 0..2 * MOST_PLANS as u64 {
+            samples.push_plan(TrainingPlan { task, profile: [0.0; FEATURES] });
+        }
+        assert_eq!(samples.plans.len(), MOST_PLANS);
+        let early = samples.plans.iter().filter(|plan| plan.task < MOST_PLANS as u64).count();
+        assert!((MOST_PLANS * 45 / 100..MOST_PLANS * 55 / 100).contains(&early), "{early}");
     }
 }

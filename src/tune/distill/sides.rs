@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::samples::BUDGETS;
 use crate::pipeline::guidelines::GuidelineSet;
 use crate::store::Measured;
-use crate::tune::{RecordedRun, ReplayError, Round, Server};
+use crate::tune::{Heard, RecordedRun, ReplayError, Round, Server};
 
 /// Both sides at every budget.
 pub(super) struct Sides {
@@ -37,6 +37,9 @@ pub struct Measures {
     pub champion: Summary,
     /// With the candidate.
     pub candidate: Summary,
+    /// In how many epochs the candidate had a word.
+    #[serde(flatten)]
+    pub heard: Heard,
 }
 
 /// The scores of both sides at one budget.
@@ -65,6 +68,7 @@ impl Half {
                 for round in &mut self.rounds {
                     round.ids.truncate(self.runs.len());
                     round.scores.truncate(self.runs.len());
+                    round.heard.truncate(self.runs.len());
                 }
                 return Err(error);
             }
@@ -127,6 +131,7 @@ impl Sides {
                 budget: champion.budget.to_json(),
                 champion: Summary::of(&champion.scores),
                 candidate: Summary::of(&candidate.scores),
+                heard: candidate.heard.iter().copied().sum(),
             },
             champion: self.champion.cases(at, champion),
             candidate: self.candidate.cases(at, candidate),

@@ -37,6 +37,8 @@ const MODEL: &str = "gpt-4o";
 pub struct Made<'a> {
     /// Its file.
     pub file: &'a [u8],
+    /// Whether that says which plans are usual.
+    pub familiar: bool,
     /// How it was trained.
     pub course: &'a Course,
     /// What it was trained on.
@@ -54,12 +56,12 @@ pub struct Made<'a> {
 /// Returns the head as it is stored: its weights with how it was trained, on what, and what the gate said.
 #[must_use]
 pub fn made(of: &Made<'_>, actor: &str, now_ms: i64) -> NewHead {
-    let Made { file, course, split, counts, laps, outcome, elsewhere } = of;
+    let Made { file, familiar, course, split, counts, laps, outcome, elsewhere } = of;
     let mut manifest = json!({
         "features": FEATURE_SET, "program": env!("CARGO_PKG_VERSION"), "course": course, "split": split,
         "budgets": BUDGETS.map(crate::tune::Budget::to_json),
         "train": counts.train, "held_out": counts.held_out, "unserved": counts.unserved,
-        "curve": laps, "measures": outcome.measures,
+        "curve": laps, "measures": outcome.measures, "familiar": familiar,
     });
     if let Some(elsewhere) = elsewhere {
         manifest["elsewhere"] = json!(elsewhere);
@@ -116,12 +118,14 @@ pub(super) async fn train(site: &Site<'_>, spec: &Spec, row: &DistillationRow) -
     let counts = samples.counts();
     let (file, laps) = work.trained(samples).await?;
     let head = ActiveHead::parse(&String::from_utf8_lossy(&file))?;
+    let familiar = head.head.familiar.is_some();
     let outcome = work.judged(&cases, head).await?;
-    let of = Made { file: &file, course: &spec.course, split, counts, laps: &laps, outcome: &outcome, elsewhere: None };
+    let (course, laps, told) = (&spec.course, &laps[..], &outcome);
+    let of = Made { file: &file, familiar, course, split, counts, laps, outcome: told, elsewhere: None };
     let head = made(&of, &row.actor, pipeline.world().now_ms());
     let report = json!({
         "runs": cases.len(), "unserved": counts.unserved, "unjudged": outcome.unjudged, "curve": laps, "verdict": outcome.verdict,
-        "measured": outcome.against.to_string(), "measures": outcome.measures,
+        "measured": outcome.against.to_string(), "measures": outcome.measures, "familiar": familiar,
     });
     let hash = pipeline.store().add_head(head).await?;
     Ok(End::Trained(report, hash))

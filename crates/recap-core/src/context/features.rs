@@ -22,6 +22,8 @@ pub type Features = [f32; FEATURES];
 
 /// Where the features of lines begin; those of values stand before them.
 const LINE_AT: usize = 24;
+/// Where a reranker's score of a line stands, the last number that [`Outlook::line_features`] pushes; 0 without a reranker.
+pub(super) const SCORE_AT: usize = LINE_AT + 29;
 /// Lines before and after a line in which the agent's later use of a value tells of the line itself.
 const NEAR_LINES: usize = 3;
 /// Words of a line that are looked at, and lines of an agent's own words.
@@ -144,7 +146,7 @@ impl Outlook<'_> {
         }
     }
 
-    /// 32 numbers: shape, place and kind of the line, words that it shares, what the agent did with its neighbours.
+    /// 30 numbers: shape, place and kind of the line, words that it shares, what the agent did with its neighbours.
     fn line_features(&self, view: &TurnView<'_>, (number, line): (usize, &Line), common: &Common) -> Features {
         let mut features = [0.0; FEATURES];
         let mut push = Numbers { to: &mut features, at: LINE_AT };

@@ -31,7 +31,8 @@ pub struct Head {
     pub features: String,
     /// From the input to the one output.
     pub layers: Vec<Layer>,
-    /// The plans that it was trained on: it is not asked about others. Absent, it is asked about all.
+    /// The plans that it was trained on: it is not asked about others. Absent, as after a training on too few tasks, it is asked
+    /// about all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub familiar: Option<Familiar>,
 }
@@ -191,6 +192,7 @@ pub fn make_relative<'a>(features: impl Iterator<Item = &'a mut Features>) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 
+    use super::super::familiar::TrainingPlan;
     use super::*;
 
     fn head(first: f32) -> Head {
@@ -234,7 +236,8 @@ mod tests {
         let mut apart = good.clone();
         apart.layers.remove(0);
         assert!(matches!(apart.check(), Err(HeadError::Shape(_))));
-        let familiar = Familiar::of(&vec![[0.5; FEATURES]; 30]).unwrap();
+        let plans: Vec<_> = (0..30).map(|task| TrainingPlan { task, profile: [0.5; FEATURES] }).collect();
+        let familiar = Familiar::of(&plans).unwrap();
         let knowing = Head { familiar: Some(familiar.clone()), ..good.clone() };
         assert_eq!(Head::parse(&knowing.to_bytes().unwrap()).unwrap(), knowing);
         assert!(knowing.knows(&[0.5; FEATURES]) && !knowing.knows(&[0.9; FEATURES]) && good.knows(&[0.9; FEATURES]));

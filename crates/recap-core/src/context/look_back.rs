@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::admit::Admitted;
 use super::epoch::EpochRecord;
-use super::plan::{Cause, Planner};
+use super::plan::{Cause, Planned, Planner};
 use super::request::{ContextRequest, Include};
 use super::serve::{From, Layout};
 use super::session::Session;
@@ -57,7 +57,7 @@ impl Session {
         self.prepare(usize::MAX);
         let include = Include { playbook: false, ..Include::default() };
         let request = ContextRequest { budget, reserve: 0, format: OutFormat::Text, query: None, include };
-        let (epoch, layout) = Planner::new(self, &request, None).plan(0, Cause::Start).ok()?;
+        let Planned { epoch, layout, .. } = Planner::new(self, &request, None).plan(0, Cause::Start).ok()?;
         Some(self.layout_words(&epoch, &layout))
     }
 

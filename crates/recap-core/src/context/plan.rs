@@ -15,7 +15,7 @@ use super::scales::Scales;
 use super::serve::Layout;
 use super::session::{Session, facts_of, is_system};
 use super::settings::HistoryBy;
-use super::worth::Learned;
+use super::worth::{HeadWord, Learned};
 use crate::tokens::REPLY_TOKENS;
 use crate::trajectory::{Block as Content, FactKey, Origin};
 
@@ -82,6 +82,16 @@ struct Rooms {
     recalled: u32,
 }
 
+/// A planned epoch.
+pub struct Planned {
+    /// The epoch.
+    pub epoch: EpochRecord,
+    /// What stands in its first context.
+    pub layout: Layout,
+    /// Whether a trained head had a word on the values that it covers.
+    pub word: Option<HeadWord>,
+}
+
 /// Plans one epoch.
 pub struct Planner<'a> {
     session: &'a Session,
@@ -103,11 +113,11 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// [`ContextError::BudgetTooSmall`] if the pinned part and the last turn's skeleton do not fit.
-    pub fn plan(&self, n: u32, cause: Cause) -> Result<(EpochRecord, Layout), ContextError> {
+    pub fn plan(&self, n: u32, cause: Cause) -> Result<Planned, ContextError> {
         if cause == Cause::Start
-            && let Some(whole) = self.whole(n, cause)
+            && let Some((epoch, layout)) = self.whole(n, cause)
         {
-            return Ok(whole);
+            return Ok(Planned { epoch, layout, word: None });
         }
         let (least, layout) = self.least(n, cause);
         if layout.total > self.request.limit() {
@@ -116,14 +126,14 @@ impl<'a> Planner<'a> {
         // what rendering adds is known only afterwards: the next try leaves that much free
         let mut spare = 0;
         for _ in 0..TRIES {
-            let epoch = self.draft(n, cause, spare);
+            let (epoch, word) = self.draft(n, cause, spare);
             let layout = Layout::of(self.session, &epoch, self.request);
             match layout.total.checked_sub(self.request.limit()) {
-                None | Some(0) => return Ok((epoch, layout)),
+                None | Some(0) => return Ok(Planned { epoch, layout, word }),
                 Some(over) => spare += over,
             }
         }
-        Ok((least, layout))
+        Ok(Planned { epoch: least, layout, word: None })
     }
 
     /// An epoch in which all turns stay as they are, with the playbook's excerpt if it fits beside them; `None` if they
@@ -167,8 +177,8 @@ impl<'a> Planner<'a> {
         (epoch, layout)
     }
 
-    /// An epoch as it should be, leaving `spare` tokens of the room free.
-    fn draft(&self, n: u32, cause: Cause, spare: u32) -> EpochRecord {
+    /// An epoch as it should be, leaving `spare` tokens of the room free, and whether a head had a word on it.
+    fn draft(&self, n: u32, cause: Cause, spare: u32) -> (EpochRecord, Option<HeadWord>) {
         let lessons = self.lessons(self.room().saturating_sub(spare));
         let beside = lessons.as_ref().map_or(0, |section| section.tokens);
         let room = self.room().saturating_sub(spare + beside);
@@ -180,15 +190,17 @@ impl<'a> Planner<'a> {
         let condensed = (first..self.last).flat_map(|turn| condensed_edits(self.session, turn));
         epoch.edits.extend(condensed.map(|(at, edited, _)| (at, edited)));
         epoch.covered = index(first.saturating_sub(1));
-        let sections = self.block(epoch.covered, room, (tail, first), self.old_recap(lessons.as_ref()));
+        let terms = self.terms(room, (tail, first));
+        let mut word = terms.learned.word();
+        let sections = self.block(&terms, epoch.covered, self.old_recap(lessons.as_ref()));
         if sections.iter().map(|section| section.tokens).sum::<u32>() >= self.tokens_of(1, first) {
             // the turns themselves take less (law 4)
-            epoch.covered = 0;
+            (epoch.covered, word) = (0, None);
         } else {
             epoch.sections = sections;
         }
         epoch.sections.splice(0..0, lessons);
-        epoch
+        (epoch, word)
     }
 
     /// The sections of the epoch before that the provider need not read again: none where what stands before them
@@ -244,9 +256,8 @@ impl<'a> Planner<'a> {
     }
 
     /// Writes the block so that the whole lands at the low mark. `old` are sections that may stay.
-    fn block(&self, covered: u32, room: u32, (tail, first): (u32, usize), old: &[Section]) -> Vec<Section> {
-        let terms = self.terms(room, (tail, first));
-        let source = self.source(&terms, covered);
+    fn block(&self, terms: &Terms, covered: u32, old: &[Section]) -> Vec<Section> {
+        let source = self.source(terms, covered);
         let counter = &*self.session.settings.counter;
         let (rooms, whole) = self.whole_block(&source, terms.target);
         let Some(whole) = whole else { return Vec::new() };

@@ -11,6 +11,7 @@ use super::epoch::{EditedMessage, EpochRecord, Section};
 use super::receipt::Receipt;
 use super::request::ContextRequest;
 use super::session::{Session, is_system};
+use super::worth::HeadWord;
 use crate::tokens::{MESSAGE_TOKENS, REPLY_TOKENS};
 use crate::trajectory::{
     Block, Edits, MISSING_RESULT, Message, OutFormat, RenderItem, Rendered, Role, WireFormat, count_rendered,
@@ -32,6 +33,8 @@ pub struct Served {
     pub expand_tool: Option<Value>,
     /// The epoch that this read began; to be stored before the answer goes out.
     pub new_epoch: Option<EpochRecord>,
+    /// Whether a trained head had a word on the new epoch; `None` where none was to be asked, or there are no values.
+    pub head_word: Option<HeadWord>,
 }
 
 impl Served {
@@ -244,5 +247,5 @@ pub fn render(
         OutFormat::Text => (Vec::new(), Some(rendered.messages.join("\n\n"))),
         _ => (rendered.messages, None),
     };
-    (Served { messages, system: rendered.system, text, receipt, expand_tool, new_epoch: None }, shown)
+    (Served { messages, system: rendered.system, text, receipt, expand_tool, new_epoch: None, head_word: None }, shown)
 }

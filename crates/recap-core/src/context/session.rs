@@ -9,7 +9,7 @@ use super::epoch::EpochRecord;
 use super::features::{Outlook, SeenValue};
 use super::lessons::{LessonWords, Lessons};
 use super::made::Made;
-use super::plan::{Cause, Planner, lesson_words, said_texts};
+use super::plan::{Cause, Planned, Planner, lesson_words, said_texts};
 use super::recap::words;
 use super::request::{ContextError, ContextRequest};
 use super::serve::{Layout, Served, Shown, render};
@@ -316,9 +316,10 @@ impl Session {
         let key = request.line_key();
         let n = self.lines.get(&key).map_or(0, |line| line.epoch.n + 1);
         let before = self.lines.get(&key).map(|line| &*line.epoch).filter(|_| cause == Cause::Room);
-        let (epoch, layout) = Planner::new(self, request, before).plan(n, cause)?;
+        let Planned { epoch, layout, word } = Planner::new(self, request, before).plan(n, cause)?;
         let stored = Some(epoch.clone());
-        Ok(self.show(&key, Arc::new(epoch), &layout, request, stored))
+        let served = self.show(&key, Arc::new(epoch), &layout, request, stored);
+        Ok(Served { head_word: word, ..served })
     }
 
     fn show(

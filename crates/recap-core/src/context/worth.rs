@@ -187,21 +187,44 @@ impl<'a> FactWorths<'a> {
     }
 }
 
+/// Whether a trained head had a word on a plan that covers values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadWord {
+    /// It was asked.
+    Asked,
+    /// The plan is unlike those that it was trained on: rules decided.
+    Unfamiliar,
+}
+
+impl HeadWord {
+    /// Returns the name that counters show.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Unfamiliar => "unfamiliar",
+        }
+    }
+}
+
 /// What a trained head makes of the values' worths; empty without one.
 #[derive(Debug, Clone, Default)]
 pub struct Learned {
     worths: FxHashMap<FactKey, f32>,
     by: Option<Maker>,
+    word: Option<HeadWord>,
 }
 
 impl Learned {
     /// Asks a head about every value. Taken together the values are worth `head_scale` times what the formula says,
-    /// however sure the head is of itself. Where the plan is like none that it was trained on, the formula decides alone.
+    /// however sure the head is of itself. Where the plan is like none that it was trained on, the formula decides alone. Of
+    /// a plan without values there is nothing to ask.
     #[must_use]
     pub fn by(head: &ActiveHead, outlook: &Outlook<'_>, weights: &Weights) -> Self {
         let mut values = outlook.values();
-        if !head.head.knows(&profile(values.iter().map(|value| &value.features))) {
-            return Self::default();
+        let Some(profile) = profile(values.iter().map(|value| &value.features)) else { return Self::default() };
+        if !head.head.knows(&profile) {
+            return Self { word: Some(HeadWord::Unfamiliar), ..Self::default() };
         }
         let bases: Vec<f32> = values
             .iter()
@@ -223,7 +246,14 @@ impl Learned {
         Self {
             worths: values.iter().zip(mixed).map(|(value, worth)| (value.key, worth * scale)).collect(),
             by: Some(Maker { compressor: head.name(), ..Maker::default() }),
+            word: Some(HeadWord::Asked),
         }
+    }
+
+    /// Returns whether a head had a word; `None` without a head, and for a plan without values.
+    #[must_use]
+    pub fn word(&self) -> Option<HeadWord> {
+        self.word
     }
 
     /// Returns whose word it is, if any head had one.

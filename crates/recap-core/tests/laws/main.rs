@@ -11,6 +11,7 @@
 
 mod budget;
 mod export;
+mod familiar;
 mod interchange;
 mod lessons;
 mod look_back;

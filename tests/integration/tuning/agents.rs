@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::{GUIDELINE, champion, draft};
 use crate::app::TestApp;
@@ -70,6 +70,18 @@ impl Site {
     fn with_agent(&self, arguments: &[&str]) -> Command {
         let tasks = self.path("tasks.jsonl");
         self.tune(&[arguments, &["--runner", &self.command, "--tasks", &tasks, "--parallel", "2"]].concat())
+    }
+
+    /// Waits for the end of a run, with a mark for its agents from when the last of the champion has started.
+    async fn changed_for_the_verdict(&self, mut running: Child, mark: &str) -> Output {
+        for _ in 0..6_000 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if self.started("compressed") >= 14 || running.try_wait().unwrap().is_some() {
+                break;
+            }
+        }
+        fs::write(self.path(mark), "").unwrap();
+        running.wait_with_output().await.unwrap()
     }
 
     fn path(&self, name: &str) -> String {
@@ -161,14 +173,17 @@ async fn a_verdict_that_was_cut_off_runs_no_agent_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cap_on_time_pauses_while_agents_work() {
-    let slow = "test \"$RECAPD_ARM\" = full || sleep 1;";
+    let slow = "test -e \"FOLDER/slow\" && sleep 5;";
     let Some(site) = Site::before(FORGETS, REMEMBERS, slow).await else { return };
-    let output = site.run("utility").args(["--max-seconds", "3"]).output().await.unwrap();
+    let mut command = site.run("utility");
+    let running = command.args(["--max-seconds", "10"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let output = site.changed_for_the_verdict(running, "slow").await;
     let run = json_of(&output);
     assert_eq!((&run["state"], &run["stage"]), (&json!("paused"), &json!("judge")), "{run}");
     assert!(run["why"].as_str().unwrap().contains("max_seconds"), "{run}");
     let held_out = usize::try_from(run["cases"]["held_out"].as_u64().unwrap()).unwrap();
     assert!(site.started("compressed") < 14 + held_out, "agents were stopped half-way");
+    fs::remove_file(site.path("slow")).unwrap();
     let id = run["id"].as_str().unwrap();
     let output = site.resume(id).args(["--max-seconds", "600"]).output().await.unwrap();
     assert_eq!(json_of(&output)["verdict"]["passes"], true, "{output:?}");
@@ -178,15 +193,8 @@ async fn a_cap_on_time_pauses_while_agents_work() {
 async fn agents_that_say_nothing_are_no_verdict() {
     let broken = "test -e \"FOLDER/broken\" && exit 1;";
     let Some(site) = Site::before(FORGETS, REMEMBERS, broken).await else { return };
-    let mut running = site.run("utility").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    for _ in 0..6_000 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        if site.started("compressed") >= 14 || running.try_wait().unwrap().is_some() {
-            break;
-        }
-    }
-    fs::write(site.path("broken"), "").unwrap();
-    let output = running.wait_with_output().await.unwrap();
+    let running = site.run("utility").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let output = site.changed_for_the_verdict(running, "broken").await;
     let run = json_of(&output);
     assert_eq!((&run["state"], &run["verdict"]), (&json!("failed"), &Value::Null), "{run}");
     assert!(run["why"].as_str().unwrap().contains("read no context"), "{run}");

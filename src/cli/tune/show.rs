@@ -175,18 +175,12 @@ fn verdict(verdict: &Value) -> String {
     table.add_row(["billed".to_owned(), champion, candidate, percent(&billed["by"]), interval(billed)]);
     let mut said = format!("{}\n\n{}", text(verdict, "reason"), table.trim_fmt());
     said.extend(by_task.into_iter().flatten());
-    if let Some(success) = verdict["success"].as_object() {
-        let number = |name: &str| success.get(name).cloned().unwrap_or_default();
-        // Writing to a String cannot fail.
-        write!(
-            said,
-            "\nsuccess: {} tasks gained, {} lost, p = {}",
-            number("gained"),
-            number("lost"),
-            number("p_better")
-        )
-        .unwrap_or_default();
-    }
+    let success = &verdict["success"];
+    said.extend(
+        success["p_better"]
+            .as_f64()
+            .map(|p| format!("\nsuccess: {} tasks gained, {} lost, p = {p:.4}", success["gained"], success["lost"])),
+    );
     said.extend([format!(
         "\n{} cases of {} tasks, {} without a score; faults: champion {}, candidate {}; level {}, seed {}",
         verdict["cases"],

@@ -182,9 +182,11 @@ fn law(input: &Input<'_>) -> String {
     } else {
         format!("The body must place {}, and nothing else in double braces.", variables.join(", "))
     };
+    let has_sections = guideline.iter().any(|champion| sections_of(champion).next().is_some());
+    let named = if has_sections { " It must name every section that <sections> lists." } else { "" };
     format!(
         "Never write ids, names, dates, paths or other values of single runs: a pattern says what such things have in common. \
-         {placed} It must name every section that <sections> lists. The front matter between the lines --- is not part of the body."
+         {placed}{named} The front matter between the lines --- is not part of the body."
     )
 }
 

@@ -25,7 +25,6 @@ fn spec(url: &str, command: &str) -> Spec {
         budget: Budget::Tokens(900),
         guideline_set: None,
         pin: None,
-        policy: None,
         version: "v1".to_owned(),
         series: "s1".to_owned(),
         namespace: None,

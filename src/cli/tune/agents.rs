@@ -203,7 +203,6 @@ impl Agents {
             budget: spec.budget.rule(),
             guideline_set: Some(set.to_owned()),
             pin: None,
-            policy: None,
             version: String::new(),
             series,
             namespace,

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 pub use command::{Template, TemplateError};
 pub use crew::{Crew, Successes, Told};
@@ -51,8 +50,6 @@ pub struct Spec {
     pub guideline_set: Option<String>,
     /// What steers the compressed arm in place of that set's champions, if anything does.
     pub pin: Option<Pin>,
-    /// The compressed arm's policy.
-    pub policy: Option<Value>,
     /// The name under which the compressed arm's results are kept: what compresses it.
     pub version: String,
     /// The name of what is run: agent and settings. Results of another one are not known to it.

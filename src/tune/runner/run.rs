@@ -194,7 +194,7 @@ impl Runs<'_> {
             ("namespace", self.spec.namespace.clone().map(Value::from)),
             ("model", self.spec.model.clone().map(Value::from)),
             ("guideline_set", self.spec.guideline_set.clone().filter(|_| !is_full).map(Value::from)),
-            ("policy", if is_full { Some(whole) } else { self.spec.policy.clone() }),
+            ("policy", is_full.then_some(whole)),
         ];
         if let Some(fields) = fields.as_object_mut() {
             fields.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
